@@ -1,8 +1,8 @@
-import { deflateSync, inflateSync } from "fflate";
+import { deflateSync } from "fflate";
 import { concat } from "../bytes/bytes.ts";
+import { inflateExact } from "./inflate.ts";
 import { withCtx } from "./labels.ts";
 import {
-  MAX_INFLATE_RATIO,
   needCost,
   needCount,
   needKdfKey,
@@ -149,13 +149,7 @@ export async function createPortable(): Promise<{ suite: Suite; raw: RawSuite }>
     },
     inflate(compressed, exactLength) {
       needCount(exactLength);
-      if (exactLength > compressed.length * MAX_INFLATE_RATIO) return null;
-      try {
-        const plain = inflateSync(compressed, { out: new Uint8Array(exactLength) });
-        return plain.length === exactLength ? plain : null;
-      } catch {
-        return null;
-      }
+      return inflateExact(compressed, exactLength);
     },
   };
   return { suite, raw };

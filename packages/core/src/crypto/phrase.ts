@@ -51,13 +51,17 @@ export function wordsStarting(prefix: string, limit = 8): readonly string[] {
   return wordlist.filter((word) => word.startsWith(start)).slice(0, limit);
 }
 
-/** "1. abandon", "1) abandon", "1: abandon" and lone numbers are numbering; commas and the like space. */
+/** What is no letter, digit or mark separates; digits alone or in front of a word are its number. */
 function wordsIn(text: string): string[] {
   return plainText(text)
-    .replace(/\p{N}+\s*[.):]?/gu, " ")
-    .split(/[\s,;|.\u200b\u2060\ufeff]+/u)
+    .replace(INVISIBLE, "")
+    .split(/[^\p{L}\p{N}\p{M}]+/u)
+    .map((word) => word.replace(/^\p{N}+/u, ""))
     .filter((word) => word !== "");
 }
+
+/** Soft hyphen, zero-width joiners, word joiner, byte order mark: pasted with words, not between them. */
+const INVISIBLE = /[\u00ad\u200c\u200d\u2060\ufeff]/gu;
 
 function plainText(text: string): string {
   return text.normalize("NFKD").toLowerCase();

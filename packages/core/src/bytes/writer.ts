@@ -1,0 +1,117 @@
+import { encodeUtf8 } from "./bytes.ts";
+
+/**
+ * Appends canonical bytes. Integers are big-endian, `v` is the minimal unsigned LEB128 up to
+ * 2^53 - 1, `z` the zigzag form of a signed 64-bit integer. See docs/format.md, "Notation".
+ */
+export class Writer {
+  #buffer: Uint8Array;
+  #length = 0;
+
+  constructor(capacity = 256) {
+    this.#buffer = new Uint8Array(capacity);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  #room(n: number): number {
+    const at = this.#length;
+    const need = at + n;
+    if (need > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(need, this.#buffer.length * 2));
+      grown.set(this.#buffer.subarray(0, at));
+      this.#buffer = grown;
+    }
+    this.#length = need;
+    return at;
+  }
+
+  u8(n: number): this {
+    const at = this.#room(1);
+    this.#buffer[at] = n;
+    return this;
+  }
+
+  u32(n: number): this {
+    const at = this.#room(4);
+    this.#put(at, n, 4);
+    return this;
+  }
+
+  u48(n: number): this {
+    const at = this.#room(6);
+    this.#put(at, n, 6);
+    return this;
+  }
+
+  u64(n: number): this {
+    const at = this.#room(8);
+    this.#put(at, n, 8);
+    return this;
+  }
+
+  #put(at: number, n: number, size: number): void {
+    let rest = n;
+    for (let i = size - 1; i >= 0; i--) {
+      this.#buffer[at + i] = rest % 256;
+      rest = Math.floor(rest / 256);
+    }
+  }
+
+  /** Minimal LEB128 of an integer 0 .. 2^53 - 1. */
+  v(n: number): this {
+    if (!(n >= 0 && n <= Number.MAX_SAFE_INTEGER)) throw new RangeError("varint out of range");
+    let rest = n;
+    while (rest >= 0x80) {
+      this.u8((rest % 0x80) | 0x80);
+      rest = Math.floor(rest / 0x80);
+    }
+    return this.u8(rest);
+  }
+
+  /** Zigzag LEB128 of a signed 64-bit integer. */
+  z(n: bigint): this {
+    let rest = BigInt.asUintN(64, (n << 1n) ^ (n >> 63n));
+    if (rest <= 0xffff_ffffn) return this.v(Number(rest));
+    while (rest >= 0x80n) {
+      this.u8(Number(rest & 0x7fn) | 0x80);
+      rest >>= 7n;
+    }
+    return this.u8(Number(rest));
+  }
+
+  /** Exactly these bytes, no length. */
+  fixed(bytes: Uint8Array): this {
+    const at = this.#room(bytes.length);
+    this.#buffer.set(bytes, at);
+    return this;
+  }
+
+  /** `v` length and the bytes. */
+  bytes(bytes: Uint8Array): this {
+    return this.v(bytes.length).fixed(bytes);
+  }
+
+  /** `v` length and NFC UTF-8. */
+  str(text: string): this {
+    return this.bytes(encodeUtf8(text.normalize("NFC")));
+  }
+
+  /** A copy of what was written. */
+  done(): Uint8Array {
+    return this.#buffer.slice(0, this.#length);
+  }
+
+  /** What was written, without a copy: valid until the next write. */
+  view(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** Starts over in the same buffer, for code that encodes many small things. */
+  reset(): this {
+    this.#length = 0;
+    return this;
+  }
+}

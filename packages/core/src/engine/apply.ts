@@ -1,0 +1,259 @@
+/**
+ * Replays raw entries: judges each, reduces whole runs through their kinds, and moves the cursor
+ * in the same transaction. Rules ENG1, ENG2, LOG7.
+ */
+import { equalBytes } from "../bytes/bytes.ts";
+import { limits } from "../bytes/limits.ts";
+import { Reader } from "../bytes/reader.ts";
+import { Writer } from "../bytes/writer.ts";
+import { nextLogTime } from "../log/chain.ts";
+import { type Frame, frameFlags, frameKinds, parseFrame, verifyFrame } from "../log/frame.ts";
+import type { Kind, VoidReason } from "../log/kind.ts";
+import type { Tx } from "../log/tx.ts";
+import { type Entry, entriesAfter, getCursor, getEntry, linkAt, putCursor } from "./entries.ts";
+import type { HaltCode } from "./ingest.ts";
+import { getTrack, type JudgeDeps, judge, putTrack, reopenFrame, type Section } from "./judge.ts";
+import type { EnginePoint } from "./points.ts";
+import { putVerdict } from "./verdicts.ts";
+
+/** Open runs: per device the seqs of the frames held. Confirmed state. */
+export const OPEN_RUNS = "e.run";
+const RUN_LIFETIME = 30 * 86_400_000;
+
+export interface ApplyDeps extends JudgeDeps {
+  /** Told of every entry's verdict, inside the transaction: the outbox acts on its own frames. */
+  readonly onVerdict: (tx: Tx, verdict: EntryVerdict) => HaltCode | undefined;
+  readonly ownDevice: (tx: Tx) => number | undefined;
+  readonly point: (name: EnginePoint) => void;
+}
+
+export interface EntryVerdict {
+  readonly entry: Entry;
+  readonly frame: Frame | undefined;
+  readonly reason: VoidReason | undefined;
+  /** The run ends here and was applied. */
+  readonly applied: boolean;
+  /** Frames of a run that fell with this entry: their seqs. */
+  readonly fallen: readonly number[];
+}
+
+export type Applied =
+  | { readonly kind: "ok"; readonly applied: number; readonly more: boolean }
+  /** Nobody known signed the next entry; `seq` is where it stands. */
+  | { readonly kind: "waiting"; readonly seq: number; readonly applied: number }
+  | { readonly kind: "key-missing"; readonly epoch: number; readonly applied: number }
+  | { readonly kind: "halt"; readonly code: HaltCode; readonly seq: number; readonly applied: number };
+
+/**
+ * Applies entries inside one transaction until about `budget` changes are done. `pass` is the
+ * seq of an unsigned entry that may be passed now, because this device waited and will attest.
+ */
+export function applyEntries(deps: ApplyDeps, tx: Tx, budget: number, pass: number | undefined): Applied {
+  let cursor = getCursor(tx);
+  let left = budget;
+  let applied = 0;
+  while (left > 0) {
+    const batch = entriesAfter(tx, cursor.applied, 16);
+    if (batch.length === 0) break;
+    for (const entry of batch) {
+      if (left <= 0) break;
+      const step = applyOne(deps, tx, entry, cursor.time, pass);
+      if (step.kind !== "ok") return finish(step);
+      cursor = { ...cursor, applied: entry.seq, time: step.time };
+      applied++;
+      left -= step.cost;
+    }
+  }
+  return finish({ kind: "ok" });
+
+  function finish(end: Stop | { readonly kind: "ok" }): Applied {
+    deps.point("apply.between-kinds-and-cursor");
+    if (applied > 0) putCursor(tx, cursor);
+    if (end.kind === "ok") return { kind: "ok", applied, more: cursor.applied < cursor.read };
+    if (end.kind === "waiting") return { kind: "waiting", seq: cursor.applied + 1, applied };
+    if (end.kind === "key-missing") return { ...end, applied };
+    return { kind: "halt", code: end.code, seq: cursor.applied + 1, applied };
+  }
+}
+
+type Stop =
+  | { readonly kind: "waiting" }
+  | { readonly kind: "key-missing"; readonly epoch: number }
+  | { readonly kind: "halt"; readonly code: HaltCode };
+
+function applyOne(
+  deps: ApplyDeps,
+  tx: Tx,
+  entry: Entry,
+  before: number,
+  pass: number | undefined,
+): Stop | { readonly kind: "ok"; readonly time: number; readonly cost: number } {
+  const judged = judge(deps, tx, entry);
+  if (judged.kind === "halt") return judged;
+  if (judged.kind === "wait-key") return { kind: "key-missing", epoch: judged.epoch };
+  if (judged.kind === "unsigned") {
+    if (entry.seq !== pass && !attested(deps, tx, entry.seq)) return { kind: "waiting" };
+    const code = conclude(
+      deps,
+      tx,
+      { entry, frame: undefined, reason: judged.reason, applied: false, fallen: [] },
+      before,
+    );
+    return code === undefined ? { kind: "ok", time: before, cost: 1 } : { kind: "halt", code };
+  }
+
+  const { frame } = judged;
+  const fresh = frame.deviceSeq > getTrack(tx, frame.device).seq;
+  // A stranger's void admission must not use up the numbers of whoever gets that index.
+  useUpDeviceSeq(
+    tx,
+    entry,
+    frame,
+    judged.kind === "ok",
+    deps.membership.device(tx, frame.device) !== undefined,
+  );
+  if (judged.kind === "void") {
+    // A copy of an old frame is none of the run's: whoever repeats one must not be able to fell it.
+    const fallen = frame.kind === frameKinds.data && fresh ? fall(tx, frame.device) : [];
+    const code = conclude(deps, tx, { entry, frame, reason: judged.reason, applied: false, fallen }, before);
+    return code === undefined ? { kind: "ok", time: before, cost: 1 } : { kind: "halt", code };
+  }
+  const accepted = nextLogTime(before, entry.time, frame.sealedAt);
+  deps.point("apply.before-kinds");
+  const run = joinRun(deps, tx, entry, frame, judged.sections, accepted);
+  const time = run.verdict.reason === undefined ? accepted : before;
+  const code = conclude(deps, tx, { entry, frame, ...run.verdict }, time);
+  if (code !== undefined) return { kind: "halt", code };
+  if (run.sections.length > 0) {
+    reduce(tx, run.sections, {
+      seq: entry.seq,
+      time,
+      device: frame.device,
+      own: frame.device === deps.ownDevice(tx),
+    });
+    for (const { kind, decoded } of judged.sections) kind.learn?.(tx, decoded.value, judged.carrier);
+  }
+  const cost = run.sections.reduce((sum, s) => sum + s.decoded.changes, 1);
+  return { kind: "ok", time, cost };
+}
+
+/** A validly signed frame uses up its device seq once placed, whatever its verdict (LOG9). */
+function useUpDeviceSeq(tx: Tx, entry: Entry, frame: Frame, accepted: boolean, known: boolean): void {
+  const track = getTrack(tx, frame.device);
+  if (!accepted && !known) return;
+  if (frame.deviceSeq <= track.seq && !(accepted && frame.kind === frameKinds.membership)) return;
+  const newer = frame.deviceSeq > track.seq;
+  putTrack(tx, frame.device, {
+    seq: newer ? frame.deviceSeq : track.seq,
+    id: newer ? entry.id : track.id,
+    anchorSeq: accepted ? Math.max(track.anchorSeq, frame.anchorSeq) : track.anchorSeq,
+  });
+}
+
+function reduce(tx: Tx, sections: readonly Section[], at: Parameters<Kind["apply"]>[2]): void {
+  const byKind = new Map<Kind, unknown[]>();
+  for (const { kind, decoded } of sections) {
+    const values = byKind.get(kind);
+    if (values === undefined) byKind.set(kind, [decoded.value]);
+    else values.push(decoded.value);
+  }
+  for (const [kind, values] of byKind) kind.apply(tx, values, at);
+}
+
+interface OpenRun {
+  readonly since: number;
+  readonly seqs: readonly number[];
+}
+
+const runKey = (device: number): Uint8Array => new Writer(4).u32(device).done();
+
+function getOpenRun(tx: Tx, device: number): OpenRun | undefined {
+  const bytes = tx.get(OPEN_RUNS, runKey(device));
+  if (bytes === undefined) return undefined;
+  const r = new Reader(bytes);
+  const since = r.u48();
+  const seqs: number[] = [];
+  for (let n = r.v(); n > 0; n--) seqs.push(r.v());
+  return { since, seqs };
+}
+
+function putOpenRun(tx: Tx, device: number, run: OpenRun): void {
+  const w = new Writer(16 + run.seqs.length * 4).u48(run.since).v(run.seqs.length);
+  for (const seq of run.seqs) w.v(seq);
+  tx.put(OPEN_RUNS, runKey(device), w.done());
+}
+
+/** An open run of a device falls whole; the seqs of its frames. */
+function fall(tx: Tx, device: number): readonly number[] {
+  const open = getOpenRun(tx, device);
+  if (open === undefined) return [];
+  tx.delete(OPEN_RUNS, runKey(device));
+  return open.seqs;
+}
+
+interface Joined {
+  readonly verdict: Pick<EntryVerdict, "reason" | "applied" | "fallen">;
+  /** What applies at this position: a whole run, or nothing yet. */
+  readonly sections: readonly Section[];
+}
+
+/** Runs: a run applies at its last frame, or falls whole (LOG10). */
+function joinRun(
+  deps: ApplyDeps,
+  tx: Tx,
+  entry: Entry,
+  frame: Frame,
+  sections: readonly Section[],
+  time: number,
+): Joined {
+  if (frame.kind === frameKinds.membership)
+    return { verdict: { reason: undefined, applied: true, fallen: [] }, sections };
+  const continues = (frame.flags & frameFlags.continues) !== 0;
+  const more = (frame.flags & frameFlags.more) !== 0;
+  let open = getOpenRun(tx, frame.device);
+  let fallen: readonly number[] = [];
+  if (
+    open !== undefined &&
+    (!continues || time - open.since > RUN_LIFETIME || open.seqs.length >= limits.framesPerRun)
+  ) {
+    fallen = fall(tx, frame.device);
+    open = undefined;
+  }
+  if (continues && open === undefined)
+    return { verdict: { reason: "run", applied: false, fallen }, sections: [] };
+  if (more) {
+    putOpenRun(tx, frame.device, { since: open?.since ?? time, seqs: [...(open?.seqs ?? []), entry.seq] });
+    return { verdict: { reason: undefined, applied: false, fallen }, sections: [] };
+  }
+  const held = open?.seqs ?? [];
+  if (open !== undefined) tx.delete(OPEN_RUNS, runKey(frame.device));
+  const earlier = held.flatMap((seq) => reopen(deps, tx, seq));
+  return { verdict: { reason: undefined, applied: true, fallen }, sections: [...earlier, ...sections] };
+}
+
+/** The sections of a frame that was accepted before, as part of an open run. */
+function reopen(deps: ApplyDeps, tx: Tx, seq: number): readonly Section[] {
+  const entry = getEntry(tx, seq) as Entry;
+  const frame = parseFrame(entry.frame as Uint8Array) as Frame;
+  return reopenFrame(deps, tx, frame);
+}
+
+/** Keeps the verdict for people, and lets the outbox act on its own frames. */
+function conclude(deps: ApplyDeps, tx: Tx, verdict: EntryVerdict, time: number): HaltCode | undefined {
+  putVerdict(tx, verdict.entry.seq, { time, reason: verdict.reason ?? "" });
+  for (const seq of verdict.fallen) putVerdict(tx, seq, { time, reason: "run" });
+  return deps.onVerdict(tx, verdict);
+}
+
+/** Whether a later entry, signed by a device we know, is anchored at or past `seq` in our history. */
+function attested(deps: ApplyDeps, tx: Tx, seq: number): boolean {
+  for (const later of entriesAfter(tx, seq, 4096)) {
+    const frame = later.frame === undefined ? null : parseFrame(later.frame);
+    if (frame === null || frame.anchorSeq < seq || frame.anchorSeq >= later.seq) continue;
+    const author = deps.membership.device(tx, frame.device);
+    if (author === undefined || !verifyFrame(deps.suite, deps.vault, frame, author.sign)) continue;
+    const ours = linkAt(tx, deps.vault, frame.anchorSeq);
+    if (ours !== undefined && equalBytes(ours.hash, frame.anchor)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,99 @@
+/** The engine a host holds: one replica of one vault, and the sync that drives it. */
+
+import type { Remote } from "../ports.ts";
+import type { Engine } from "./api.ts";
+import type { Replica } from "./replica.ts";
+import type { Facts } from "./status.ts";
+import { createSync, type Sync, type SyncEnv } from "./sync.ts";
+
+/** What attachments add to the facts: counts the engine cannot know. */
+export interface HostFacts {
+  readonly openConflicts: number;
+  readonly withheldDeletions: number;
+  readonly unprojected: number;
+}
+
+export interface EngineOptions {
+  readonly env: SyncEnv;
+  readonly replica: Replica;
+  /** Absent for a vault that lives on this device only. */
+  readonly remote: Remote | undefined;
+  readonly hostFacts?: () => HostFacts;
+}
+
+const nothing: HostFacts = { openConflicts: 0, withheldDeletions: 0, unprojected: 0 };
+
+export function createEngine(
+  options: EngineOptions,
+): Engine & { readonly replica: Replica; readonly sync: Sync | undefined } {
+  const { env, replica, remote } = options;
+  const sync = remote === undefined ? undefined : createSync(env, replica, remote);
+
+  return {
+    replica,
+    sync,
+    vault: replica.vault,
+    get device() {
+      return replica.read((tx) => replica.ownDevice(tx));
+    },
+    read: (work) => replica.read(work),
+    write: (work) => replica.write(work),
+    submit: (tx, run) => {
+      const id = replica.submit(tx, run);
+      // After the commit: what is sent must be durable here first.
+      env.scheduler.after(0, () => sync?.dispatch("edit"));
+      return id;
+    },
+    verdict: (run) => replica.verdict(run),
+    onChange: (listener) => replica.onChange(listener),
+    start: () => sync?.dispatch("start"),
+    syncNow: async () => sync?.syncNow() ?? { kind: "live", head: replica.cursor().applied },
+    pause: () => sync?.dispatch("pause"),
+    resume: () => sync?.dispatch("resume"),
+    facts: () => factsOf(replica, sync, options.hostFacts?.() ?? nothing),
+    stop: async () => {
+      sync?.dispatch("stop");
+      remote?.close();
+      replica.ring.wipe();
+    },
+  };
+}
+
+function factsOf(replica: Replica, sync: Sync | undefined, host: HostFacts): Facts {
+  const s = sync?.facts();
+  const cursor = replica.cursor();
+  const failure = s?.failure;
+  const unreachable =
+    failure?.kind === "unreachable" || failure?.kind === "busy" || failure?.kind === "unknown";
+  return {
+    hasRemote: sync !== undefined,
+    keysReadable: true,
+    halt: s?.halt,
+    updateNeeded: false,
+    diskFull: s?.diskFull ?? false,
+    removed: false,
+    authenticated: true,
+    entitled: true,
+    network: true,
+    remoteReachable: !unreachable,
+    paused: s?.state === "paused",
+    failed:
+      failure === undefined || unreachable
+        ? undefined
+        : failure.kind === "denied"
+          ? "remote-denied"
+          : failure.kind === "quota"
+            ? "quota"
+            : "remote-corrupt",
+    stalled: s?.stalled ?? false,
+    openConflicts: host.openConflicts,
+    withheldDeletions: host.withheldDeletions,
+    transition:
+      s?.state === "reading" || s?.state === "applying" || s?.state === "sending" ? "syncing" : undefined,
+    pending: replica.waiting().pending,
+    behind: Math.max(0, Math.max(cursor.read, replica.seenHead()) - cursor.applied),
+    unprojected: host.unprojected,
+    keyArrived: s?.stuck?.why !== "key-missing",
+    fresh: s?.fresh ?? true,
+  };
+}

@@ -1,0 +1,184 @@
+/**
+ * A device joins a vault by the recovery words: it checks that the person founded the vault,
+ * reads the log, opens the newest epoch's envelope with the words, and admits itself under fresh
+ * device keys. Rules VLT7, VLT10.
+ */
+import { equalBytes } from "../bytes/bytes.ts";
+import { deviceId, personId, type SecretKeys } from "../crypto/identity.ts";
+import type { Suite } from "../crypto/suite.ts";
+import { TidelockError } from "../errors.ts";
+import type { Link } from "../log/chain.ts";
+import type { Tx } from "../log/tx.ts";
+import type { Clock, Remote, Result } from "../ports.ts";
+import { issueCertificate } from "../vault/certificate.ts";
+import { openEnvelope, parseEnvelopePack, sealEnvelope } from "../vault/epoch.ts";
+import { type Genesis, parseGenesis } from "../vault/genesis.ts";
+import { sealMembership } from "../vault/membership-frame.ts";
+import { encodeName, joinBytes, recoverBytes } from "../vault/records.ts";
+import { entriesAfter, getCursor, linkAt } from "./entries.ts";
+import { beginReplica, type Replica } from "./replica.ts";
+
+const PAGE = { frames: 1024, bytes: 4 << 20 };
+/** Each try follows somebody else's success, so this many means a broken remote. */
+const TRIES = 100;
+
+/** The vault on a remote, if these words founded it. Writes nothing. */
+export async function findVault(
+  suite: Suite,
+  remote: Remote,
+  person: SecretKeys,
+  expected?: Uint8Array,
+): Promise<Genesis> {
+  const bytes = must(await remote.genesis());
+  if (bytes === undefined)
+    throw new TidelockError("not-found", {
+      why: "no vault lives on this remote",
+      next: "check the remote, or found one: tidelock init --remote DIR",
+    });
+  const genesis = parseGenesis(suite, bytes);
+  if (genesis === null)
+    throw new TidelockError("remote-corrupt", { why: "the vault's genesis does not verify" });
+  if (expected !== undefined && !equalBytes(genesis.vault, expected))
+    throw new TidelockError("key-mismatch", { why: "another vault lives on this remote than the one named" });
+  if (!equalBytes(genesis.owner.sign, person.sign) || !equalBytes(genesis.owner.box, person.box))
+    throw new TidelockError("key-mismatch", { why: "these words did not found the vault on this remote" });
+  return genesis;
+}
+
+/** Fills an empty replica made for `genesis` and admits its device. May be run again after a crash. */
+export async function joinVault(
+  suite: Suite,
+  clock: Clock,
+  replica: Replica,
+  remote: Remote,
+  person: SecretKeys,
+  deviceName: string,
+): Promise<void> {
+  if (replica.read((tx) => replica.membership.devices(tx).length) === 0)
+    replica.write((tx) => beginReplica(replica, tx, true));
+  for (let tries = 0; tries < TRIES; tries++) {
+    await catchUp(suite, replica, remote, person);
+    if (replica.read((tx) => replica.ownDevice(tx)) !== undefined) return;
+    const frame = replica.read((tx) => admission(suite, clock, replica, tx, person, deviceName));
+    replica.expectAdmission();
+    const { seq, hash } = replica.head();
+    const result = await remote.append([frame], { seq, hash });
+    if (result.kind !== "committed" && result.kind !== "behind" && result.kind !== "unknown") must(result);
+  }
+  throw new TidelockError("unreachable", { why: "other devices were faster a hundred times" });
+}
+
+async function catchUp(suite: Suite, replica: Replica, remote: Remote, person: SecretKeys): Promise<void> {
+  for (;;) {
+    const after = replica.rereadFrom();
+    const page = must(await remote.read(after, PAGE));
+    const ingested = replica.ingest(after, page);
+    if (ingested.kind === "halt")
+      throw new TidelockError(ingested.code, { why: "the vault's log does not verify" });
+    for (;;) {
+      const applied = replica.apply(4096, undefined);
+      if (applied.kind === "halt")
+        throw new TidelockError(applied.code, { why: `the log does not verify at seq ${applied.seq}` });
+      if (applied.kind === "key-missing") await openNewestEpoch(suite, replica, remote, person);
+      else if (applied.kind === "waiting" || !applied.more) break;
+    }
+    if (replica.cursor().read >= page.head || ingested.fresh === 0) break;
+  }
+  if (replica.read((tx) => replica.ring.epochKey(tx, 1)) === undefined)
+    await openNewestEpoch(suite, replica, remote, person);
+}
+
+async function openNewestEpoch(
+  suite: Suite,
+  replica: Replica,
+  remote: Remote,
+  person: SecretKeys,
+): Promise<void> {
+  const epoch = replica.read((tx) => replica.membership.newestEpoch(tx));
+  if (epoch === undefined)
+    throw new TidelockError("key-missing", {
+      why: "the vault has no epoch yet: its first device has not synced",
+    });
+  const pack = must(await remote.getBlob(epoch.list));
+  if (pack === undefined)
+    throw new TidelockError("key-missing", {
+      why: "the envelopes of the newest epoch are not on the remote",
+    });
+  const envelopes = parseEnvelopePack(suite, epoch.list, pack);
+  if (envelopes === null)
+    throw new TidelockError("blob-damaged", { why: "the envelopes of the newest epoch are damaged" });
+  const me = { kind: "person", id: personId(suite, person.sign, person.box) } as const;
+  const pair = { publicKey: person.box, secretKey: person.boxSecret };
+  for (const envelope of envelopes) {
+    const key = openEnvelope(suite, envelope, replica.vault, epoch, me, pair);
+    if (key === null) continue;
+    replica.write((tx) => {
+      replica.ring.put(tx, epoch.n, key);
+      relearn(replica, tx);
+    });
+    return;
+  }
+  throw new TidelockError("key-mismatch", { why: "no envelope of the newest epoch opens with these words" });
+}
+
+/** Private parts of membership frames that were applied before the key was here. */
+function relearn(replica: Replica, tx: Tx): void {
+  const { applied } = getCursor(tx);
+  for (let seq = 0; seq < applied; ) {
+    for (const entry of entriesAfter(tx, seq, 256)) {
+      seq = entry.seq;
+      if (seq <= applied) replica.learn(tx, entry);
+    }
+  }
+}
+
+function admission(
+  suite: Suite,
+  clock: Clock,
+  replica: Replica,
+  tx: Tx,
+  person: SecretKeys,
+  deviceName: string,
+) {
+  const { vault, keys, membership } = replica;
+  const { read: seq } = getCursor(tx);
+  const link = linkAt(tx, vault, seq) as Link;
+  const epoch = membership.newestEpoch(tx);
+  const key = epoch === undefined ? undefined : replica.ring.epochKey(tx, epoch.n);
+  if (epoch === undefined || key === undefined)
+    throw new TidelockError("key-missing", { why: "the vault's key did not arrive" });
+  const id = deviceId(suite, keys.sign, keys.box);
+  return sealMembership(suite, vault, {
+    author: { keys, id, index: membership.devices(tx).length, deviceSeq: 1 },
+    at: { seq, link, now: clock.now() },
+    epoch: { n: epoch.n, key },
+    records: [
+      {
+        record: {
+          type: "device-add",
+          certificate: issueCertificate(suite, person, keys, clock.now()).bytes,
+          joinSignature: suite.sign(joinBytes(vault, person, keys), keys.signSecret),
+          envelope: sealEnvelope(suite, key, vault, epoch.n, { kind: "device", id, box: keys.box }),
+          recoverSignature: suite.sign(recoverBytes(vault, keys, link.hash), person.signSecret),
+        },
+        hidden: encodeName(deviceName),
+      },
+    ],
+  });
+}
+
+/** A failure of the remote as the error a person sees. */
+function must<T>(result: Result<T>): T {
+  if (result.kind === "ok") return result.value;
+  const why = "why" in result ? result.why : "the remote is busy";
+  const code = (
+    {
+      busy: "unreachable",
+      unreachable: "unreachable",
+      denied: "remote-denied",
+      quota: "quota",
+      corrupt: "remote-corrupt",
+    } as const
+  )[result.kind];
+  throw new TidelockError(code, { why });
+}

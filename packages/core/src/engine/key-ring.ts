@@ -1,0 +1,72 @@
+/**
+ * The epoch keys of one vault on this device, at rest under the device's local key, and the
+ * per-device frame keys derived from them. Rule VLT8.
+ */
+import { concat, u64Key } from "../bytes/bytes.ts";
+import { kdfLabels } from "../crypto/labels.ts";
+import type { Suite } from "../crypto/suite.ts";
+import { frameKey } from "../log/frame.ts";
+import type { Tx } from "../log/tx.ts";
+
+export const EPOCH_KEYS = "k.epoch";
+const NONCE = 24;
+
+export interface KeyRing {
+  put(tx: Tx, epoch: number, key: Uint8Array): void;
+  epochKey(tx: Tx, epoch: number): Uint8Array | undefined;
+  /** The key of one device's data frames; derived once and remembered. */
+  frameKey(tx: Tx, epoch: number, deviceId: Uint8Array, device: number): Uint8Array | undefined;
+  memberKey(tx: Tx, epoch: number, deviceId: Uint8Array): Uint8Array | undefined;
+  /** Forgets every key in memory. */
+  wipe(): void;
+}
+
+export function createKeyRing(
+  suite: Suite,
+  vault: Uint8Array,
+  localKey: Uint8Array,
+  ownId: Uint8Array,
+): KeyRing {
+  const restKey = suite.kdf(localKey, kdfLabels.localEpochs, ownId, 32);
+  const epochKeys = new Map<number, Uint8Array>();
+  const frameKeys = new Map<string, Uint8Array>();
+  const aad = (epoch: number): Uint8Array => concat(vault, u64Key(epoch));
+
+  function epochKey(tx: Tx, epoch: number): Uint8Array | undefined {
+    const known = epochKeys.get(epoch);
+    if (known !== undefined) return known;
+    const sealed = tx.get(EPOCH_KEYS, u64Key(epoch));
+    if (sealed === undefined) return undefined;
+    const key = suite.aeadOpen(restKey, sealed.subarray(0, NONCE), aad(epoch), sealed.subarray(NONCE));
+    if (key === null) return undefined;
+    epochKeys.set(epoch, key);
+    return key;
+  }
+
+  return {
+    put: (tx, epoch, key) => {
+      const nonce = suite.random(NONCE);
+      tx.put(EPOCH_KEYS, u64Key(epoch), concat(nonce, suite.aeadSeal(restKey, nonce, aad(epoch), key)));
+    },
+    epochKey,
+    frameKey: (tx, epoch, deviceId, device) => {
+      const name = `${epoch}/${device}`;
+      let key = frameKeys.get(name);
+      if (key === undefined) {
+        const from = epochKey(tx, epoch);
+        if (from === undefined) return undefined;
+        key = frameKey(suite, from, vault, deviceId);
+        frameKeys.set(name, key);
+      }
+      return key;
+    },
+    memberKey: (tx, epoch, deviceId) => {
+      const from = epochKey(tx, epoch);
+      return from === undefined ? undefined : suite.kdf(from, kdfLabels.member, concat(vault, deviceId), 32);
+    },
+    wipe: () => {
+      for (const key of [...epochKeys.values(), ...frameKeys.values()]) suite.wipe(key);
+      suite.wipe(restKey);
+    },
+  };
+}

@@ -1,0 +1,130 @@
+/**
+ * Edits on their way out. A row leaves only when replay has judged its frame, not when a remote
+ * took it. The sealed bytes stay until then: a retry is the same bytes. Rules ENG3..ENG6.
+ */
+
+import type { Sealed } from "../bytes/brand.ts";
+import { encodeUtf8, readU64Key, u64Key } from "../bytes/bytes.ts";
+import { Reader } from "../bytes/reader.ts";
+import { Writer } from "../bytes/writer.ts";
+import type { Tx } from "../log/tx.ts";
+import { META, pairKey } from "./entries.ts";
+
+export const RUNS = "o.run";
+export const FRAMES = "o.frame";
+const OWN = encodeUtf8("own");
+
+export interface OutRun {
+  readonly id: number;
+  readonly frames: number;
+  /** When it was submitted, wall clock ms. For people only. */
+  readonly at: number;
+  /** Parked: the log did not take it for this reason; it stays in its author's list. */
+  readonly parked: string | undefined;
+  /** A frame of it was void: sent again (or parked) once its other frames have their verdict. */
+  readonly failed: string | undefined;
+  /** Frames that had their verdict. */
+  readonly judged: number;
+}
+
+export interface OutFrame {
+  readonly run: number;
+  readonly index: number;
+  /** Encoded sections (`plaintext.ts`); empty for a frame that was made whole, such as membership. */
+  readonly changes: Uint8Array;
+  readonly stored: boolean;
+  /** 0 while not sealed. */
+  readonly deviceSeq: number;
+  readonly sealed: Sealed | undefined;
+}
+
+/** This device's own numbering. */
+export interface Own {
+  readonly nextRun: number;
+  /** The last device seq that was given to a frame. */
+  readonly sealed: number;
+  /** Own frames up to here had their verdict. */
+  readonly settled: number;
+}
+
+export function getOwn(tx: Tx): Own {
+  const bytes = tx.get(META, OWN);
+  if (bytes === undefined) return { nextRun: 1, sealed: 0, settled: 0 };
+  const r = new Reader(bytes);
+  return { nextRun: r.v(), sealed: r.v(), settled: r.v() };
+}
+
+export function putOwn(tx: Tx, own: Own): void {
+  tx.put(META, OWN, new Writer(24).v(own.nextRun).v(own.sealed).v(own.settled).done());
+}
+
+export function putRun(tx: Tx, run: OutRun): void {
+  const w = new Writer(64).v(run.frames).u48(run.at).v(run.judged);
+  w.bytes(encodeUtf8(run.parked ?? "")).bytes(encodeUtf8(run.failed ?? ""));
+  tx.put(RUNS, u64Key(run.id), w.done());
+}
+
+export function getRun(tx: Tx, id: number): OutRun | undefined {
+  const bytes = tx.get(RUNS, u64Key(id));
+  return bytes === undefined ? undefined : parseRun(id, bytes);
+}
+
+export function runs(tx: Tx): readonly OutRun[] {
+  return tx.scan(RUNS, u64Key(0), undefined).map(([key, bytes]) => parseRun(readU64Key(key), bytes));
+}
+
+function parseRun(id: number, bytes: Uint8Array): OutRun {
+  const r = new Reader(bytes);
+  const [frames, at, judged] = [r.v(), r.u48(), r.v()];
+  const parked = r.str(255);
+  const failed = r.str(255);
+  return {
+    id,
+    frames,
+    at,
+    judged,
+    parked: parked === "" ? undefined : parked,
+    failed: failed === "" ? undefined : failed,
+  };
+}
+
+export function putFrame(tx: Tx, f: OutFrame): void {
+  const w = new Writer(f.changes.length + (f.sealed?.length ?? 0) + 32);
+  w.u8(f.stored ? 1 : 0)
+    .v(f.deviceSeq)
+    .bytes(f.changes);
+  if (f.sealed !== undefined) w.fixed(f.sealed);
+  tx.put(FRAMES, pairKey(f.run, f.index), w.done());
+}
+
+/** Frames in the order of their runs, from one run on. */
+export function frames(
+  tx: Tx,
+  from: { readonly run: number; readonly index: number },
+  limit: number,
+): readonly OutFrame[] {
+  return tx
+    .scan(FRAMES, pairKey(from.run, from.index), undefined, limit)
+    .map(([key, bytes]) => parseOutFrame(key, bytes));
+}
+
+export function framesOf(tx: Tx, run: number): readonly OutFrame[] {
+  return tx
+    .scan(FRAMES, pairKey(run, 0), pairKey(run + 1, 0))
+    .map(([key, bytes]) => parseOutFrame(key, bytes));
+}
+
+function parseOutFrame(key: Uint8Array, bytes: Uint8Array): OutFrame {
+  const r = new Reader(bytes);
+  const stored = r.u8() === 1;
+  const deviceSeq = r.v();
+  const changes = r.bytes(Number.MAX_SAFE_INTEGER);
+  const sealed = r.left > 0 ? (r.fixed(r.left) as Sealed) : undefined;
+  const k = new Reader(key);
+  return { run: k.u64(), index: k.u32(), changes, stored, deviceSeq, sealed };
+}
+
+export function dropRun(tx: Tx, id: number): void {
+  for (const f of framesOf(tx, id)) tx.delete(FRAMES, pairKey(f.run, f.index));
+  tx.delete(RUNS, u64Key(id));
+}

@@ -1,0 +1,372 @@
+/**
+ * One vault on one device, without a network: everything that is durable, and every change to it.
+ * Synchronous. `sync.ts` moves bytes between it and a remote. Rules ENG1..ENG6.
+ */
+
+import type { Sealed } from "../bytes/brand.ts";
+import { encodeUtf8, equalBytes, u64Key } from "../bytes/bytes.ts";
+import { limits } from "../bytes/limits.ts";
+import { Reader } from "../bytes/reader.ts";
+import { Writer } from "../bytes/writer.ts";
+import type { SecretKeys } from "../crypto/identity.ts";
+import { deviceId } from "../crypto/identity.ts";
+import type { Suite } from "../crypto/suite.ts";
+import { TidelockError } from "../errors.ts";
+import type { Link } from "../log/chain.ts";
+import { createHousekeeping } from "../log/housekeeping.ts";
+import type { Kind, Space } from "../log/kind.ts";
+import { encodeSections } from "../log/plaintext.ts";
+import { digestedSpaces, Tx } from "../log/tx.ts";
+import type { Clock, Page, ReplicaStore } from "../ports.ts";
+import { type Genesis, parseGenesis } from "../vault/genesis.ts";
+import { createMembership, type Membership } from "../vault/membership.ts";
+import type { LocalRun, Verdict } from "./api.ts";
+import { type Applied, applyEntries, OPEN_RUNS } from "./apply.ts";
+import { type Cursor, type Entry, getCursor, LOG, linkAt, META } from "./entries.ts";
+import { type Ingested, ingest, rereadFrom } from "./ingest.ts";
+import { decodeAll, learnPrivate, type Section, TRACKS } from "./judge.ts";
+import { createKeyRing, EPOCH_KEYS, type KeyRing } from "./key-ring.ts";
+import { FRAMES, getOwn, putFrame, putOwn, putRun, RUNS, runs } from "./outbox.ts";
+import type { EnginePoint } from "./points.ts";
+import { nextBatch, SEQS, type SealDeps } from "./seal.ts";
+import { concludeOwn } from "./settle.ts";
+import { VERDICTS } from "./verdicts.ts";
+
+/** Blobs that a waiting frame names: uploaded before it. */
+export const SPOOL = "o.blob";
+const GENESIS = encodeUtf8("genesis");
+const DIGEST = encodeUtf8("digest");
+const FOUNDED = encodeUtf8("founded");
+const ATTEST = encodeUtf8("attest");
+
+export const engineSpaces: readonly Space[] = [
+  { name: TRACKS, digested: true },
+  { name: OPEN_RUNS, digested: true },
+  ...[LOG, META, VERDICTS, RUNS, FRAMES, SEQS, SPOOL, EPOCH_KEYS].map((name) => ({ name, digested: false })),
+];
+
+export interface ReplicaEnv {
+  readonly suite: Suite;
+  readonly clock: Clock;
+  readonly point: (name: EnginePoint) => void;
+}
+
+export interface ReplicaOptions {
+  readonly store: ReplicaStore;
+  readonly genesis: Genesis;
+  readonly keys: SecretKeys;
+  /** Seals what rests in the replica. */
+  readonly localKey: Uint8Array;
+  /** The data kinds: tables, files. */
+  readonly kinds: readonly Kind[];
+}
+
+export interface Replica {
+  readonly vault: Uint8Array;
+  readonly genesis: Genesis;
+  readonly keys: SecretKeys;
+  readonly ownId: Uint8Array;
+  readonly membership: Membership;
+  readonly ring: KeyRing;
+  ownDevice(tx: Tx): number | undefined;
+  read<T>(work: (tx: Tx) => T): T;
+  write<T>(work: (tx: Tx) => T): T;
+  submit(tx: Tx, run: LocalRun): number;
+  /** From now on an own frame with device seq 1 is this device's admission, however often it was sent. */
+  expectAdmission(): void;
+  /** Reads the private parts of a membership entry whose key came after it was applied. */
+  learn(tx: Tx, entry: Entry): void;
+  /** Queues a frame that was made whole: membership. */
+  submitSealed(tx: Tx, frame: Sealed, deviceSeq: number): number;
+  /** Puts an attesting frame into the outbox (LOG7). */
+  attest(tx: Tx): number;
+  verdict(run: number): Promise<Verdict>;
+  ingest(after: number, page: Page): Ingested;
+  apply(budget: number, pass: number | undefined): Applied;
+  /** What to send next, sealed durably; `settled` says that no earlier send is in doubt. */
+  nextBatch(placed: ReadonlySet<number>): readonly { readonly deviceSeq: number; readonly frame: Sealed }[];
+  /** A remote took these: where they must turn up (in memory; a restart reads them back anyway). */
+  acknowledge(first: number, deviceSeqs: readonly number[]): void;
+  /** The newest seq a remote has shown or promised. */
+  seenHead(): number;
+  cursor(): Cursor;
+  head(): { readonly seq: number; readonly hash: Uint8Array };
+  digest(): bigint;
+  rereadFrom(): number;
+  /** Own runs without a verdict, and those parked. */
+  waiting(): { readonly pending: number; readonly parked: number };
+  /** Own frames up to this device seq had their verdict. */
+  settled(): number;
+  /** Genesis and blobs that the remote does not have yet. */
+  unfounded(): Sealed | undefined;
+  markFounded(): void;
+  spooled(): readonly { readonly id: Uint8Array; readonly bytes: Sealed }[];
+  spool(tx: Tx, id: Uint8Array, bytes: Sealed): void;
+  dropSpooled(id: Uint8Array): void;
+  attestDue(): number | undefined;
+  setAttestDue(seq: number | undefined): void;
+  onChange(listener: () => void): () => void;
+}
+
+/** Every space a store must have for this engine with these kinds. */
+export function replicaSpaces(kinds: readonly Kind[], membership: readonly Space[]): readonly string[] {
+  return [...engineSpaces, ...membership, ...kinds.flatMap((k) => k.spaces)].map((s) => s.name);
+}
+
+/** The genesis a store was made for, if any. */
+export function storedGenesis(suite: Suite, store: ReplicaStore): Genesis | undefined {
+  const bytes = store.get(META, GENESIS);
+  if (bytes === undefined) return undefined;
+  const genesis = parseGenesis(suite, bytes);
+  if (genesis === null) throw new TidelockError("replica-damaged", { why: "its genesis does not verify" });
+  return genesis;
+}
+
+export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica {
+  const { suite, point } = env;
+  const { store, genesis, keys } = options;
+  const { vault } = genesis;
+  const ownId = deviceId(suite, keys.sign, keys.box);
+  const membership = createMembership(suite, vault);
+  const ring = createKeyRing(suite, vault, options.localKey, ownId);
+  const dataKinds = [createHousekeeping() as Kind, ...options.kinds];
+  const kinds = new Map(dataKinds.map((k) => [k.section, k]));
+  const all = [...dataKinds, membership as Kind];
+  const digested = digestedSpaces([...engineSpaces, ...all.flatMap((k) => k.spaces)]);
+  const listeners = new Set<() => void>();
+  const verdicts = new Map<number, ((verdict: Verdict) => void)[]>();
+  const acknowledged = new Map<number, number>();
+  let own: number | undefined;
+  let seen = 0;
+  let current: Tx | undefined;
+  let decided: { run: number; verdict: Verdict }[] = [];
+
+  const open = (): Tx => {
+    const bytes = store.get(META, DIGEST);
+    const view = bytes === undefined ? undefined : new DataView(bytes.buffer, bytes.byteOffset, 16);
+    const digest = view === undefined ? 0n : (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
+    return new Tx(store, suite, digested, digest);
+  };
+
+  function write<T>(work: (tx: Tx) => T): T {
+    if (current !== undefined) return work(current);
+    decided = [];
+    const value = store.transaction(() => {
+      const tx = open();
+      const before = tx.digest;
+      current = tx;
+      try {
+        const result = work(tx);
+        for (const kind of all) kind.settle(tx);
+        if (tx.digest !== before) putDigest(tx);
+        return result;
+      } finally {
+        current = undefined;
+      }
+    });
+    for (const { run, verdict } of decided) {
+      for (const resolve of verdicts.get(run) ?? []) resolve(verdict);
+      verdicts.delete(run);
+    }
+    for (const listener of listeners) listener();
+    return value;
+  }
+
+  function putDigest(tx: Tx): void {
+    const bytes = new Uint8Array(16);
+    const view = new DataView(bytes.buffer);
+    view.setBigUint64(0, tx.digest >> 64n);
+    view.setBigUint64(8, BigInt.asUintN(64, tx.digest));
+    tx.put(META, DIGEST, bytes);
+  }
+
+  const read = <T>(work: (tx: Tx) => T): T => work(current ?? open());
+
+  function ownDevice(tx: Tx): number | undefined {
+    own ??= membership.devices(tx).find((d) => equalBytes(d.id, ownId))?.index;
+    return own;
+  }
+
+  function submit(tx: Tx, run: LocalRun): number {
+    if (run.frames.length === 0 || run.frames.length > limits.framesPerRun)
+      throw new TidelockError("too-large", { why: `a transaction of ${run.frames.length} frames` });
+    const sections: Section[] = [];
+    const { nextRun: id, ...numbers } = getOwn(tx);
+    putOwn(tx, { ...numbers, nextRun: id + 1 });
+    putRun(tx, {
+      id,
+      frames: run.frames.length,
+      at: env.clock.now(),
+      parked: undefined,
+      failed: undefined,
+      judged: 0,
+    });
+    for (const [index, frame] of run.frames.entries()) {
+      const changes = encodeSections(frame.sections);
+      const decoded = decodeAll(kinds, changes);
+      if (typeof decoded === "string" || changes.length > limits.inflated)
+        throw new TidelockError("too-large", {
+          why: `a frame that this vault's rules refuse (${String(decoded)})`,
+        });
+      sections.push(...decoded);
+      putFrame(tx, {
+        run: id,
+        index,
+        changes,
+        stored: frame.compressOff === true,
+        deviceSeq: 0,
+        sealed: undefined,
+      });
+    }
+    for (const [kind, values] of valuesByKind(sections)) kind.hold(tx, id, values);
+    point("submit.before-commit");
+    return id;
+  }
+
+  const sealDeps: SealDeps = { suite, clock: env.clock, vault, ring, keys, membership, ownDevice, ownId };
+
+  return {
+    vault,
+    genesis,
+    keys,
+    ownId,
+    membership,
+    ring,
+    ownDevice,
+    read,
+    write,
+    submit,
+    submitSealed: (tx, frame, deviceSeq) => {
+      const { nextRun: id, settled } = getOwn(tx);
+      putOwn(tx, { nextRun: id + 1, sealed: deviceSeq, settled });
+      putRun(tx, { id, frames: 1, at: env.clock.now(), parked: undefined, failed: undefined, judged: 0 });
+      putFrame(tx, {
+        run: id,
+        index: 0,
+        changes: new Uint8Array(0),
+        stored: false,
+        deviceSeq,
+        sealed: frame,
+      });
+      tx.put(SEQS, u64Key(deviceSeq), new Writer(48).v(id).v(0).fixed(suite.sha256(frame)).done());
+      return id;
+    },
+    expectAdmission: () =>
+      write((tx) => {
+        const o = getOwn(tx);
+        putOwn(tx, { ...o, sealed: Math.max(o.sealed, 1), settled: Math.max(o.settled, 1) });
+      }),
+    learn: (tx, entry) => learnPrivate({ suite, vault, membership, kinds, keys: ring }, tx, entry),
+    attest: (tx) => submit(tx, { frames: [{ sections: new Map([[1, new Uint8Array(0)]]) }] }),
+    verdict: (run) =>
+      new Promise((resolve) => {
+        verdicts.set(run, [...(verdicts.get(run) ?? []), resolve]);
+      }),
+    ingest: (after, page) =>
+      write((tx) => {
+        const result = ingest({ suite, vault, membership }, tx, after, page, seen);
+        if (result.kind === "ok") seen = Math.max(seen, page.head);
+        point("ingest.before-commit");
+        return result;
+      }),
+    apply: (budget, pass) => {
+      const passed: number[] = [];
+      const result = write((tx) => {
+        const deps = { suite, vault, membership, kinds, keys: ring, ownDevice, point };
+        const applied = applyEntries(
+          {
+            ...deps,
+            onVerdict: (inner, verdict) => {
+              const expected = acknowledged.get(verdict.entry.seq);
+              const device = ownDevice(inner);
+              const mine = verdict.frame !== undefined && verdict.frame.device === device;
+              if (expected !== undefined && !(mine && verdict.frame?.deviceSeq === expected)) return "fork";
+              passed.push(verdict.entry.seq);
+              return mine
+                ? concludeOwn(
+                    { kinds, decide: (run, v) => decided.push({ run, verdict: v }) },
+                    inner,
+                    verdict,
+                  )
+                : undefined;
+            },
+          },
+          tx,
+          budget,
+          pass,
+        );
+        point("apply.before-commit");
+        return applied;
+      });
+      for (const seq of passed) acknowledged.delete(seq);
+      point("apply.after-commit");
+      return result;
+    },
+    nextBatch: (placed) => {
+      const batch = write((tx) => {
+        const sealed = nextBatch(sealDeps, tx, placed);
+        point("seal.before-commit");
+        return sealed;
+      });
+      point("seal.after-commit");
+      return batch;
+    },
+    acknowledge: (first, deviceSeqs) => {
+      for (const [i, deviceSeq] of deviceSeqs.entries()) acknowledged.set(first + i, deviceSeq);
+      seen = Math.max(seen, first + deviceSeqs.length - 1);
+    },
+    seenHead: () => seen,
+    cursor: () => read(getCursor),
+    head: () =>
+      read((tx) => {
+        const { read: seq } = getCursor(tx);
+        return { seq, hash: (linkAt(tx, vault, seq) as Link).hash };
+      }),
+    digest: () => read((tx) => tx.digest),
+    rereadFrom: () => read((tx) => rereadFrom(tx, getCursor(tx))),
+    waiting: () =>
+      read((tx) => {
+        const list = runs(tx);
+        const parked = list.filter((r) => r.parked !== undefined).length;
+        return { pending: list.length - parked, parked };
+      }),
+    settled: () => read((tx) => getOwn(tx).settled),
+    unfounded: () => (store.get(META, FOUNDED) === undefined ? genesis.bytes : undefined),
+    markFounded: () => write((tx) => tx.put(META, FOUNDED, new Uint8Array([1]))),
+    spooled: () =>
+      read((tx) =>
+        tx.scan(SPOOL, new Uint8Array(0), undefined).map(([id, bytes]) => ({ id, bytes: bytes as Sealed })),
+      ),
+    spool: (tx, id, bytes) => tx.put(SPOOL, id, bytes),
+    dropSpooled: (id) => write((tx) => tx.delete(SPOOL, id)),
+    attestDue: () => {
+      const bytes = store.get(META, ATTEST);
+      return bytes === undefined ? undefined : new Reader(bytes).v();
+    },
+    setAttestDue: (seq) =>
+      write((tx) =>
+        seq === undefined ? tx.delete(META, ATTEST) : tx.put(META, ATTEST, new Writer(8).v(seq).done()),
+      ),
+    onChange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/** Begins a store for a vault: genesis, its owner and first device. Once, inside the first transaction. */
+export function beginReplica(replica: Replica, tx: Tx, founded: boolean): void {
+  tx.put(META, GENESIS, replica.genesis.bytes);
+  if (founded) tx.put(META, FOUNDED, new Uint8Array([1]));
+  replica.membership.begin(tx, replica.genesis);
+}
+
+export function valuesByKind(sections: readonly Section[]): ReadonlyMap<Kind, unknown[]> {
+  const byKind = new Map<Kind, unknown[]>();
+  for (const { kind, decoded } of sections) {
+    const values = byKind.get(kind);
+    if (values === undefined) byKind.set(kind, [decoded.value]);
+    else values.push(decoded.value);
+  }
+  return byKind;
+}

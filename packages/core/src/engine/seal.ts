@@ -1,0 +1,144 @@
+/**
+ * Turns waiting edits into sealed frames. One batch is out at a time: nothing new is sealed while
+ * an earlier send is without its verdict or in doubt, so a retry is always the same bytes.
+ */
+
+import type { Sealed } from "../bytes/brand.ts";
+import { readU64Key, u64Key } from "../bytes/bytes.ts";
+import { limits } from "../bytes/limits.ts";
+import { Reader } from "../bytes/reader.ts";
+import { Writer } from "../bytes/writer.ts";
+import type { SecretKeys } from "../crypto/identity.ts";
+import type { Suite } from "../crypto/suite.ts";
+import type { Link } from "../log/chain.ts";
+import { frameFlags, frameKinds, sealFrame } from "../log/frame.ts";
+import { encodePlaintext } from "../log/plaintext.ts";
+import type { Tx } from "../log/tx.ts";
+import type { Clock } from "../ports.ts";
+import type { Membership } from "../vault/membership.ts";
+import { getCursor, linkAt, pairKey } from "./entries.ts";
+import { getTrack } from "./judge.ts";
+import type { KeyRing } from "./key-ring.ts";
+import { FRAMES, frames, getOwn, getRun, type OutFrame, putFrame, putOwn } from "./outbox.ts";
+
+/** Own device seqs that are sealed and without a verdict: where their frame lies, and its hash. */
+export const SEQS = "o.seq";
+/** A batch stays well below the append's cap. */
+const BATCH_BYTES = 3 << 20;
+
+export interface SealDeps {
+  readonly suite: Suite;
+  readonly clock: Clock;
+  readonly vault: Uint8Array;
+  readonly ring: KeyRing;
+  readonly keys: SecretKeys;
+  readonly membership: Membership;
+  readonly ownDevice: (tx: Tx) => number | undefined;
+  readonly ownId: Uint8Array;
+}
+
+export interface SealedFrame {
+  readonly deviceSeq: number;
+  readonly frame: Sealed;
+}
+
+/** Where the frame of an own device seq lies in the outbox. */
+export function sealedAt(
+  tx: Tx,
+  deviceSeq: number,
+): { readonly run: number; readonly index: number; readonly id: Uint8Array } | undefined {
+  const bytes = tx.get(SEQS, u64Key(deviceSeq));
+  if (bytes === undefined) return undefined;
+  const r = new Reader(bytes);
+  return { run: r.v(), index: r.v(), id: r.fixed(32) };
+}
+
+/** The same bytes while any sealed frame is neither placed nor judged; else newly sealed ones. */
+export function nextBatch(deps: SealDeps, tx: Tx, placed: ReadonlySet<number>): readonly SealedFrame[] {
+  const out: SealedFrame[] = [];
+  let bytes = 0;
+  let inFlight = 0;
+  for (const [key, value] of tx.scan(SEQS, u64Key(0), undefined)) {
+    inFlight++;
+    const deviceSeq = readU64Key(key);
+    if (placed.has(deviceSeq)) continue;
+    const r = new Reader(value);
+    const [frame] = frames(tx, { run: r.v(), index: r.v() }, 1);
+    const sealed = (frame as OutFrame).sealed as Sealed;
+    if (out.length === limits.framesPerAppend || (out.length > 0 && bytes + sealed.length > BATCH_BYTES))
+      break;
+    out.push({ deviceSeq, frame: sealed });
+    bytes += sealed.length;
+  }
+  return inFlight > 0 ? out : sealNew(deps, tx);
+}
+
+function sealNew(deps: SealDeps, tx: Tx): readonly SealedFrame[] {
+  const device = deps.ownDevice(tx);
+  const epoch = deps.membership.newestEpoch(tx);
+  if (device === undefined || epoch === undefined) return [];
+  const key = deps.ring.frameKey(tx, epoch.n, deps.ownId, device);
+  if (key === undefined) return [];
+  const { applied } = getCursor(tx);
+  const anchor = (linkAt(tx, deps.vault, applied) as Link).hash;
+  const own = getOwn(tx);
+  let deviceSeq = Math.max(own.sealed, own.settled, getTrack(tx, device).seq);
+  const out: SealedFrame[] = [];
+  let bytes = 0;
+  for (const f of waitingFrames(tx)) {
+    const run = getRun(tx, f.run);
+    if (run === undefined) continue;
+    if (out.length === limits.framesPerAppend) break;
+    const plain = encodePlaintext(deps.suite, f.changes, f.stored);
+    if (out.length > 0 && bytes + plain.length > BATCH_BYTES) break;
+    deviceSeq++;
+    const more = f.index < run.frames - 1 ? frameFlags.more : 0;
+    const continues = f.index > 0 ? frameFlags.continues : 0;
+    const header = {
+      suite: deps.suite.id,
+      kind: frameKinds.data,
+      flags: more | continues,
+      epoch: epoch.n,
+      device,
+      deviceSeq,
+      anchorSeq: applied,
+      anchor,
+      sealedAt: Math.max(0, Math.floor(deps.clock.now() / 1000)),
+      nonce: deps.suite.random(24),
+    };
+    const frame = sealFrame(deps.suite, deps.vault, header, plain, key, deps.keys.signSecret);
+    putFrame(tx, { ...f, deviceSeq, sealed: frame });
+    tx.put(
+      SEQS,
+      u64Key(deviceSeq),
+      new Writer(48).v(f.run).v(f.index).fixed(deps.suite.sha256(frame)).done(),
+    );
+    out.push({ deviceSeq, frame });
+    bytes += frame.length;
+  }
+  if (out.length > 0) putOwn(tx, { ...own, sealed: deviceSeq });
+  return out;
+}
+
+/** Unsealed frames of runs that are neither parked nor failed, in the order they were made. */
+function* waitingFrames(tx: Tx): Generator<OutFrame> {
+  let from = { run: 0, index: 0 };
+  for (;;) {
+    const page = frames(tx, from, limits.framesPerAppend);
+    for (const f of page) {
+      from = { run: f.run, index: f.index + 1 };
+      if (f.deviceSeq !== 0) continue;
+      const run = getRun(tx, f.run);
+      if (run !== undefined && run.parked === undefined && run.failed === undefined) yield f;
+    }
+    if (page.length < limits.framesPerAppend) return;
+  }
+}
+
+/** Takes a run's frames back to unsealed, to be sealed anew under later numbers. */
+export function unseal(tx: Tx, list: readonly OutFrame[]): void {
+  for (const f of list) {
+    if (tx.get(FRAMES, pairKey(f.run, f.index)) !== undefined)
+      putFrame(tx, { ...f, deviceSeq: 0, sealed: undefined });
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * What a person is told: one pure function from facts to one of the thirteen states. The highest
+ * row whose condition is true wins, so a state is never reported better than it is. Rule STA1.
+ */
+import type { HaltCode } from "./ingest.ts";
+
+export interface Facts {
+  /** False for a vault that lives on this device only. */
+  readonly hasRemote: boolean;
+  readonly keysReadable: boolean;
+  readonly halt: HaltCode | undefined;
+  readonly updateNeeded: boolean;
+  readonly diskFull: boolean;
+  readonly removed: boolean;
+  readonly authenticated: boolean;
+  readonly entitled: boolean;
+  readonly network: boolean;
+  readonly remoteReachable: boolean;
+  readonly paused: boolean;
+  /** An operation failed past its retries: its code. */
+  readonly failed: string | undefined;
+  readonly stalled: boolean;
+  readonly openConflicts: number;
+  readonly withheldDeletions: number;
+  readonly transition: "connecting" | "syncing" | undefined;
+  /** Own edits without a verdict. */
+  readonly pending: number;
+  /** Entries read and not applied, or known of and not read. */
+  readonly behind: number;
+  /** Rows the attached databases do not show yet. */
+  readonly unprojected: number;
+  readonly keyArrived: boolean;
+  /** Wake is open, or the last poll is younger than two poll intervals. */
+  readonly fresh: boolean;
+}
+
+export type StatusCode =
+  | "local"
+  | "keyring"
+  | "halted"
+  | "no-access"
+  | "login"
+  | "upgrade"
+  | "no-network"
+  | "offline"
+  | "error"
+  | "conflict"
+  | "connecting"
+  | "syncing"
+  | "pending"
+  | "live";
+
+export interface Status {
+  readonly code: StatusCode;
+  readonly label: string;
+  readonly detail: string | undefined;
+  readonly action: string | undefined;
+  readonly dot: "grey" | "red" | "amber" | "green";
+  readonly exit: number;
+}
+
+interface Row {
+  readonly label: string;
+  readonly action?: string;
+  readonly dot: Status["dot"];
+  readonly exit: number;
+}
+
+const rows: Readonly<Record<StatusCode, Row>> = {
+  local: { label: "Local", action: "Turn on sync", dot: "grey", exit: 0 },
+  keyring: { label: "Keyring", action: "Unlock", dot: "red", exit: 13 },
+  halted: { label: "Error", action: "Details", dot: "red", exit: 17 },
+  "no-access": { label: "No access", action: "Contact owner", dot: "red", exit: 12 },
+  login: { label: "Log in", action: "Log in", dot: "amber", exit: 10 },
+  upgrade: { label: "Upgrade", action: "Upgrade", dot: "amber", exit: 11 },
+  "no-network": { label: "No network", dot: "grey", exit: 14 },
+  offline: { label: "Offline", action: "Retry now", dot: "grey", exit: 14 },
+  error: { label: "Error", action: "Retry", dot: "red", exit: 1 },
+  conflict: { label: "Error", action: "Review", dot: "red", exit: 3 },
+  connecting: { label: "", dot: "amber", exit: 0 },
+  syncing: { label: "", dot: "amber", exit: 0 },
+  pending: { label: "Pending", action: "Sync now", dot: "amber", exit: 0 },
+  live: { label: "Live", dot: "green", exit: 0 },
+};
+
+const halted: Readonly<Record<HaltCode, string>> = {
+  fork: "The remote shows another history",
+  rollback: "The remote is older than this device",
+  "chain-broken": "Entries of the log are missing",
+  "op-reused": "This home was restored or cloned: add this device again",
+  "replica-damaged": "This device's replica is damaged",
+};
+
+export function deriveStatus(facts: Facts): Status {
+  const { code, detail, exit, action } = pick(facts);
+  const row = rows[code];
+  return {
+    code,
+    label: row.label,
+    detail,
+    action: action ?? row.action,
+    dot: row.dot,
+    exit: exit ?? row.exit,
+  };
+}
+
+interface Picked {
+  readonly code: StatusCode;
+  readonly detail?: string;
+  readonly exit?: number;
+  readonly action?: string;
+}
+
+function pick(f: Facts): Picked {
+  if (!f.hasRemote) return { code: "local" };
+  if (!f.keysReadable) return { code: "keyring" };
+  if (f.halt !== undefined) return { code: "halted", detail: halted[f.halt] };
+  if (f.updateNeeded) return { code: "halted", detail: "Update needed", exit: 18, action: "Update" };
+  if (f.diskFull) return { code: "halted", detail: "The disk is full", exit: 19, action: "Free space" };
+  if (f.removed) return { code: "no-access" };
+  if (!f.authenticated) return { code: "login" };
+  if (!f.entitled) return { code: "upgrade" };
+  if (!f.network) return { code: "no-network" };
+  if (f.paused) return { code: "offline", detail: "Paused by you", action: "Resume" };
+  if (!f.remoteReachable) return { code: "offline" };
+  if (f.failed !== undefined) return { code: "error", detail: f.failed, exit: f.failed === "quota" ? 19 : 1 };
+  if (f.stalled) return { code: "error", detail: "stalled", action: "Restart sync" };
+  if (f.openConflicts > 0)
+    return { code: "conflict", detail: count(f.openConflicts, "conflict to review", "conflicts to review") };
+  if (f.withheldDeletions > 0)
+    return {
+      code: "conflict",
+      detail: count(f.withheldDeletions, "deletion withheld", "deletions withheld"),
+    };
+  if (f.transition !== undefined) return { code: f.transition };
+  if (!f.keyArrived) return { code: "pending", detail: "Waiting for the vault's key" };
+  if (f.pending > 0)
+    return { code: "pending", detail: count(f.pending, "change not confirmed", "changes not confirmed") };
+  if (f.behind > 0 || f.unprojected > 0 || !f.fresh) return { code: "pending", detail: "Catching up" };
+  return { code: "live" };
+}
+
+function count(n: number, one: string, many: string): string {
+  return `${n} ${n === 1 ? one : many}`;
+}

@@ -1,0 +1,339 @@
+/**
+ * Drives one replica against one remote by the table in `sync-table.ts`. All waiting, retrying
+ * and polling is here, in one place; each retry names its bound and its delay. Rules ENG7..ENG9.
+ */
+import type { Suite } from "../crypto/suite.ts";
+import { TidelockError } from "../errors.ts";
+import type { Clock, Failure, Log, Remote, Scheduler } from "../ports.ts";
+import type { SyncOutcome } from "./api.ts";
+import type { HaltCode } from "./ingest.ts";
+import type { EnginePoint } from "./points.ts";
+import type { Replica } from "./replica.ts";
+import { type SyncEvent, type SyncState, syncTable } from "./sync-table.ts";
+
+/** Changes per apply slice: one transaction, some tens of ms. */
+const SLICE = 4096;
+const PAGE = { frames: 1024, bytes: 4 << 20 };
+/** How long a device with something to send waits for a signature past an unsigned entry (LOG7). */
+const UNSIGNED_WAIT = 60_000;
+const RETRY = { base: 500, cap: 60_000 };
+const POLL = { active: 2_000, activeFor: 30_000, factor: 1.5, cap: 30_000 };
+const STALL = 30_000;
+
+export interface SyncEnv {
+  readonly suite: Suite;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly log: Log;
+  readonly point: (name: EnginePoint) => void;
+}
+
+/** Why nothing moves, for status. */
+export interface SyncFacts {
+  readonly state: SyncState;
+  readonly halt: HaltCode | undefined;
+  readonly failure: Failure | { readonly kind: "unknown" } | undefined;
+  readonly diskFull: boolean;
+  /** An unsigned entry or a missing key holds the log up. */
+  readonly stuck: { readonly why: "unsigned" | "key-missing"; readonly since: number } | undefined;
+  readonly stalled: boolean;
+  readonly fresh: boolean;
+  readonly lastSync: number | undefined;
+  readonly lastUpload: number | undefined;
+  readonly lastDownload: number | undefined;
+}
+
+export interface Sync {
+  dispatch(event: SyncEvent): void;
+  facts(): SyncFacts;
+  syncNow(): Promise<SyncOutcome>;
+}
+
+export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync {
+  const { clock, scheduler } = env;
+  let state: SyncState = "stopped";
+  /** Answers of an earlier action are dropped: the state has moved on without them. */
+  let turn = 0;
+  let timer: (() => void) | undefined;
+  let unwake: (() => void) | undefined;
+  let attempts = 0;
+  let pollDelay = POLL.active;
+  let lastActivity = clock.mono();
+  let lastRead: number | undefined;
+  let dueSince: number | undefined;
+  let reads = 0;
+  let more = false;
+  const placed = new Set<number>();
+  let facts: Omit<SyncFacts, "state" | "stalled" | "fresh"> = {
+    halt: undefined,
+    failure: undefined,
+    diskFull: false,
+    stuck: undefined,
+    lastSync: undefined,
+    lastUpload: undefined,
+    lastDownload: undefined,
+  };
+  let waiters: { readonly needRead: number; readonly resolve: (outcome: SyncOutcome) => void }[] = [];
+
+  function dispatch(event: SyncEvent): void {
+    const { to, act } = syncTable[state][event];
+    const moved = to !== state || act !== "none";
+    state = to;
+    if (!moved) return;
+    timer?.();
+    timer = undefined;
+    const mine = ++turn;
+    const back = (e: SyncEvent): void => {
+      if (mine === turn) dispatch(e);
+    };
+    switch (act) {
+      case "none":
+        if (to === "stopped") unwake?.();
+        break;
+      case "read":
+        unwake ??= remote.wake?.(() => dispatch("due"));
+        run(readRemote, back);
+        break;
+      case "apply":
+        // A turn of the event loop between slices, so that a host's own work is never held up.
+        timer = scheduler.after(0, () => run(async () => applySlice(), back));
+        break;
+      case "send":
+        run(send, back);
+        break;
+      case "arm-poll":
+        timer = scheduler.after(nextPoll(), () => back("due"));
+        break;
+      case "arm-retry":
+        timer = scheduler.after(retryDelay(), () => back("now"));
+        break;
+    }
+    tellWaiters();
+  }
+
+  function run(step: () => Promise<SyncEvent>, back: (event: SyncEvent) => void): void {
+    step().then(back, (error: unknown) => {
+      back(noteError(error));
+    });
+  }
+
+  function noteError(error: unknown): SyncEvent {
+    const code = error instanceof TidelockError ? error.code : "internal";
+    env.log.event("sync.error", { code });
+    if (code === "disk-full") facts = { ...facts, diskFull: true };
+    else if (code === "replica-damaged") facts = { ...facts, halt: "replica-damaged" };
+    else facts = { ...facts, failure: { kind: "corrupt", why: code } };
+    return "failed";
+  }
+
+  function noteFailure(failure: NonNullable<SyncFacts["failure"]>): SyncEvent {
+    facts = { ...facts, failure };
+    return "failed";
+  }
+
+  async function readRemote(): Promise<SyncEvent> {
+    reads++;
+    if (replica.unfounded() !== undefined) return "read-nothing";
+    const after = replica.rereadFrom();
+    const page = await remote.read(after, PAGE);
+    if (page.kind !== "ok") return noteFailure(page);
+    const ingested = replica.ingest(after, page.value);
+    lastRead = clock.mono();
+    if (ingested.kind === "halt") {
+      env.log.event("sync.halt", { code: ingested.code });
+      facts = { ...facts, halt: ingested.code };
+      return "failed";
+    }
+    facts = { ...facts, failure: undefined, diskFull: false };
+    more = page.value.head > replica.cursor().read;
+    if (ingested.fresh > 0) noteActivity();
+    return ingested.fresh > 0 ? "read" : "read-nothing";
+  }
+
+  function applySlice(): SyncEvent {
+    const applied = replica.apply(SLICE, passable());
+    if (applied.applied > 0) {
+      noteActivity();
+      facts = { ...facts, lastDownload: clock.now(), stuck: undefined };
+      const settled = replica.settled();
+      for (const deviceSeq of placed) if (deviceSeq <= settled) placed.delete(deviceSeq);
+    }
+    switch (applied.kind) {
+      case "halt":
+        env.log.event("sync.halt", { code: applied.code });
+        facts = { ...facts, halt: applied.code };
+        return "failed";
+      case "key-missing":
+        return stick("key-missing");
+      case "waiting":
+        return stick("unsigned");
+      case "ok":
+        facts = { ...facts, halt: undefined, stuck: undefined };
+        if (applied.more) return "applied-some";
+        return more ? "read-more" : "applied-all";
+    }
+  }
+
+  /** What holds the log up is read again at each retry; only time or another device ends it. */
+  function stick(why: "unsigned" | "key-missing"): SyncEvent {
+    const since = facts.stuck?.why === why ? facts.stuck.since : clock.mono();
+    facts = { ...facts, stuck: { why, since } };
+    return "failed";
+  }
+
+  /** The unsigned entry that this device may pass: it has something to send and has waited. */
+  function passable(): number | undefined {
+    const { stuck } = facts;
+    if (stuck?.why !== "unsigned" || clock.mono() - stuck.since < UNSIGNED_WAIT) return undefined;
+    if (replica.waiting().pending === 0) return undefined;
+    const seq = replica.cursor().applied + 1;
+    replica.setAttestDue(seq);
+    return seq;
+  }
+
+  async function send(): Promise<SyncEvent> {
+    const genesis = replica.unfounded();
+    if (genesis !== undefined) {
+      const created = await remote.create(genesis);
+      if (created.kind === "exists")
+        throw new TidelockError("exists", { why: "another vault lives on this remote" });
+      if (created.kind !== "ok") return noteFailure(created);
+      env.point("found.after-genesis");
+    }
+    for (const blob of replica.spooled()) {
+      const stored = await remote.putBlob(blob.id, blob.bytes);
+      if (stored.kind !== "ok") return noteFailure(stored);
+      replica.dropSpooled(blob.id);
+    }
+    env.point("found.after-blobs");
+    if (genesis !== undefined) replica.markFounded();
+
+    let batch = replica.nextBatch(placed);
+    if (batch.length === 0) batch = attestation();
+    if (batch.length === 0) return nothingToSend();
+    const head = replica.head();
+    env.point("append.before-send");
+    const result = await remote.append(
+      batch.map((f) => f.frame),
+      head,
+    );
+    env.point("append.after-answer");
+    switch (result.kind) {
+      case "committed":
+        replica.acknowledge(
+          result.first,
+          batch.map((f) => f.deviceSeq),
+        );
+        for (const f of batch) placed.add(f.deviceSeq);
+        attempts = 0;
+        facts = { ...facts, failure: undefined, lastUpload: clock.now() };
+        noteActivity();
+        return "sent";
+      case "behind":
+        return "behind";
+      default:
+        return noteFailure(result);
+    }
+  }
+
+  /** After passing an unsigned entry, others wait for a frame of ours that is anchored past it. */
+  function attestation(): ReturnType<Replica["nextBatch"]> {
+    const due = replica.attestDue();
+    if (due === undefined) return [];
+    replica.write((tx) => {
+      replica.attest(tx);
+      replica.setAttestDue(undefined);
+    });
+    return replica.nextBatch(placed);
+  }
+
+  function nothingToSend(): SyncEvent {
+    attempts = 0;
+    dueSince = undefined;
+    facts = { ...facts, failure: undefined, lastSync: clock.now() };
+    return "nothing-to-send";
+  }
+
+  function noteActivity(): void {
+    lastActivity = clock.mono();
+    attempts = 0;
+  }
+
+  /** Full jitter, so that devices that failed together do not come back together. */
+  function retryDelay(): number {
+    dueSince ??= clock.mono();
+    const { failure } = facts;
+    if (failure?.kind === "busy") return failure.retryAfter;
+    const ceiling = Math.min(RETRY.cap, RETRY.base * 2 ** Math.min(attempts++, 12));
+    // What only time ends is looked at at a steady pace.
+    if (facts.stuck !== undefined) return POLL.active;
+    return 1 + Math.floor((jitter() * ceiling) | 0);
+  }
+
+  function jitter(): number {
+    const [a, b] = env.suite.random(2);
+    return (((a as number) << 8) | (b as number)) / 0x10000;
+  }
+
+  function nextPoll(): number {
+    const quiet = clock.mono() - lastActivity > POLL.activeFor;
+    pollDelay = quiet ? Math.min(POLL.cap, pollDelay * POLL.factor) : POLL.active;
+    return pollDelay;
+  }
+
+  function tellWaiters(): void {
+    if (waiters.length === 0) return;
+    const outcome = outcomeNow();
+    if (outcome === undefined) return;
+    const ready = waiters.filter((w) => reads >= w.needRead || outcome.kind === "stopped");
+    waiters = waiters.filter((w) => !ready.includes(w));
+    for (const w of ready) w.resolve(outcome);
+    if (waiters.length > 0 && state === "idle") scheduler.after(0, () => dispatch("now"));
+  }
+
+  function outcomeNow(): SyncOutcome | undefined {
+    if (state === "idle") {
+      if (replica.waiting().pending === 0) return { kind: "live", head: replica.cursor().applied };
+      return { kind: "stopped", code: "key-missing", why: "this device is not admitted yet" };
+    }
+    if (state === "stopped") return { kind: "stopped", code: "cancelled", why: "sync was stopped" };
+    if (state === "paused") return { kind: "stopped", code: "cancelled", why: "paused by you" };
+    if (state !== "waiting") return undefined;
+    if (facts.halt !== undefined)
+      return { kind: "stopped", code: facts.halt, why: "the log does not verify" };
+    if (facts.diskFull) return { kind: "stopped", code: "disk-full", why: "the replica cannot grow" };
+    if (facts.stuck !== undefined) return { kind: "stopped", code: "key-missing", why: facts.stuck.why };
+    const { failure } = facts;
+    const why = failure !== undefined && "why" in failure ? failure.why : "the remote did not answer";
+    return { kind: "stopped", code: failureCode[failure?.kind ?? "unknown"], why };
+  }
+
+  return {
+    dispatch,
+    facts: () => {
+      const working = state !== "idle" && state !== "stopped" && state !== "paused";
+      const since = facts.stuck?.since ?? (working ? dueSince : undefined);
+      return {
+        ...facts,
+        state,
+        stalled: since !== undefined && clock.mono() - since > STALL,
+        fresh: lastRead !== undefined && clock.mono() - lastRead <= 2 * pollDelay + 1_000,
+      };
+    },
+    syncNow: () =>
+      new Promise((resolve) => {
+        waiters.push({ needRead: reads + 1, resolve });
+        dispatch(state === "stopped" ? "start" : "now");
+        tellWaiters();
+      }),
+  };
+}
+
+const failureCode = {
+  busy: "unreachable",
+  unreachable: "unreachable",
+  unknown: "unreachable",
+  denied: "remote-denied",
+  quota: "quota",
+  corrupt: "remote-corrupt",
+} as const;

@@ -1,0 +1,88 @@
+import { concat, encodeUtf8 } from "../bytes/bytes.ts";
+import type { Suite } from "../crypto/suite.ts";
+import type { ReplicaStore } from "../ports.ts";
+import type { Space } from "./kind.ts";
+
+/**
+ * The view of the replica inside one transaction. Keeps the running state digest (rule LOG8):
+ * a sum modulo 2^128 over the rows of digested spaces, so that its cost is that of the rows
+ * touched and it is known at every seq.
+ */
+export class Tx {
+  readonly #store: ReplicaStore;
+  readonly #suite: Suite;
+  readonly #digested: ReadonlyMap<string, Uint8Array>;
+  readonly #scratch = new Map<string, unknown>();
+  digest: bigint;
+
+  constructor(store: ReplicaStore, suite: Suite, digested: ReadonlyMap<string, Uint8Array>, digest: bigint) {
+    this.#store = store;
+    this.#suite = suite;
+    this.#digested = digested;
+    this.digest = digest;
+  }
+
+  get(space: string, key: Uint8Array): Uint8Array | undefined {
+    return this.#store.get(space, key);
+  }
+
+  put(space: string, key: Uint8Array, value: Uint8Array): void {
+    const name = this.#digested.get(space);
+    if (name !== undefined) {
+      const old = this.#store.get(space, key);
+      if (old !== undefined) this.#sum(name, key, old, -1n);
+      this.#sum(name, key, value, 1n);
+    }
+    this.#store.put(space, key, value);
+  }
+
+  delete(space: string, key: Uint8Array): void {
+    const name = this.#digested.get(space);
+    if (name !== undefined) {
+      const old = this.#store.get(space, key);
+      if (old === undefined) return;
+      this.#sum(name, key, old, -1n);
+    }
+    this.#store.delete(space, key);
+  }
+
+  scan(
+    space: string,
+    from: Uint8Array,
+    to: Uint8Array | undefined,
+    limit?: number,
+  ): [Uint8Array, Uint8Array][] {
+    return this.#store.scan(space, from, to, limit);
+  }
+
+  last(space: string, from: Uint8Array, to: Uint8Array | undefined): [Uint8Array, Uint8Array] | undefined {
+    return this.#store.last(space, from, to);
+  }
+
+  /** Memory of one kind that lives as long as this transaction, e.g. the keys it touched. */
+  scratch<T>(kind: string, make: () => T): T {
+    let value = this.#scratch.get(kind) as T | undefined;
+    if (value === undefined) {
+      value = make();
+      this.#scratch.set(kind, value);
+    }
+    return value;
+  }
+
+  #sum(name: Uint8Array, key: Uint8Array, value: Uint8Array, sign: bigint): void {
+    this.digest = BigInt.asUintN(128, this.digest + sign * rowSum(this.#suite, name, key, value));
+  }
+}
+
+/** The digested spaces by name, each with its encoded name: what `Tx` wants. */
+export function digestedSpaces(spaces: readonly Space[]): ReadonlyMap<string, Uint8Array> {
+  return new Map(spaces.filter((s) => s.digested).map((s) => [s.name, encodeUtf8(s.name)]));
+}
+
+/** One row's part of the digest: BLAKE2b-128(length-prefixed space ‖ key ‖ value), as an integer. */
+export function rowSum(suite: Suite, name: Uint8Array, key: Uint8Array, value: Uint8Array): bigint {
+  const lengths = new Uint8Array([name.length, key.length >> 8, key.length & 0xff]);
+  const hash = suite.hash(concat(lengths, name, key, value), 16);
+  const view = new DataView(hash.buffer, hash.byteOffset, 16);
+  return (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
+}

@@ -1,0 +1,134 @@
+/**
+ * What the core asks of the world. A host gives these real disks, clocks and networks; the
+ * simulated world gives them seeded ones. Nothing below this file does I/O or reads a clock.
+ */
+import type { Sealed, Seq } from "./bytes/brand.ts";
+
+export interface Clock {
+  /** Wall clock, ms since 1970. May jump. */
+  now(): number;
+  /** Monotonic ms from an arbitrary origin. Never goes back; stands still in suspend. */
+  mono(): number;
+}
+
+export interface Scheduler {
+  /** Runs `work` once after `ms`; the answer cancels it. `work` never throws. */
+  after(ms: number, work: () => void): () => void;
+}
+
+/** A value that may stand in a log: a number, a code of ours, a shortened id. Never user text. */
+export type Loggable = number | boolean | `${string}`;
+
+export interface Log {
+  /** One event, e.g. `pull.applied {from, to, ms}`. Names and contents stay out. */
+  event(name: string, fields?: Readonly<Record<string, Loggable>>): void;
+}
+
+/**
+ * The engine's only door to its replica: named, ordered maps of bytes to bytes.
+ *
+ * Keys sort lexicographically. `transaction` is atomic and durable when it returns
+ * (`synchronous=FULL`); a nested call joins the outer one; a throw undoes all of it.
+ * Values handed out are never changed afterwards by the store; callers do not change them.
+ */
+export interface ReplicaStore {
+  transaction<T>(work: () => T): T;
+  get(space: string, key: Uint8Array): Uint8Array | undefined;
+  put(space: string, key: Uint8Array, value: Uint8Array): void;
+  delete(space: string, key: Uint8Array): void;
+  /** Entries with `from` <= key < `to` in ascending order, at most `limit` of them. */
+  scan(
+    space: string,
+    from: Uint8Array,
+    to: Uint8Array | undefined,
+    limit?: number,
+  ): [Uint8Array, Uint8Array][];
+  /** The greatest entry with key < `to` (or of all), and at or above `from`. */
+  last(space: string, from: Uint8Array, to: Uint8Array | undefined): [Uint8Array, Uint8Array] | undefined;
+  /** Number of entries; may cost a scan, so not for hot paths. */
+  count(space: string): number;
+  close(): void;
+}
+
+/** What stands at one number of a vault's log, as a remote hands it out. */
+export type LogObject =
+  | {
+      readonly kind: "page";
+      /** The number it stands at: the seq of its first frame. */
+      readonly first: Seq;
+      /** The chain hash before `first` as the writer saw it; null where the remote does not keep it. */
+      readonly prev: Uint8Array | null;
+      readonly entries: readonly { readonly time: number; readonly frame: Uint8Array }[];
+      /** SHA-256 of the whole object: what it counts as if `prev` turns out not to be ours. */
+      readonly hash: Uint8Array;
+    }
+  /** Not a page: known by the SHA-256 of its first 5 MiB, it takes one seq. */
+  | { readonly kind: "garbage"; readonly first: Seq; readonly hash: Uint8Array };
+
+export interface Page {
+  /** Contiguous, in order, starting at `after` + 1. Empty when nothing is there. */
+  readonly objects: readonly LogObject[];
+  /** The newest seq the remote shows now; below `after` = rolled back, above with no objects = gap. */
+  readonly head: Seq;
+}
+
+/** Why a remote did not do it. Nothing was placed, and the same call may be made again. */
+export type Failure =
+  | { readonly kind: "busy"; readonly retryAfter: number }
+  | { readonly kind: "unreachable"; readonly why: string }
+  | { readonly kind: "denied"; readonly why: string }
+  | { readonly kind: "quota"; readonly why: string }
+  | { readonly kind: "corrupt"; readonly why: string };
+
+export type Result<T> = { readonly kind: "ok"; readonly value: T } | Failure;
+
+export type AppendResult =
+  /** Placed and durable, not yet judged: the outbox ends at replay's verdict. */
+  | { readonly kind: "committed"; readonly first: Seq }
+  /** Not placed: somebody else's object stands at that number. Read, apply, then the same bytes again. */
+  | { readonly kind: "behind" }
+  /** May be placed. Read; where they are not found, the same bytes again. Never re-seal before that. */
+  | { readonly kind: "unknown" }
+  | Failure;
+
+export interface RemoteCaps {
+  readonly wake: boolean;
+  readonly deletes: boolean;
+  readonly accounts: boolean;
+  readonly links: boolean;
+}
+
+/**
+ * Where a vault's log and blobs live. Every method answers a value and throws only for a
+ * programming error. No method retries by itself: retry is the engine's, in one place, so that
+ * unknown outcomes stay visible. All bytes it takes are sealed or signed.
+ */
+export interface Remote {
+  readonly caps: RemoteCaps;
+  /** Once per vault, put-if-absent, kept for ever. `exists` when other bytes are there; the same bytes are ok. */
+  create(genesis: Sealed): Promise<Result<"created"> | { readonly kind: "exists" }>;
+  /** Undefined where no vault was founded. */
+  genesis(): Promise<Result<Uint8Array | undefined>>;
+  /**
+   * The objects after `after`, whole and in order, about `bytes` of them (at least one).
+   * `after` is always an object's end. Durable before it answers: a later power cut of the
+   * remote cannot take back what was handed out.
+   */
+  read(after: Seq, want: { readonly frames: number; readonly bytes: number }): Promise<Result<Page>>;
+  /**
+   * Places 1..256 frames as one object right after `seen`, all or none, and answers
+   * `committed` only when they are on stable storage. May be called again with the same bytes
+   * after any answer.
+   */
+  append(
+    frames: readonly Sealed[],
+    seen: { readonly seq: Seq; readonly hash: Uint8Array },
+  ): Promise<AppendResult>;
+  /** Stores a blob under the SHA-256 of its bytes. Again with the same bytes: ok once they are durable. */
+  putBlob(id: Uint8Array, bytes: Sealed): Promise<Result<"stored">>;
+  /** Undefined where absent. The reader checks the hash. */
+  getBlob(id: Uint8Array): Promise<Result<Uint8Array | undefined>>;
+  /** Calls `hint` when something may have come. Hints may be lost, repeated or wrong. */
+  wake?(hint: () => void): () => void;
+  close(): void;
+}

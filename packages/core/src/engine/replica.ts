@@ -19,7 +19,7 @@ import { encodeSections } from "../log/plaintext.ts";
 import { digestedSpaces, Tx } from "../log/tx.ts";
 import type { Clock, Page, ReplicaStore } from "../ports.ts";
 import { type Genesis, parseGenesis } from "../vault/genesis.ts";
-import { createMembership, type Membership } from "../vault/membership.ts";
+import { createMembership, type Membership, membershipSpaces } from "../vault/membership.ts";
 import type { LocalRun, Verdict } from "./api.ts";
 import { type Applied, applyEntries, OPEN_RUNS } from "./apply.ts";
 import { type Cursor, type Entry, getCursor, LOG, linkAt, META } from "./entries.ts";
@@ -109,8 +109,8 @@ export interface Replica {
 }
 
 /** Every space a store must have for this engine with these kinds. */
-export function replicaSpaces(kinds: readonly Kind[], membership: readonly Space[]): readonly string[] {
-  return [...engineSpaces, ...membership, ...kinds.flatMap((k) => k.spaces)].map((s) => s.name);
+export function replicaSpaces(kinds: readonly Kind[]): readonly string[] {
+  return [...engineSpaces, ...membershipSpaces, ...kinds.flatMap((k) => k.spaces)].map((s) => s.name);
 }
 
 /** The genesis a store was made for, if any. */

@@ -49,7 +49,7 @@ const LEARNED = "v.learned";
 const OWNER = 0;
 const SETTINGS_KEY = new Uint8Array([1]);
 
-const spaces: readonly Space[] = [
+export const membershipSpaces: readonly Space[] = [
   { name: DEVICES, digested: true },
   { name: PERSONS, digested: true },
   { name: EPOCHS, digested: true },
@@ -167,7 +167,7 @@ export function createMembership(suite: Suite, vault: Uint8Array): Membership {
   return {
     section: 0,
     name: "membership",
-    spaces,
+    spaces: membershipSpaces,
     decode: (body) => {
       const value = parseBody(body);
       return value === null ? null : { changes: value.records.length, value };

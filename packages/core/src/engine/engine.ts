@@ -91,7 +91,7 @@ function factsOf(replica: Replica, sync: Sync | undefined, host: HostFacts): Fac
     transition:
       s?.state === "reading" || s?.state === "applying" || s?.state === "sending" ? "syncing" : undefined,
     pending: replica.waiting().pending,
-    behind: Math.max(0, Math.max(cursor.read, replica.seenHead()) - cursor.applied),
+    behind: Math.max(0, Math.max(cursor.read, replica.shownHead()) - cursor.applied),
     unprojected: host.unprojected,
     keyArrived: s?.stuck?.why !== "key-missing",
     fresh: s?.fresh ?? true,

@@ -87,8 +87,8 @@ export interface Replica {
   nextBatch(placed: ReadonlySet<number>): readonly { readonly deviceSeq: number; readonly frame: Sealed }[];
   /** A remote took these: where they must turn up (in memory; a restart reads them back anyway). */
   acknowledge(first: number, deviceSeqs: readonly number[]): void;
-  /** The newest seq a remote has shown or promised. */
-  seenHead(): number;
+  /** The newest seq the remote showed at the last read: its word, for status only. */
+  shownHead(): number;
   cursor(): Cursor;
   head(): { readonly seq: number; readonly hash: Uint8Array };
   digest(): bigint;
@@ -137,7 +137,8 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   const verdicts = new Map<number, ((verdict: Verdict) => void)[]>();
   const acknowledged = new Map<number, number>();
   let own: number | undefined;
-  let seen = 0;
+  let promised = 0;
+  let shown = 0;
   let current: Tx | undefined;
   let decided: { run: number; verdict: Verdict }[] = [];
 
@@ -264,8 +265,9 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       }),
     ingest: (after, page) =>
       write((tx) => {
-        const result = ingest({ suite, vault, membership }, tx, after, page, seen);
-        if (result.kind === "ok") seen = Math.max(seen, page.head);
+        // Only what was verified or acknowledged counts against a rollback: a head is a remote's word.
+        const result = ingest({ suite, vault, membership }, tx, after, page, Math.max(promised, getCursor(tx).read));
+        shown = page.head;
         point("ingest.before-commit");
         return result;
       }),
@@ -313,9 +315,9 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     },
     acknowledge: (first, deviceSeqs) => {
       for (const [i, deviceSeq] of deviceSeqs.entries()) acknowledged.set(first + i, deviceSeq);
-      seen = Math.max(seen, first + deviceSeqs.length - 1);
+      promised = Math.max(promised, first + deviceSeqs.length - 1);
     },
-    seenHead: () => seen,
+    shownHead: () => shown,
     cursor: () => read(getCursor),
     head: () =>
       read((tx) => {

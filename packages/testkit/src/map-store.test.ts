@@ -1,3 +1,4 @@
+import { toHex } from "@tidelock/core/bytes/bytes";
 import type { ReplicaStore } from "@tidelock/core/ports";
 import { expect, test } from "vitest";
 import { MapReplicaStore } from "./map-store.ts";
@@ -19,10 +20,10 @@ const broken: Record<string, typeof MapReplicaStore> = {
     readonly #kept = new Map<string, Uint8Array>();
     override put(space: string, key: Uint8Array, value: Uint8Array): void {
       super.put(space, key, value);
-      this.#kept.set(`${space}/${key}`, value);
+      this.#kept.set(`${space}/${toHex(key)}`, value);
     }
     override get(space: string, key: Uint8Array): Uint8Array | undefined {
-      return this.#kept.get(`${space}/${key}`) ?? super.get(space, key);
+      return this.#kept.get(`${space}/${toHex(key)}`) ?? super.get(space, key);
     }
   },
   "undoes nothing": class extends MapReplicaStore {

@@ -98,7 +98,7 @@ export class MapReplicaStore implements ReplicaStore {
     space: string,
     from: Uint8Array,
     to: Uint8Array | undefined,
-    limit = Number.POSITIVE_INFINITY,
+    limit: number = Number.POSITIVE_INFINITY,
   ): [Uint8Array, Uint8Array][] {
     const rows = this.#sorted(space);
     const { byKey, order } = rows;

@@ -87,17 +87,17 @@ test("spaces that are new get their table, what was there stays", () => {
 
 test("a full disk undoes the transaction, also if the error is caught inside, and the store goes on", () => {
   const directory = temporaryDirectory();
-  let db: Database.Database | undefined;
+  const opened: Database.Database[] = [];
   class Small extends Database {
     constructor(path: string) {
       super(path);
-      db = this;
+      opened.push(this);
     }
   }
   const load = (): typeof Database => Small as unknown as typeof Database;
   const store = openSqlStore(join(directory, "r.db"), { spaces, load });
   store.put("t.row", key(0), key(0));
-  db?.pragma("max_page_count = 20");
+  opened[0]?.pragma("max_page_count = 20");
   const fill = (): void => {
     for (let n = 1; n < 100; n++) store.put("t.row", key(n), new Uint8Array(3000));
   };

@@ -190,12 +190,13 @@ export const storeCases: readonly ContractCase<CreateStore>[] = [
   {
     title: "asynchronous work is a fault, and leaves nothing behind",
     run: inStore((store) => {
-      const error = fails(() =>
-        store.transaction(() => {
-          store.put(A, bytes(1), bytes(1));
-          return Promise.resolve();
-        }),
-      );
+      const work = (): unknown => {
+        store.put(A, bytes(1), bytes(1));
+        return Promise.resolve();
+      };
+      const error = fails(() => {
+        store.transaction(work);
+      });
       expect(error).toBeInstanceOf(TypeError);
       expect(store.count(A)).toBe(0);
     }),

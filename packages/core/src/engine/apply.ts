@@ -6,7 +6,8 @@ import { equalBytes } from "../bytes/bytes.ts";
 import { limits } from "../bytes/limits.ts";
 import { Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
-import { nextLogTime } from "../log/chain.ts";
+import { TidelockError } from "../errors.ts";
+import { isMembership, nextLogTime } from "../log/chain.ts";
 import { type Frame, frameFlags, frameKinds, parseFrame, verifyFrame } from "../log/frame.ts";
 import type { Kind, VoidReason } from "../log/kind.ts";
 import type { Tx } from "../log/tx.ts";
@@ -24,6 +25,8 @@ export interface ApplyDeps extends JudgeDeps {
   /** Told of every entry's verdict, inside the transaction: the outbox acts on its own frames. */
   readonly onVerdict: (tx: Tx, verdict: EntryVerdict) => HaltCode | undefined;
   readonly ownDevice: (tx: Tx) => number | undefined;
+  /** Entries whose reducer threw on this device: kept, shown, and without effect here. */
+  readonly quarantined: ReadonlySet<number>;
   readonly point: (name: EnginePoint) => void;
 }
 
@@ -52,19 +55,23 @@ export function applyEntries(deps: ApplyDeps, tx: Tx, budget: number, pass: numb
   let cursor = getCursor(tx);
   let left = budget;
   let applied = 0;
+  let updateNeeded = deps.membership.updateNeeded(tx);
   while (left > 0) {
     const batch = entriesAfter(tx, cursor.applied, 16);
     if (batch.length === 0) break;
     for (const entry of batch) {
       if (left <= 0) break;
+      if (updateNeeded) return finish({ kind: "halt", code: "update-needed" });
       const step = applyOne(deps, tx, entry, cursor.time, pass);
       if (step.kind !== "ok") return finish(step);
       cursor = { ...cursor, applied: entry.seq, time: step.time };
       applied++;
       left -= step.cost;
+      if (isMembership(entry.frame)) updateNeeded = deps.membership.updateNeeded(tx);
     }
   }
-  return finish({ kind: "ok" });
+  // Also at the head: nothing is sent under rules this program does not know.
+  return finish(updateNeeded ? { kind: "halt", code: "update-needed" } : { kind: "ok" });
 
   function finish(end: Stop | { readonly kind: "ok" }): Applied {
     deps.point("apply.between-kinds-and-cursor");
@@ -124,8 +131,8 @@ function applyOne(
   const time = run.verdict.reason === undefined ? accepted : before;
   const code = conclude(deps, tx, { entry, frame, ...run.verdict }, time);
   if (code !== undefined) return { kind: "halt", code };
-  if (run.sections.length > 0) {
-    reduce(tx, run.sections, {
+  if (run.sections.length > 0 && !deps.quarantined.has(entry.seq)) {
+    reduce(entry.seq, tx, run.sections, {
       seq: entry.seq,
       time,
       device: frame.device,
@@ -150,14 +157,28 @@ function useUpDeviceSeq(tx: Tx, entry: Entry, frame: Frame, accepted: boolean, k
   });
 }
 
-function reduce(tx: Tx, sections: readonly Section[], at: Parameters<Kind["apply"]>[2]): void {
+/** A reducer threw at this entry. Nothing of the transaction stands; the entry is set aside (P14). */
+export class Poison extends Error {
+  readonly seq: number;
+  constructor(seq: number, cause: unknown) {
+    super("a reducer failed", { cause });
+    this.seq = seq;
+  }
+}
+
+function reduce(seq: number, tx: Tx, sections: readonly Section[], at: Parameters<Kind["apply"]>[2]): void {
   const byKind = new Map<Kind, unknown[]>();
   for (const { kind, decoded } of sections) {
     const values = byKind.get(kind);
     if (values === undefined) byKind.set(kind, [decoded.value]);
     else values.push(decoded.value);
   }
-  for (const [kind, values] of byKind) kind.apply(tx, values, at);
+  try {
+    for (const [kind, values] of byKind) kind.apply(tx, values, at);
+  } catch (error) {
+    // The store's own troubles (disk full, damaged) are no fault of the entry.
+    throw error instanceof TidelockError ? error : new Poison(seq, error);
+  }
 }
 
 interface OpenRun {

@@ -69,7 +69,6 @@ function factsOf(replica: Replica, sync: Sync | undefined, host: HostFacts): Fac
     hasRemote: sync !== undefined,
     keysReadable: true,
     halt: s?.halt,
-    updateNeeded: false,
     diskFull: s?.diskFull ?? false,
     removed: false,
     authenticated: true,
@@ -86,6 +85,7 @@ function factsOf(replica: Replica, sync: Sync | undefined, host: HostFacts): Fac
             ? "quota"
             : "remote-corrupt",
     stalled: s?.stalled ?? false,
+    quarantined: replica.quarantined(),
     openConflicts: host.openConflicts,
     withheldDeletions: host.withheldDeletions,
     transition:

@@ -11,7 +11,14 @@ import type { LogObject, Page } from "../ports.ts";
 import type { Membership } from "../vault/membership.ts";
 import { addEntry, type Cursor, getCursor, getEntry, linkAt, putCursor, sameEntry } from "./entries.ts";
 
-export type HaltCode = "fork" | "rollback" | "chain-broken" | "op-reused" | "replica-damaged";
+export type HaltCode =
+  | "fork"
+  | "rollback"
+  | "chain-broken"
+  | "op-reused"
+  | "replica-damaged"
+  /** An accepted record announced rules this program does not know (D3). */
+  | "update-needed";
 
 export interface IngestDeps {
   readonly suite: Suite;

@@ -4,7 +4,7 @@
  */
 
 import type { Sealed } from "../bytes/brand.ts";
-import { encodeUtf8, equalBytes, u64Key } from "../bytes/bytes.ts";
+import { EMPTY, encodeUtf8, equalBytes, readU64Key, u64Key } from "../bytes/bytes.ts";
 import { limits } from "../bytes/limits.ts";
 import { Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
@@ -21,9 +21,9 @@ import type { Clock, Page, ReplicaStore } from "../ports.ts";
 import { type Genesis, parseGenesis } from "../vault/genesis.ts";
 import { createMembership, type Membership, membershipSpaces } from "../vault/membership.ts";
 import type { LocalRun, Verdict } from "./api.ts";
-import { type Applied, applyEntries, OPEN_RUNS } from "./apply.ts";
+import { type Applied, applyEntries, type EntryVerdict, OPEN_RUNS, Poison } from "./apply.ts";
 import { type Cursor, type Entry, getCursor, LOG, linkAt, META } from "./entries.ts";
-import { type Ingested, ingest, rereadFrom } from "./ingest.ts";
+import { type HaltCode, type Ingested, ingest, rereadFrom } from "./ingest.ts";
 import { decodeAll, learnPrivate, type Section, TRACKS } from "./judge.ts";
 import { createKeyRing, EPOCH_KEYS, type KeyRing } from "./key-ring.ts";
 import { FRAMES, getOwn, putFrame, putOwn, putRun, RUNS, runs } from "./outbox.ts";
@@ -34,6 +34,8 @@ import { VERDICTS } from "./verdicts.ts";
 
 /** Blobs that a waiting frame names: uploaded before it. */
 export const SPOOL = "o.blob";
+/** Entries set aside because a reducer threw on them: seq → nothing. */
+const QUARANTINE = "e.quarantine";
 const GENESIS = encodeUtf8("genesis");
 const DIGEST = encodeUtf8("digest");
 const FOUNDED = encodeUtf8("founded");
@@ -42,7 +44,10 @@ const ATTEST = encodeUtf8("attest");
 export const engineSpaces: readonly Space[] = [
   { name: TRACKS, digested: true },
   { name: OPEN_RUNS, digested: true },
-  ...[LOG, META, VERDICTS, RUNS, FRAMES, SEQS, SPOOL, EPOCH_KEYS].map((name) => ({ name, digested: false })),
+  ...[LOG, META, VERDICTS, RUNS, FRAMES, SEQS, SPOOL, EPOCH_KEYS, QUARANTINE].map((name) => ({
+    name,
+    digested: false,
+  })),
 ];
 
 export interface ReplicaEnv {
@@ -93,6 +98,8 @@ export interface Replica {
   head(): { readonly seq: number; readonly hash: Uint8Array };
   digest(): bigint;
   rereadFrom(): number;
+  /** How many entries were set aside because a reducer failed on them. */
+  quarantined(): number;
   /** Own runs without a verdict, and those parked. */
   waiting(): { readonly pending: number; readonly parked: number };
   /** Own frames up to this device seq had their verdict. */
@@ -136,6 +143,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   const listeners = new Set<() => void>();
   const verdicts = new Map<number, ((verdict: Verdict) => void)[]>();
   const acknowledged = new Map<number, number>();
+  const quarantined = new Set(store.scan(QUARANTINE, EMPTY, undefined).map(([key]) => readU64Key(key)));
   let own: number | undefined;
   let promised = 0;
   let shown = 0;
@@ -224,6 +232,27 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     return id;
   }
 
+  function applySlice(budget: number, pass: number | undefined): Applied {
+    const passed: number[] = [];
+    const onVerdict = (tx: Tx, verdict: EntryVerdict): HaltCode | undefined => {
+      const expected = acknowledged.get(verdict.entry.seq);
+      const mine = verdict.frame !== undefined && verdict.frame.device === ownDevice(tx);
+      if (expected !== undefined && !(mine && verdict.frame?.deviceSeq === expected)) return "fork";
+      passed.push(verdict.entry.seq);
+      if (!mine) return undefined;
+      return concludeOwn({ kinds, decide: (run, v) => decided.push({ run, verdict: v }) }, tx, verdict);
+    };
+    const deps = { suite, vault, membership, kinds, keys: ring, ownDevice, point, quarantined, onVerdict };
+    const applied = write((tx) => {
+      const result = applyEntries(deps, tx, budget, pass);
+      point("apply.before-commit");
+      return result;
+    });
+    for (const seq of passed) acknowledged.delete(seq);
+    point("apply.after-commit");
+    return applied;
+  }
+
   const sealDeps: SealDeps = { suite, clock: env.clock, vault, ring, keys, membership, ownDevice, ownId };
 
   return {
@@ -266,43 +295,29 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     ingest: (after, page) =>
       write((tx) => {
         // Only what was verified or acknowledged counts against a rollback: a head is a remote's word.
-        const result = ingest({ suite, vault, membership }, tx, after, page, Math.max(promised, getCursor(tx).read));
+        const result = ingest(
+          { suite, vault, membership },
+          tx,
+          after,
+          page,
+          Math.max(promised, getCursor(tx).read),
+        );
         shown = page.head;
         point("ingest.before-commit");
         return result;
       }),
     apply: (budget, pass) => {
-      const passed: number[] = [];
-      const result = write((tx) => {
-        const deps = { suite, vault, membership, kinds, keys: ring, ownDevice, point };
-        const applied = applyEntries(
-          {
-            ...deps,
-            onVerdict: (inner, verdict) => {
-              const expected = acknowledged.get(verdict.entry.seq);
-              const device = ownDevice(inner);
-              const mine = verdict.frame !== undefined && verdict.frame.device === device;
-              if (expected !== undefined && !(mine && verdict.frame?.deviceSeq === expected)) return "fork";
-              passed.push(verdict.entry.seq);
-              return mine
-                ? concludeOwn(
-                    { kinds, decide: (run, v) => decided.push({ run, verdict: v }) },
-                    inner,
-                    verdict,
-                  )
-                : undefined;
-            },
-          },
-          tx,
-          budget,
-          pass,
-        );
-        point("apply.before-commit");
-        return applied;
-      });
-      for (const seq of passed) acknowledged.delete(seq);
-      point("apply.after-commit");
-      return result;
+      for (;;) {
+        try {
+          return applySlice(budget, pass);
+        } catch (error) {
+          if (!(error instanceof Poison)) throw error;
+          // Its transaction is undone; the same slice again passes over what failed. Ends: each turn adds one.
+          const { seq } = error;
+          write((tx) => tx.put(QUARANTINE, u64Key(seq), EMPTY));
+          quarantined.add(seq);
+        }
+      }
     },
     nextBatch: (placed) => {
       const batch = write((tx) => {
@@ -326,6 +341,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       }),
     digest: () => read((tx) => tx.digest),
     rereadFrom: () => read((tx) => rereadFrom(tx, getCursor(tx))),
+    quarantined: () => quarantined.size,
     waiting: () =>
       read((tx) => {
         const list = runs(tx);

@@ -9,7 +9,6 @@ export interface Facts {
   readonly hasRemote: boolean;
   readonly keysReadable: boolean;
   readonly halt: HaltCode | undefined;
-  readonly updateNeeded: boolean;
   readonly diskFull: boolean;
   readonly removed: boolean;
   readonly authenticated: boolean;
@@ -20,6 +19,8 @@ export interface Facts {
   /** An operation failed past its retries: its code. */
   readonly failed: string | undefined;
   readonly stalled: boolean;
+  /** Entries set aside because a reducer failed on them: a fault of the program. */
+  readonly quarantined: number;
   readonly openConflicts: number;
   readonly withheldDeletions: number;
   readonly transition: "connecting" | "syncing" | undefined;
@@ -88,6 +89,7 @@ const halted: Readonly<Record<HaltCode, string>> = {
   rollback: "The remote is older than this device",
   "chain-broken": "Entries of the log are missing",
   "op-reused": "This home was restored or cloned: add this device again",
+  "update-needed": "Update needed",
   "replica-damaged": "This device's replica is damaged",
 };
 
@@ -114,8 +116,9 @@ interface Picked {
 function pick(f: Facts): Picked {
   if (!f.hasRemote) return { code: "local" };
   if (!f.keysReadable) return { code: "keyring" };
+  if (f.halt === "update-needed")
+    return { code: "halted", detail: halted[f.halt], exit: 18, action: "Update" };
   if (f.halt !== undefined) return { code: "halted", detail: halted[f.halt] };
-  if (f.updateNeeded) return { code: "halted", detail: "Update needed", exit: 18, action: "Update" };
   if (f.diskFull) return { code: "halted", detail: "The disk is full", exit: 19, action: "Free space" };
   if (f.removed) return { code: "no-access" };
   if (!f.authenticated) return { code: "login" };
@@ -124,6 +127,12 @@ function pick(f: Facts): Picked {
   if (f.paused) return { code: "offline", detail: "Paused by you", action: "Resume" };
   if (!f.remoteReachable) return { code: "offline" };
   if (f.failed !== undefined) return { code: "error", detail: f.failed, exit: f.failed === "quota" ? 19 : 1 };
+  if (f.quarantined > 0)
+    return {
+      code: "error",
+      detail: count(f.quarantined, "entry could not be applied", "entries could not be applied"),
+      action: "Details",
+    };
   if (f.stalled) return { code: "error", detail: "stalled", action: "Restart sync" };
   if (f.openConflicts > 0)
     return { code: "conflict", detail: count(f.openConflicts, "conflict to review", "conflicts to review") };

@@ -44,15 +44,21 @@ export interface Epoch {
 const DEVICES = "v.device";
 const PERSONS = "v.person";
 const EPOCHS = "v.epoch";
+/** Rules versions by section, and the suite: only what was announced beyond version 1. */
+const RULES = "v.rules";
 /** Names and settings: readable only with the key, so not part of the confirmed state. */
 const LEARNED = "v.learned";
 const OWNER = 0;
+/** The rules this program knows, for every section. */
+const RULES_VERSION = 1;
+const SUITE_RULE = 255;
 const SETTINGS_KEY = new Uint8Array([1]);
 
 export const membershipSpaces: readonly Space[] = [
   { name: DEVICES, digested: true },
   { name: PERSONS, digested: true },
   { name: EPOCHS, digested: true },
+  { name: RULES, digested: true },
   { name: LEARNED, digested: false },
 ];
 
@@ -68,6 +74,8 @@ export interface Membership extends Kind<MembershipBody> {
   newestEpoch(tx: Tx): Epoch | undefined;
   deviceName(tx: Tx, index: number): string | undefined;
   settings(tx: Tx): Settings | undefined;
+  /** Whether an accepted record announced rules or a suite that this program does not know. */
+  updateNeeded(tx: Tx): boolean;
   /** The key a frame of an unknown device is judged under: the one its own admission brings. */
   admissionKey(body: Uint8Array): Uint8Array | undefined;
 }
@@ -92,6 +100,11 @@ export function createMembership(suite: Suite, vault: Uint8Array): Membership {
   const addDevice = (tx: Tx, index: number, keys: PublicKeys): void => {
     const id = deviceId(suite, keys.sign, keys.box);
     tx.put(DEVICES, indexKey(index), new Writer(96).fixed(id).fixed(keys.sign).fixed(keys.box).done());
+  };
+
+  const announced = (tx: Tx, section: number): number => {
+    const bytes = tx.get(RULES, new Uint8Array([section]));
+    return bytes === undefined ? RULES_VERSION : new Reader(bytes).v();
   };
 
   function judgeAdmission(
@@ -130,6 +143,13 @@ export function createMembership(suite: Suite, vault: Uint8Array): Membership {
           if (newestEpoch(tx) !== undefined) return "member-race";
           if (record.envelopes !== devices(tx).length + 1) return "envelope-set";
           break;
+        case "rules":
+          // Versions only rise; one that is known already announces nothing.
+          if (record.version <= announced(tx, record.section)) return "malformed";
+          break;
+        case "suite":
+          if (record.suite <= suite.id) return "malformed";
+          break;
         case "settings":
         case "rename":
           break;
@@ -145,6 +165,10 @@ export function createMembership(suite: Suite, vault: Uint8Array): Membership {
         if (certificate !== null) addDevice(tx, at.device, certificate.device);
       } else if (record.type === "epoch") {
         tx.put(EPOCHS, indexKey(record.n), new Writer(64).fixed(record.commit).fixed(record.list).done());
+      } else if (record.type === "rules") {
+        tx.put(RULES, new Uint8Array([record.section]), new Writer(8).v(record.version).done());
+      } else if (record.type === "suite") {
+        tx.put(RULES, new Uint8Array([SUITE_RULE]), new Writer(8).v(record.suite).done());
       }
     }
   }
@@ -158,7 +182,7 @@ export function createMembership(suite: Suite, vault: Uint8Array): Membership {
       if (part === undefined || part.length === 0) continue;
       if (record.type === "settings") {
         if (parseSettings(part) !== null) tx.put(LEARNED, SETTINGS_KEY, part);
-      } else if (record.type !== "epoch" && parseName(part) !== null) {
+      } else if ((record.type === "rename" || record.type === "device-add") && parseName(part) !== null) {
         tx.put(LEARNED, nameKey(carrier.device), part);
       }
     }
@@ -199,6 +223,7 @@ export function createMembership(suite: Suite, vault: Uint8Array): Membership {
       const part = tx.get(LEARNED, SETTINGS_KEY);
       return part === undefined ? undefined : (parseSettings(part) ?? undefined);
     },
+    updateNeeded: (tx) => tx.scan(RULES, new Uint8Array(0), undefined, 1).length > 0,
     admissionKey: (body) => {
       const first = parseBody(body)?.records[0];
       if (first?.type !== "device-add") return undefined;

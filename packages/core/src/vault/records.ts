@@ -10,7 +10,14 @@ import type { PublicKeys } from "../crypto/identity.ts";
 import { ctx, signatureContexts } from "../crypto/labels.ts";
 import { ENVELOPE } from "./epoch.ts";
 
-export const recordTypes = { deviceAdd: 4, epoch: 6, settings: 15, rename: 17 } as const;
+export const recordTypes = {
+  deviceAdd: 4,
+  epoch: 6,
+  rules: 12,
+  suite: 13,
+  settings: 15,
+  rename: 17,
+} as const;
 
 export type MembershipRecord =
   /** A device of a person admits itself by the recovery phrase. */
@@ -30,6 +37,10 @@ export type MembershipRecord =
       readonly envelopes: number;
       readonly list: Uint8Array;
     }
+  /** From here on a reducer follows these rules: who does not know them stops, and never guesses. */
+  | { readonly type: "rules"; readonly section: number; readonly version: number }
+  /** From the next epoch on objects are of this suite. */
+  | { readonly type: "suite"; readonly suite: number }
   /** All of it is private. */
   | { readonly type: "settings" }
   /** The author's own device gets a name; the name is private. */
@@ -75,6 +86,10 @@ function encodeRecord(record: MembershipRecord): { type: number; bytes: Uint8Arr
     case "epoch":
       w.v(record.n).fixed(record.commit).v(record.envelopes).fixed(record.list);
       return { type: recordTypes.epoch, bytes: w.done() };
+    case "rules":
+      return { type: recordTypes.rules, bytes: w.u8(record.section).v(record.version).done() };
+    case "suite":
+      return { type: recordTypes.suite, bytes: w.u8(record.suite).done() };
     case "settings":
       return { type: recordTypes.settings, bytes: w.done() };
     case "rename":
@@ -123,6 +138,10 @@ function parseRecord(type: number, bytes: Uint8Array): MembershipRecord | null {
           list: r.fixed(32),
         };
       }
+      case recordTypes.rules:
+        return { type: "rules", section: r.u8(), version: r.v() };
+      case recordTypes.suite:
+        return { type: "suite", suite: r.u8() };
       case recordTypes.settings:
         return { type: "settings" };
       case recordTypes.rename:

@@ -1,5 +1,5 @@
 /**
- * The keys and ids of persons and devices. Rules CRY9 to CRY11; formulas in `labels.ts`.
+ * The keys and ids of persons and devices. Rules CRY12, CRY13; formulas in `labels.ts`.
  *
  * A person is the phrase: two pairs derived from its entropy, so that the words alone bring them
  * back. A device draws two seeds of its own, which never leave it.

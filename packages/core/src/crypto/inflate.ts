@@ -19,7 +19,9 @@ export function inflateExact(input: Uint8Array, exactLength: number): Uint8Array
     output: new Uint8Array(exactLength),
     written: 0,
   };
-  let codes: Codes | undefined;
+  // Made once: a stream of a million empty fixed blocks must not build their codes each time.
+  let fixed: Codes | undefined;
+  let own: Codes | undefined;
   for (let final = 0; final === 0; ) {
     const header = take(state, 3);
     if (header < 0) return null;
@@ -30,8 +32,15 @@ export function inflateExact(input: Uint8Array, exactLength: number): Uint8Array
       continue;
     }
     if (type === 3) return null;
-    codes ??= createCodes();
-    if (!(type === 1 ? fixed(codes) : dynamic(state, codes))) return null;
+    let codes: Codes;
+    if (type === 1) {
+      fixed ??= fixedCodes();
+      codes = fixed;
+    } else {
+      own ??= createCodes();
+      codes = own;
+      if (!dynamic(state, codes)) return null;
+    }
     if (!compressed(state, codes)) return null;
   }
   // Whole bytes still held were not part of the stream.
@@ -68,15 +77,15 @@ interface Codes {
 
 // RFC 1951, 3.2.5.
 const LENGTH_BASE = [
-  3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131,
-  163, 195, 227, 258,
+  3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195,
+  227, 258,
 ] as const;
 const LENGTH_EXTRA = [
   0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0,
 ] as const;
 const DISTANCE_BASE = [
-  1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049,
-  3073, 4097, 6145, 8193, 12289, 16385, 24577,
+  1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33, 49, 65, 97, 129, 193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097,
+  6145, 8193, 12289, 16385, 24577,
 ] as const;
 const DISTANCE_EXTRA = [
   0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13,
@@ -134,12 +143,14 @@ function stored(s: State): boolean {
   return true;
 }
 
-function fixed(codes: Codes): boolean {
+/** RFC 1951, 3.2.6. */
+function fixedCodes(): Codes {
+  const codes = createCodes();
   const { lengths } = codes;
   lengths.fill(8, 0, 144).fill(9, 144, 256).fill(7, 256, 280).fill(8, 280, 288).fill(5, 288, 320);
-  return (
-    build(codes.literals, lengths, 0, 288, true) && build(codes.distances, lengths, 288, 32, true)
-  );
+  build(codes.literals, lengths, 0, 288, true);
+  build(codes.distances, lengths, 288, 32, true);
+  return codes;
 }
 
 function dynamic(s: State, codes: Codes): boolean {

@@ -1,6 +1,6 @@
 /**
  * The keyring object (kind 9): a device's own secrets at rest, under a passphrase or in the clear.
- * Bytes: docs/format.md, "Keyring". Rules CRY15 to CRY19.
+ * Bytes: docs/format.md, "Keyring". Rules CRY17 to CRY19.
  *
  * commit = kdf(A, `tl1/keyring/commit`, header), key = kdf(A, `tl1/keyring/key`, header), with
  * A = Argon2id(passphrase in NFKC, salt). The commitment stands before the nonce and is compared
@@ -82,13 +82,7 @@ export function sealKeyring(
 
 /** In the clear, by a person's explicit choice only. */
 export function plainKeyring(suite: Suite, secrets: Secrets): Uint8Array {
-  return new Writer(256)
-    .u8(FORMAT)
-    .u8(suite.id)
-    .u8(KIND)
-    .u8(PLAIN)
-    .bytes(encodeSecrets(secrets))
-    .done();
+  return new Writer(256).u8(FORMAT).u8(suite.id).u8(KIND).u8(PLAIN).bytes(encodeSecrets(secrets)).done();
 }
 
 /** Which form a stored keyring has; null for anything that is not a keyring of this format. */
@@ -111,11 +105,7 @@ export function openPlainKeyring(suite: Suite, object: Uint8Array): OpenedKeyrin
 }
 
 /** As slow as `sealKeyring`. Refusals that need no hashing come first. */
-export function openKeyring(
-  suite: Suite,
-  object: Uint8Array,
-  passphrase: string,
-): OpenedKeyring {
+export function openKeyring(suite: Suite, object: Uint8Array, passphrase: string): OpenedKeyring {
   const refusal = headRefusal(suite, object, PASSPHRASE);
   if (refusal !== undefined) return no(refusal);
   const parts = decodeWith(object, parsePassphraseForm);
@@ -143,8 +133,7 @@ function belowFloor(cost: ArgonCost): boolean {
 
 /** What the first four bytes alone say. */
 function headRefusal(suite: Suite, object: Uint8Array, form: number): KeyringRefusal | undefined {
-  if (object.length < 4 || object.length > keyringLimits.object || object[2] !== KIND)
-    return "malformed";
+  if (object.length < 4 || object.length > keyringLimits.object || object[2] !== KIND) return "malformed";
   const [format, suiteId, , found] = object as unknown as [number, number, number, number];
   if (format === 0 || suiteId === 0) return "malformed";
   if (format > FORMAT || suiteId !== suite.id) return "update-needed";

@@ -1,6 +1,6 @@
 /**
  * The recovery phrase: 24 words of the English BIP-39 list for 32 bytes of entropy and their
- * checksum. The entropy is used as it is; the standard's stretched seed is not. Rules CRY12 to CRY14.
+ * checksum. The entropy is used as it is; the standard's stretched seed is not. Rules CRY14 to CRY16.
  */
 import { entropyToMnemonic, mnemonicToEntropy } from "@scure/bip39";
 import { wordlist } from "@scure/bip39/wordlists/english.js";
@@ -60,8 +60,8 @@ function wordsIn(text: string): string[] {
     .filter((word) => word !== "");
 }
 
-/** Soft hyphen, zero-width joiners, word joiner, byte order mark: pasted with words, not between them. */
-const INVISIBLE = /[\u00ad\u200c\u200d\u2060\ufeff]/gu;
+/** Soft hyphens, joiners, direction marks, byte order marks: pasted with words. A zero-width space separates. */
+const INVISIBLE = /(?!\u200b)\p{Cf}/gu;
 
 function plainText(text: string): string {
   return text.normalize("NFKD").toLowerCase();

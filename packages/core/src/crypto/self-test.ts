@@ -41,7 +41,7 @@ const deflated = "6367270e0000";
 
 const checks: readonly (readonly [keyof Suite, (s: Suite) => boolean])[] = [
   ["id", (s) => s.id === 1],
-  ["random", (s) => s.random(32).length === 32 && toHex(s.random(32)) !== toHex(s.random(32))],
+  ["random", (s) => s.random(32).length === 32 && !is(s.random(32), toHex(s.random(32)))],
   ["aeadSeal", (s) => is(s.aeadSeal(key, nonce, aad, plain), sealed)],
   [
     "aeadOpen",
@@ -85,18 +85,13 @@ const checks: readonly (readonly [keyof Suite, (s: Suite) => boolean])[] = [
   ],
   [
     "validSignKey",
-    (s) =>
-      s.validSignKey(bytes(signKey)) && !s.validSignKey(new Uint8Array(32)) && !s.validSignKey(aad),
+    (s) => s.validSignKey(bytes(signKey)) && !s.validSignKey(new Uint8Array(32)) && !s.validSignKey(aad),
   ],
   [
     "validBoxKey",
-    (s) =>
-      s.validBoxKey(bytes(boxKey)) && !s.validBoxKey(new Uint8Array(32)) && !s.validBoxKey(aad),
+    (s) => s.validBoxKey(bytes(boxKey)) && !s.validBoxKey(new Uint8Array(32)) && !s.validBoxKey(aad),
   ],
-  [
-    "boxPair",
-    (s) => is(s.boxPair(key).publicKey, boxKey) && is(s.boxPair(key).secretKey, boxSecret),
-  ],
+  ["boxPair", (s) => is(s.boxPair(key).publicKey, boxKey) && is(s.boxPair(key).secretKey, boxSecret)],
   ["sealTo", (s) => s.sealTo(bytes(boxKey), plain).length === plain.length + 48],
   [
     "openSealed",
@@ -111,10 +106,7 @@ const checks: readonly (readonly [keyof Suite, (s: Suite) => boolean])[] = [
     },
   ],
   ["argon2id", (s) => is(s.argon2id(plain, count(16, 0), { memoryMiB: 1, passes: 2 }), argon)],
-  [
-    "equal",
-    (s) => s.equal(key, key.slice()) && !s.equal(key, count(32, 1)) && !s.equal(key, aad),
-  ],
+  ["equal", (s) => s.equal(key, key.slice()) && !s.equal(key, count(32, 1)) && !s.equal(key, aad)],
   [
     "wipe",
     (s) => {
@@ -123,7 +115,6 @@ const checks: readonly (readonly [keyof Suite, (s: Suite) => boolean])[] = [
       return secret.every((b) => b === 0);
     },
   ],
-  ["deflate", (s) => is(s.inflate(s.deflate(plain), plain.length), toHex(plain))],
   [
     "inflate",
     (s) =>
@@ -133,6 +124,8 @@ const checks: readonly (readonly [keyof Suite, (s: Suite) => boolean])[] = [
       s.inflate(bytes(`${deflated}00`), 40) === null &&
       s.inflate(aad, 40) === null,
   ],
+  // After `inflate`, which it leans on.
+  ["deflate", (s) => is(s.inflate(s.deflate(plain), plain.length), toHex(plain))],
 ];
 
 function is(actual: Uint8Array | null, hex: string): boolean {

@@ -28,14 +28,7 @@ export async function createPortable(): Promise<{ suite: Suite; raw: RawSuite }>
 
   const raw: RawSuite = {
     argon2id: (password, salt, memoryBytes, passes, length) =>
-      sodium.crypto_pwhash(
-        length,
-        password,
-        salt,
-        passes,
-        memoryBytes,
-        sodium.crypto_pwhash_ALG_ARGON2ID13,
-      ),
+      sodium.crypto_pwhash(length, password, salt, passes, memoryBytes, sodium.crypto_pwhash_ALG_ARGON2ID13),
     x25519(secretKey, publicKey) {
       try {
         return sodium.crypto_scalarmult(secretKey, publicKey);
@@ -96,19 +89,14 @@ export async function createPortable(): Promise<{ suite: Suite; raw: RawSuite }>
       return sodium.crypto_sign_detached(message, secretKey);
     },
     verify(signature, message, publicKey) {
-      if (signature.length !== sizes.signature || publicKey.length !== sizes.publicKey)
-        return false;
+      if (signature.length !== sizes.signature || publicKey.length !== sizes.publicKey) return false;
       return sodium.crypto_sign_verify_detached(signature, message, publicKey);
     },
     validSignKey(publicKey) {
-      return (
-        publicKey.length === sizes.publicKey && sodium.crypto_core_ed25519_is_valid_point(publicKey)
-      );
+      return publicKey.length === sizes.publicKey && sodium.crypto_core_ed25519_is_valid_point(publicKey);
     },
     validBoxKey(publicKey) {
-      return (
-        publicKey.length === sizes.publicKey && raw.x25519(probeScalar(), publicKey) !== null
-      );
+      return publicKey.length === sizes.publicKey && raw.x25519(probeScalar(), publicKey) !== null;
     },
     boxPair(seed) {
       needLength("seed", seed, sizes.seed);

@@ -59,12 +59,7 @@ export interface Suite {
   random(n: number): Uint8Array;
   /** XChaCha20-Poly1305: ciphertext ‖ tag 16. Key 32 B, nonce 24 B. */
   aeadSeal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plain: Uint8Array): Uint8Array;
-  aeadOpen(
-    key: Uint8Array,
-    nonce: Uint8Array,
-    aad: Uint8Array,
-    sealed: Uint8Array,
-  ): Uint8Array | null;
+  aeadOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | null;
   /** BLAKE2b(length, key, ctx(label) ‖ data); key and output 16 .. 64 B. */
   kdf(key: Uint8Array, label: Label, data: Uint8Array, length: number): Uint8Array;
   /** BLAKE2b without a key, 16 .. 64 B. */

@@ -42,12 +42,7 @@ interface Sodium {
   crypto_scalarmult(out: Uint8Array, sk: Uint8Array, pk: Uint8Array): void;
   crypto_box_seed_keypair(pk: Uint8Array, sk: Uint8Array, seed: Uint8Array): void;
   crypto_box_seal(out: Uint8Array, plain: Uint8Array, pk: Uint8Array): void;
-  crypto_box_seal_open(
-    out: Uint8Array,
-    sealed: Uint8Array,
-    pk: Uint8Array,
-    sk: Uint8Array,
-  ): boolean;
+  crypto_box_seal_open(out: Uint8Array, sealed: Uint8Array, pk: Uint8Array, sk: Uint8Array): boolean;
   crypto_pwhash(
     out: Uint8Array,
     password: Uint8Array,
@@ -159,20 +154,16 @@ function build(sodium: Sodium, version: string): { suite: Suite; raw: RawSuite }
       return out;
     },
     verify(signature, message, publicKey) {
-      if (signature.length !== sizes.signature || publicKey.length !== sizes.publicKey)
-        return false;
+      if (signature.length !== sizes.signature || publicKey.length !== sizes.publicKey) return false;
       return sodium.crypto_sign_verify_detached(signature, message, publicKey);
     },
     validSignKey(publicKey) {
-      return (
-        publicKey.length === sizes.publicKey && sodium.crypto_core_ed25519_is_valid_point(publicKey)
-      );
+      return publicKey.length === sizes.publicKey && sodium.crypto_core_ed25519_is_valid_point(publicKey);
     },
     validBoxKey(publicKey) {
       // Any fixed scalar does: only whether the result is all zero is asked.
       return (
-        publicKey.length === sizes.publicKey &&
-        raw.x25519(new Uint8Array(32).fill(9), publicKey) !== null
+        publicKey.length === sizes.publicKey && raw.x25519(new Uint8Array(32).fill(9), publicKey) !== null
       );
     },
     boxPair(seed) {

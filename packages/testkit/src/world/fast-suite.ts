@@ -61,12 +61,7 @@ export function createFastSuite(random: (n: number) => Uint8Array): Suite {
     finish(out, at + length, sizes.tag);
   }
 
-  function open(
-    key: Uint8Array,
-    nonce: Uint8Array,
-    aad: Uint8Array,
-    sealed: Uint8Array,
-  ): Uint8Array | null {
+  function open(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | null {
     const length = sealed.length - sizes.tag;
     if (length < 0) return null;
     const cipher = sealed.subarray(0, length);
@@ -129,8 +124,7 @@ export function createFastSuite(random: (n: number) => Uint8Array): Suite {
       return digest(use.sign, sizes.signature, secretKey.subarray(sizes.seed), message);
     },
     verify(signature, message, publicKey) {
-      if (signature.length !== sizes.signature || publicKey.length !== sizes.publicKey)
-        return false;
+      if (signature.length !== sizes.signature || publicKey.length !== sizes.publicKey) return false;
       const expected = digest(use.sign, sizes.signature, publicKey, message);
       return same(expected, 0, signature, 0, sizes.signature);
     },
@@ -143,8 +137,7 @@ export function createFastSuite(random: (n: number) => Uint8Array): Suite {
     },
     sealTo(recipientPublic, plain) {
       needLength("public key", recipientPublic, sizes.publicKey);
-      if (!admissible(recipientPublic))
-        throw new RangeError("public key was not admitted by validBoxKey");
+      if (!admissible(recipientPublic)) throw new RangeError("public key was not admitted by validBoxKey");
       const ephemeral = random(sizes.key);
       const key = digest(use.boxSeal, sizes.key, ephemeral, recipientPublic);
       const out = new Uint8Array(plain.length + sizes.seal);
@@ -209,13 +202,7 @@ interface Hasher {
   /** As one `absorb` of the concatenation. */
   absorbAll(parts: readonly Uint8Array[]): void;
   finish(out: Uint8Array, at: number, length: number): Uint8Array;
-  stream(
-    key: Uint8Array,
-    nonce: Uint8Array,
-    input: Uint8Array,
-    out: Uint8Array,
-    at: number,
-  ): void;
+  stream(key: Uint8Array, nonce: Uint8Array, input: Uint8Array, out: Uint8Array, at: number): void;
 }
 
 const C1 = 0x239b961b;
@@ -294,7 +281,10 @@ function createHasher(): Hasher {
   }
 
   function absorbAll(parts: readonly Uint8Array[]): void {
-    if (parts.length === 1) return absorb(parts[0] as Uint8Array);
+    if (parts.length === 1) {
+      absorb(parts[0] as Uint8Array);
+      return;
+    }
     let length = 0;
     for (const part of parts) length += part.length;
     if (length > joined.length) joined = new Uint8Array(length * 2);
@@ -350,13 +340,7 @@ function createHasher(): Hasher {
     return out;
   }
 
-  function stream(
-    key: Uint8Array,
-    nonce: Uint8Array,
-    input: Uint8Array,
-    out: Uint8Array,
-    at: number,
-  ): void {
+  function stream(key: Uint8Array, nonce: Uint8Array, input: Uint8Array, out: Uint8Array, at: number): void {
     start(use.stream, 0);
     absorb(key);
     absorb(nonce);

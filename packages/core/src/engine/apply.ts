@@ -23,7 +23,9 @@ const RUN_LIFETIME = 30 * 86_400_000;
 
 export interface ApplyDeps extends JudgeDeps {
   /** Told of every entry's verdict, inside the transaction: the outbox acts on its own frames. */
-  readonly onVerdict: (tx: Tx, verdict: EntryVerdict) => HaltCode | undefined;
+  readonly onVerdict: (tx: Tx, verdict: EntryVerdict) => void;
+  /** Why this entry must not be applied at all: asked before anything of it is written. */
+  readonly refuses: (tx: Tx, entry: Entry, frame: Frame | undefined) => HaltCode | undefined;
   readonly ownDevice: (tx: Tx) => number | undefined;
   /** Entries whose reducer threw on this device: kept, shown, and without effect here. */
   readonly quarantined: ReadonlySet<number>;
@@ -100,16 +102,16 @@ function applyOne(
   if (judged.kind === "wait-key") return { kind: "key-missing", epoch: judged.epoch };
   if (judged.kind === "unsigned") {
     if (entry.seq !== pass && !attested(deps, tx, entry.seq)) return { kind: "waiting" };
-    const code = conclude(
-      deps,
-      tx,
-      { entry, frame: undefined, reason: judged.reason, applied: false, fallen: [] },
-      before,
-    );
-    return code === undefined ? { kind: "ok", time: before, cost: 1 } : { kind: "halt", code };
+    const code = deps.refuses(tx, entry, undefined);
+    if (code !== undefined) return { kind: "halt", code };
+    const verdict = { entry, frame: undefined, reason: judged.reason, applied: false, fallen: [] };
+    conclude(deps, tx, verdict, before);
+    return { kind: "ok", time: before, cost: 1 };
   }
 
   const { frame } = judged;
+  const code = deps.refuses(tx, entry, frame);
+  if (code !== undefined) return { kind: "halt", code };
   const fresh = frame.deviceSeq > getTrack(tx, frame.device).seq;
   // A stranger's void admission must not use up the numbers of whoever gets that index.
   useUpDeviceSeq(
@@ -122,15 +124,14 @@ function applyOne(
   if (judged.kind === "void") {
     // A copy of an old frame is none of the run's: whoever repeats one must not be able to fell it.
     const fallen = frame.kind === frameKinds.data && fresh ? fall(tx, frame.device) : [];
-    const code = conclude(deps, tx, { entry, frame, reason: judged.reason, applied: false, fallen }, before);
-    return code === undefined ? { kind: "ok", time: before, cost: 1 } : { kind: "halt", code };
+    conclude(deps, tx, { entry, frame, reason: judged.reason, applied: false, fallen }, before);
+    return { kind: "ok", time: before, cost: 1 };
   }
   const accepted = nextLogTime(before, entry.time, frame.sealedAt);
   deps.point("apply.before-kinds");
   const run = joinRun(deps, tx, entry, frame, judged.sections, accepted);
   const time = run.verdict.reason === undefined ? accepted : before;
-  const code = conclude(deps, tx, { entry, frame, ...run.verdict }, time);
-  if (code !== undefined) return { kind: "halt", code };
+  conclude(deps, tx, { entry, frame, ...run.verdict }, time);
   if (run.sections.length > 0 && !deps.quarantined.has(entry.seq)) {
     reduce(entry.seq, tx, run.sections, {
       seq: entry.seq,
@@ -260,10 +261,10 @@ function reopen(deps: ApplyDeps, tx: Tx, seq: number): readonly Section[] {
 }
 
 /** Keeps the verdict for people, and lets the outbox act on its own frames. */
-function conclude(deps: ApplyDeps, tx: Tx, verdict: EntryVerdict, time: number): HaltCode | undefined {
+function conclude(deps: ApplyDeps, tx: Tx, verdict: EntryVerdict, time: number): void {
   putVerdict(tx, verdict.entry.seq, { time, reason: verdict.reason ?? "" });
   for (const seq of verdict.fallen) putVerdict(tx, seq, { time, reason: "run" });
-  return deps.onVerdict(tx, verdict);
+  deps.onVerdict(tx, verdict);
 }
 
 /** Whether a later entry, signed by a device we know, is anchored at or past `seq` in our history. */

@@ -13,6 +13,7 @@ import { deviceId } from "../crypto/identity.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { TidelockError } from "../errors.ts";
 import type { Link } from "../log/chain.ts";
+import type { Frame } from "../log/frame.ts";
 import { createHousekeeping } from "../log/housekeeping.ts";
 import type { Kind, Space } from "../log/kind.ts";
 import { encodeSections } from "../log/plaintext.ts";
@@ -21,15 +22,15 @@ import type { Clock, Page, ReplicaStore } from "../ports.ts";
 import { type Genesis, parseGenesis } from "../vault/genesis.ts";
 import { createMembership, type Membership, membershipSpaces } from "../vault/membership.ts";
 import type { LocalRun, Verdict } from "./api.ts";
-import { type Applied, applyEntries, type EntryVerdict, OPEN_RUNS, Poison } from "./apply.ts";
+import { type Applied, type ApplyDeps, applyEntries, type EntryVerdict, OPEN_RUNS, Poison } from "./apply.ts";
 import { type Cursor, type Entry, getCursor, LOG, linkAt, META } from "./entries.ts";
-import { type HaltCode, type Ingested, ingest, rereadFrom } from "./ingest.ts";
+import { type Ingested, ingest, rereadFrom } from "./ingest.ts";
 import { decodeAll, learnPrivate, type Section, TRACKS } from "./judge.ts";
 import { createKeyRing, EPOCH_KEYS, type KeyRing } from "./key-ring.ts";
 import { FRAMES, getOwn, putFrame, putOwn, putRun, RUNS, runs } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
 import { nextBatch, SEQS, type SealDeps } from "./seal.ts";
-import { concludeOwn } from "./settle.ts";
+import { concludeOwn, isForeign } from "./settle.ts";
 import { VERDICTS } from "./verdicts.ts";
 
 /** Blobs that a waiting frame names: uploaded before it. */
@@ -234,15 +235,31 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
 
   function applySlice(budget: number, pass: number | undefined): Applied {
     const passed: number[] = [];
-    const onVerdict = (tx: Tx, verdict: EntryVerdict): HaltCode | undefined => {
-      const expected = acknowledged.get(verdict.entry.seq);
-      const mine = verdict.frame !== undefined && verdict.frame.device === ownDevice(tx);
-      if (expected !== undefined && !(mine && verdict.frame?.deviceSeq === expected)) return "fork";
-      passed.push(verdict.entry.seq);
-      if (!mine) return undefined;
-      return concludeOwn({ kinds, decide: (run, v) => decided.push({ run, verdict: v }) }, tx, verdict);
+    const isMine = (tx: Tx, frame: Frame | undefined): frame is Frame =>
+      frame !== undefined && frame.device === ownDevice(tx);
+    const refuses: ApplyDeps["refuses"] = (tx, entry, frame) => {
+      const expected = acknowledged.get(entry.seq);
+      const mine = isMine(tx, frame);
+      if (expected !== undefined && !(mine && frame.deviceSeq === expected)) return "fork";
+      return mine && isForeign(tx, entry, frame) ? "op-reused" : undefined;
     };
-    const deps = { suite, vault, membership, kinds, keys: ring, ownDevice, point, quarantined, onVerdict };
+    const onVerdict = (tx: Tx, verdict: EntryVerdict): void => {
+      passed.push(verdict.entry.seq);
+      if (isMine(tx, verdict.frame))
+        concludeOwn({ kinds, decide: (run, v) => decided.push({ run, verdict: v }) }, tx, verdict);
+    };
+    const deps = {
+      suite,
+      vault,
+      membership,
+      kinds,
+      keys: ring,
+      ownDevice,
+      point,
+      quarantined,
+      onVerdict,
+      refuses,
+    };
     const applied = write((tx) => {
       const result = applyEntries(deps, tx, budget, pass);
       point("apply.before-commit");

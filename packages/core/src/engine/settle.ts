@@ -4,11 +4,12 @@
  * list with its reason, and nothing is dropped. Rules ENG4..ENG6.
  */
 import { equalBytes, u64Key } from "../bytes/bytes.ts";
+import type { Frame } from "../log/frame.ts";
 import type { Kind } from "../log/kind.ts";
 import type { Tx } from "../log/tx.ts";
 import type { Verdict } from "./api.ts";
 import type { EntryVerdict } from "./apply.ts";
-import type { HaltCode } from "./ingest.ts";
+import type { Entry } from "./entries.ts";
 import { dropRun, framesOf, getOwn, getRun, putOwn, putRun } from "./outbox.ts";
 import { SEQS, sealedAt, unseal } from "./seal.ts";
 
@@ -20,19 +21,25 @@ export interface SettleDeps {
   readonly decide: (run: number, verdict: Verdict) => void;
 }
 
-export function concludeOwn(deps: SettleDeps, tx: Tx, verdict: EntryVerdict): HaltCode | undefined {
+/** Validly signed by this device, and not what this replica has sealed: another copy of it is at work. */
+export function isForeign(tx: Tx, entry: Entry, frame: Frame): boolean {
+  if (frame.deviceSeq <= getOwn(tx).settled) return false;
+  const at = sealedAt(tx, frame.deviceSeq);
+  return at === undefined || !equalBytes(at.id, entry.id);
+}
+
+/** For an own frame that is not foreign. */
+export function concludeOwn(deps: SettleDeps, tx: Tx, verdict: EntryVerdict): void {
   const { frame, entry } = verdict;
-  if (frame === undefined) return undefined;
   const own = getOwn(tx);
   // Placed twice: the copy is void `replay`, and the first had the verdict.
-  if (frame.deviceSeq <= own.settled) return undefined;
+  if (frame === undefined || frame.deviceSeq <= own.settled) return;
   const at = sealedAt(tx, frame.deviceSeq);
-  // Validly signed by this device, and not what this replica has sealed: another copy of it is at work.
-  if (at === undefined || !equalBytes(at.id, entry.id)) return "op-reused";
+  if (at === undefined) return;
   tx.delete(SEQS, u64Key(frame.deviceSeq));
   putOwn(tx, { ...own, settled: frame.deviceSeq });
   const run = getRun(tx, at.run);
-  if (run === undefined) return undefined;
+  if (run === undefined) return;
   const failed = run.failed ?? verdict.reason;
   if (failed === undefined) {
     if (!verdict.applied) putRun(tx, { ...run, judged: run.judged + 1 });
@@ -41,7 +48,7 @@ export function concludeOwn(deps: SettleDeps, tx: Tx, verdict: EntryVerdict): Ha
       dropRun(tx, run.id);
       deps.decide(run.id, { kind: "accepted", seq: entry.seq });
     }
-    return undefined;
+    return;
   }
   const list = framesOf(tx, run.id);
   if (list.some((f) => f.deviceSeq > frame.deviceSeq)) {
@@ -56,7 +63,6 @@ export function concludeOwn(deps: SettleDeps, tx: Tx, verdict: EntryVerdict): Ha
     putRun(tx, { ...run, judged: 0, failed: undefined, parked: failed });
     deps.decide(run.id, { kind: "void", seq: entry.seq, reason: failed });
   }
-  return undefined;
 }
 
 function release(deps: SettleDeps, tx: Tx, run: number): void {

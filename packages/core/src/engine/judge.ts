@@ -13,7 +13,7 @@ import { FORMAT, type Frame, frameKinds, openFrame, parseFrame, verifyFrame } fr
 import type { Carrier, Decoded, Kind, VoidReason } from "../log/kind.ts";
 import { decodePlaintext, decodeSections } from "../log/plaintext.ts";
 import type { Tx } from "../log/tx.ts";
-import type { Membership } from "../vault/membership.ts";
+import type { Device, Membership } from "../vault/membership.ts";
 import { memberAad } from "../vault/membership-frame.ts";
 import { type Entry, linkAt } from "./entries.ts";
 import type { KeyRing } from "./key-ring.ts";
@@ -45,12 +45,18 @@ export function putTrack(tx: Tx, device: number, t: Track): void {
 export type Judged =
   /** Nobody we know signed it. It waits until somebody we know anchors past it (LOG7). */
   | { readonly kind: "unsigned"; readonly reason: VoidReason }
-  | { readonly kind: "void"; readonly reason: VoidReason; readonly frame: Frame }
+  | {
+      readonly kind: "void";
+      readonly reason: VoidReason;
+      readonly frame: Frame;
+      readonly author: Author;
+    }
   | { readonly kind: "halt"; readonly code: "fork" }
   | { readonly kind: "wait-key"; readonly epoch: number }
   | {
       readonly kind: "ok";
       readonly frame: Frame;
+      readonly author: Author;
       readonly sections: readonly Section[];
       readonly carrier: Carrier;
     };
@@ -60,40 +66,65 @@ export interface Section {
   readonly decoded: Decoded<unknown>;
 }
 
-export interface JudgeDeps {
+/** What it takes to know who signed a frame. */
+export interface SignerDeps {
   readonly suite: Suite;
   readonly vault: Uint8Array;
   readonly membership: Membership;
+}
+
+/** Who stands behind a frame: the device it names, or the owner, whose phrase admits another one. */
+export type Author = "device" | "admission";
+
+export type Signer =
+  | { readonly kind: "known"; readonly author: Author }
+  | { readonly kind: "nobody"; readonly reason: VoidReason };
+
+/** An admission is judged under the key it brings, whoever holds the index it claims (MEM5). */
+export function signerOf(deps: SignerDeps, tx: Tx, frame: Frame): Signer {
+  const { suite, vault, membership } = deps;
+  const nobody = (reason: VoidReason): Signer => ({ kind: "nobody", reason });
+  if (frame.format !== FORMAT || frame.suite !== suite.id) return nobody("suite");
+  const named = membership.device(tx, frame.device);
+  if (named !== undefined && verifyFrame(suite, vault, frame, named.sign))
+    return { kind: "known", author: "device" };
+  const brought = frame.kind === frameKinds.membership ? membership.admissionKey(frame.body) : undefined;
+  if (brought === undefined) return nobody(named === undefined ? "unsigned-device" : "signature");
+  if (!verifyFrame(suite, vault, frame, brought)) return nobody("signature");
+  const fault = membership.admissionFault(tx, frame.body, frame.anchor);
+  return fault === undefined ? { kind: "known", author: "admission" } : nobody(fault);
+}
+
+export interface JudgeDeps extends SignerDeps {
   readonly kinds: ReadonlyMap<number, Kind>;
   readonly keys: KeyRing;
 }
 
 export function judge(deps: JudgeDeps, tx: Tx, entry: Entry): Judged {
-  const { suite, vault, membership } = deps;
+  const { suite, vault } = deps;
   const bytes = entry.frame;
   if (bytes === undefined) return { kind: "unsigned", reason: "malformed" };
   if (bytes[0] !== FORMAT || bytes[1] !== suite.id) return { kind: "unsigned", reason: "suite" };
   const frame = parseFrame(bytes);
   if (frame === null) return { kind: "unsigned", reason: "malformed" };
 
-  const author = membership.device(tx, frame.device);
-  const admits = author === undefined && frame.kind === frameKinds.membership;
-  const signKey = author?.sign ?? (admits ? membership.admissionKey(frame.body) : undefined);
-  if (signKey === undefined) return { kind: "unsigned", reason: "unsigned-device" };
-  if (!verifyFrame(suite, vault, frame, signKey)) return { kind: "unsigned", reason: "signature" };
-
-  const voided = (reason: VoidReason): Judged => ({ kind: "void", reason, frame });
+  // Also a stranger's own admission: his key vouches for nothing, least of all for a fork.
+  const signer = signerOf(deps, tx, frame);
+  if (signer.kind === "nobody") return { kind: "unsigned", reason: signer.reason };
+  const { author } = signer;
+  const voided = (reason: VoidReason): Judged => ({ kind: "void", reason, frame, author });
   const carrier = carrierOf(deps, tx, entry.seq, frame);
-  const judged = frame.kind === frameKinds.membership ? judgeMembership(deps, tx, frame, carrier) : undefined;
-  // A stranger's admission must not be able to claim a fork: its right to speak comes before its anchor.
-  if (admits && typeof judged === "string" && judged !== "member-race") return voided(judged);
 
   if (frame.anchorSeq >= entry.seq) return voided("anchor");
   const anchored = linkAt(tx, vault, frame.anchorSeq);
   if (anchored !== undefined && !equalBytes(anchored.hash, frame.anchor))
     return { kind: "halt", code: "fork" };
-  if (typeof judged === "string") return voided(judged);
-  if (judged !== undefined) return { kind: "ok", frame, sections: judged, carrier };
+  if (frame.kind === frameKinds.membership) {
+    const judged = judgeMembership(deps, tx, frame, carrier);
+    return typeof judged === "string"
+      ? voided(judged)
+      : { kind: "ok", frame, author, sections: judged, carrier };
+  }
 
   const track = getTrack(tx, frame.device);
   if (frame.deviceSeq <= track.seq)
@@ -137,12 +168,12 @@ function judgeMembership(
 
 function judgeData(deps: JudgeDeps, tx: Tx, frame: Frame, carrier: Carrier): Judged {
   const { suite, vault, membership, keys } = deps;
-  const voided = (reason: VoidReason): Judged => ({ kind: "void", reason, frame });
+  const author = "device";
+  const voided = (reason: VoidReason): Judged => ({ kind: "void", reason, frame, author });
   const epoch = membership.newestEpoch(tx);
   if (epoch === undefined || frame.epoch !== epoch.n) return voided("epoch-stale");
-  const author = membership.device(tx, frame.device);
-  if (author === undefined) return { kind: "unsigned", reason: "unsigned-device" };
-  const key = keys.frameKey(tx, frame.epoch, author.id, frame.device);
+  const { id } = membership.device(tx, frame.device) as Device;
+  const key = keys.frameKey(tx, frame.epoch, id, frame.device);
   if (key === undefined) return { kind: "wait-key", epoch: frame.epoch };
   const plain = openFrame(suite, vault, frame, key);
   if (plain === null) return voided("sealed-wrong");
@@ -154,7 +185,7 @@ function judgeData(deps: JudgeDeps, tx: Tx, frame: Frame, carrier: Carrier): Jud
     const reason = kind.judge?.(tx, decoded.value, carrier);
     if (reason !== undefined) return voided(reason);
   }
-  return { kind: "ok", frame, sections, carrier };
+  return { kind: "ok", frame, author, sections, carrier };
 }
 
 /** The sections of a frame that was judged ok before: what an open run holds is opened again at its end. */

@@ -62,6 +62,8 @@ export const membershipSpaces: readonly Space[] = [
   { name: LEARNED, digested: false },
 ];
 
+type Admission = Extract<MembershipRecord, { type: "device-add" }>;
+
 const indexKey = (n: number): Uint8Array => new Writer(4).u32(n).done();
 const nameKey = (device: number): Uint8Array => new Writer(5).u8(2).u32(device).done();
 
@@ -76,8 +78,10 @@ export interface Membership extends Kind<MembershipBody> {
   settings(tx: Tx): Settings | undefined;
   /** Whether an accepted record announced rules or a suite that this program does not know. */
   updateNeeded(tx: Tx): boolean;
-  /** The key a frame of an unknown device is judged under: the one its own admission brings. */
+  /** The key that a device's own admission brings: its frame is judged under it. */
   admissionKey(body: Uint8Array): Uint8Array | undefined;
+  /** Why an admission is not the owner's word, wherever it stands: asked before it can claim anything. */
+  admissionFault(tx: Tx, body: Uint8Array, anchor: Uint8Array): VoidReason | undefined;
 }
 
 export function createMembership(suite: Suite, vault: Uint8Array): Membership {
@@ -109,25 +113,37 @@ export function createMembership(suite: Suite, vault: Uint8Array): Membership {
 
   function judgeAdmission(
     tx: Tx,
-    record: Extract<MembershipRecord, { type: "device-add" }>,
+    record: Admission,
     first: boolean,
     carrier: Carrier,
   ): VoidReason | undefined {
-    const certificate: Certificate | null = parseCertificate(suite, record.certificate);
-    if (certificate === null || !isIssuedByPerson(suite, certificate)) return "possession";
     const known = devices(tx);
     // A device admits itself: its record is the first of its own first frame.
     if (!first || carrier.device !== known.length || carrier.deviceSeq !== 1) return "member-race";
+    const fault = admissionFault(tx, record, carrier.anchor);
+    if (fault !== undefined) return fault;
+    if (known.length >= limits.devicesPerPerson) return "limit";
+    const { device: keys } = parseCertificate(suite, record.certificate) as Certificate;
+    const id = deviceId(suite, keys.sign, keys.box);
+    return known.some((d) => equalBytes(d.id, id)) ? "member-race" : undefined;
+  }
+
+  function admissionFault(tx: Tx, record: Admission, anchor: Uint8Array): VoidReason | undefined {
+    const certificate = parseCertificate(suite, record.certificate);
+    if (certificate === null || !isIssuedByPerson(suite, certificate)) return "possession";
     const person = owner(tx);
     if (!equalBytes(certificate.person.sign, person.sign) || !equalBytes(certificate.person.box, person.box))
       return "role";
-    if (known.length >= limits.devicesPerPerson) return "limit";
-    const id = deviceId(suite, certificate.device.sign, certificate.device.box);
-    if (known.some((d) => equalBytes(d.id, id))) return "member-race";
     const joined = joinBytes(vault, certificate.person, certificate.device);
     if (!suite.verify(record.joinSignature, joined, certificate.device.sign)) return "join";
-    const recovered = recoverBytes(vault, certificate.device, carrier.anchor);
+    const recovered = recoverBytes(vault, certificate.device, anchor);
     return suite.verify(record.recoverSignature, recovered, person.sign) ? undefined : "join";
+  }
+
+  /** An admission is the first record of its frame. */
+  function admissionOf(body: Uint8Array): Admission | undefined {
+    const first = parseBody(body)?.records[0];
+    return first?.type === "device-add" ? first : undefined;
   }
 
   function judge(tx: Tx, body: MembershipBody, carrier: Carrier): VoidReason | undefined {
@@ -225,9 +241,12 @@ export function createMembership(suite: Suite, vault: Uint8Array): Membership {
     },
     updateNeeded: (tx) => tx.scan(RULES, new Uint8Array(0), undefined, 1).length > 0,
     admissionKey: (body) => {
-      const first = parseBody(body)?.records[0];
-      if (first?.type !== "device-add") return undefined;
-      return parseCertificate(suite, first.certificate)?.device.sign;
+      const record = admissionOf(body);
+      return record === undefined ? undefined : parseCertificate(suite, record.certificate)?.device.sign;
+    },
+    admissionFault: (tx, body, anchor) => {
+      const record = admissionOf(body);
+      return record === undefined ? "malformed" : admissionFault(tx, record, anchor);
     },
   };
 }

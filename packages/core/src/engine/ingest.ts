@@ -9,7 +9,7 @@ import { parseFrame, verifyFrame } from "../log/frame.ts";
 import type { Tx } from "../log/tx.ts";
 import type { LogObject, Page } from "../ports.ts";
 import type { Membership } from "../vault/membership.ts";
-import { addEntry, type Cursor, getCursor, getEntry, linkAt, putCursor, sameEntry } from "./entries.ts";
+import { addEntry, type Cursor, dropEntriesAfter, getCursor, getEntry, linkAt, putCursor, sameEntry } from "./entries.ts";
 
 export type HaltCode =
   | "fork"
@@ -49,6 +49,7 @@ export function ingest(deps: IngestDeps, tx: Tx, after: number, page: Page, seen
   let seq = after;
   let fresh = 0;
   for (const object of page.objects) {
+    // After a page that counts as one void entry, what follows may stand at other numbers: asked for anew.
     if (object.first !== seq + 1) break;
     const strange = object.kind === "page" && object.prev !== null && !equalBytes(object.prev, before.hash);
     if (strange && holdsFork(deps, tx, object, cursor.read)) return halt("fork");
@@ -61,12 +62,11 @@ export function ingest(deps: IngestDeps, tx: Tx, after: number, page: Page, seen
       }
       // What was applied cannot change; what only waits gives way to what the remote now shows.
       if (known !== undefined && seq <= cursor.applied) return halt("fork");
+      if (known !== undefined) dropEntriesAfter(tx, seq);
       before = addEntry(tx, deps.suite, before, seq, raw).link;
       cursor = { ...cursor, read: seq };
       fresh++;
     }
-    // After a page that counts as one void entry, what follows stands at other numbers: asked for anew.
-    if (strange) break;
   }
   putCursor(tx, cursor);
   return { kind: "ok", fresh };

@@ -69,8 +69,8 @@ export async function joinVault(
 }
 
 async function catchUp(suite: Suite, replica: Replica, remote: Remote, person: SecretKeys): Promise<void> {
+  let after = replica.rereadFrom();
   for (;;) {
-    const after = replica.rereadFrom();
     const page = must(await remote.read(after, PAGE));
     const ingested = replica.ingest(after, page);
     if (ingested.kind === "halt")
@@ -82,7 +82,9 @@ async function catchUp(suite: Suite, replica: Replica, remote: Remote, person: S
       if (applied.kind === "key-missing") await openNewestEpoch(suite, replica, remote, person);
       else if (applied.kind === "waiting" || !applied.more) break;
     }
-    if (replica.cursor().read >= page.head || ingested.fresh === 0) break;
+    const { read } = replica.cursor();
+    if (read >= page.head || (ingested.fresh === 0 && after === read)) break;
+    after = read;
   }
   if (replica.read((tx) => replica.ring.epochKey(tx, 1)) === undefined)
     await openNewestEpoch(suite, replica, remote, person);

@@ -134,20 +134,28 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   async function readRemote(): Promise<SyncEvent> {
     reads++;
     if (replica.unfounded() !== undefined) return "read-nothing";
-    const after = replica.rereadFrom();
-    const page = await remote.read(after, PAGE);
-    if (page.kind !== "ok") return noteFailure(page);
-    const ingested = replica.ingest(after, page.value);
-    lastRead = clock.mono();
-    if (ingested.kind === "halt") {
-      env.log.event("sync.halt", { code: ingested.code });
-      facts = { ...facts, halt: ingested.code };
-      return "failed";
+    let after = replica.rereadFrom();
+    for (;;) {
+      const page = await remote.read(after, PAGE);
+      if (page.kind !== "ok") return noteFailure(page);
+      const ingested = replica.ingest(after, page.value);
+      lastRead = clock.mono();
+      if (ingested.kind === "halt") {
+        env.log.event("sync.halt", { code: ingested.code });
+        facts = { ...facts, halt: ingested.code };
+        return "failed";
+      }
+      facts = { ...facts, failure: undefined, diskFull: false };
+      const { read } = replica.cursor();
+      more = page.value.head > read;
+      if (ingested.fresh > 0) {
+        noteActivity();
+        return "read";
+      }
+      // What waits was looked at again and is the same: on to what came after it, once.
+      if (!more || after === read) return "read-nothing";
+      after = read;
     }
-    facts = { ...facts, failure: undefined, diskFull: false };
-    more = page.value.head > replica.cursor().read;
-    if (ingested.fresh > 0) noteActivity();
-    return ingested.fresh > 0 ? "read" : "read-nothing";
   }
 
   function applySlice(): SyncEvent {

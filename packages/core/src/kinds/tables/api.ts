@@ -31,6 +31,12 @@ export interface TablesView {
   shown(tx: Tx, table: string, key: RowKey): ShownRow;
   /** The file now shows exactly this (after a flush read it, or a slice wrote it). */
   setShown(tx: Tx, table: string, key: RowKey, row: ShownRow): void;
+  /**
+   * The number the file shows for a minted row, and back: what an edit read from the file means.
+   * `numberOf` and `bornOf` tell the view's, which the file may not show yet.
+   */
+  shownNumberOf(tx: Tx, table: string, born: Born): bigint | undefined;
+  shownBornOf(tx: Tx, table: string, number: bigint): Born | undefined;
   /** Keys whose shown row differs from the view, parents before children where known; a batch. */
   dirty(tx: Tx, limit: number): readonly { table: string; key: RowKey }[];
   dirtyCount(tx: Tx): number;

@@ -1,0 +1,234 @@
+/**
+ * Where a change is reduced: into truth, or into the overlay of unconfirmed changes above it. The
+ * reducer is the same; what it reads falls through from the overlay to truth.
+ */
+import { Reader } from "../../bytes/reader.ts";
+import { Writer } from "../../bytes/writer.ts";
+import { decodeRow, encodeRow, type Row } from "./row.ts";
+import type { Schema } from "./schema.ts";
+import type { Session, Table } from "./session.ts";
+import { confirmed, local, numberKey, tableKey } from "./spaces.ts";
+import type { Born, RowKey } from "./types.ts";
+
+/** Who holds a number, and since when it no longer needs it. */
+export interface Holder {
+  readonly born: Born;
+  readonly released: { readonly seq: number; readonly device: number } | undefined;
+}
+
+/** The highest number given in a table; past 2^63 - 1, `low` is the lowest given from the top. */
+export interface High {
+  readonly high: bigint;
+  readonly low: bigint | undefined;
+}
+
+export interface Loaded {
+  readonly bytes: Uint8Array | undefined;
+  readonly row: Row | undefined;
+}
+
+export interface Ground {
+  readonly session: Session;
+  schema(table: Table): Schema | undefined;
+  load(table: Table, key: RowKey): Loaded;
+  /** `loaded` is what `load` answered for this key just before. */
+  store(table: Table, key: RowKey, loaded: Loaded, row: Row): void;
+  holder(table: Table, number: bigint): Holder | undefined;
+  setHolder(table: Table, number: bigint, holder: Holder): void;
+  high(table: Table): High | undefined;
+  setHigh(table: Table, high: High): void;
+  /** Notes that a row's number is not one it asked for: it depends on every other. */
+  displaced(table: Table): void;
+  /** Notes that a verdict depends on what another row holds. */
+  consult(table: Table, key: RowKey): void;
+  alias(born: Born): Born | undefined;
+  setAlias(born: Born, target: Born): void;
+}
+
+export class Truth implements Ground {
+  readonly session: Session;
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  schema(table: Table): Schema | undefined {
+    return table.truth;
+  }
+
+  load(table: Table, key: RowKey): Loaded {
+    return loaded(this.session.tx.get(confirmed.row, tableKey(table.id as number, key)));
+  }
+
+  store(table: Table, key: RowKey, old: Loaded, row: Row): void {
+    const { session } = this;
+    if (session.pending) {
+      session.touch(table, key);
+      session.markStale(table, key);
+    } else if (session.watched(table, key)) {
+      session.touch(table, key, old);
+    }
+    session.tx.put(confirmed.row, tableKey(table.id as number, key), encodeRow(row, session.writer));
+  }
+
+  holder(table: Table, number: bigint): Holder | undefined {
+    const bytes = this.session.tx.get(confirmed.num, tableKey(table.id as number, numberKey(number)));
+    return bytes === undefined ? undefined : decodeHolder(bytes);
+  }
+
+  setHolder(table: Table, number: bigint, holder: Holder): void {
+    this.session.tx.put(confirmed.num, tableKey(table.id as number, numberKey(number)), encodeHolder(holder));
+  }
+
+  high(table: Table): High | undefined {
+    const bytes = this.session.tx.get(confirmed.high, tableKey(table.id as number));
+    return bytes === undefined ? undefined : decodeHigh(new Reader(bytes));
+  }
+
+  setHigh(table: Table, high: High): void {
+    this.session.tx.put(confirmed.high, tableKey(table.id as number), encodeHigh(new Writer(24), high).done());
+  }
+
+  displaced(): void {}
+
+  consult(): void {}
+
+  alias(born: Born): Born | undefined {
+    return this.session.tx.get(confirmed.alias, born) as Born | undefined;
+  }
+
+  setAlias(born: Born, target: Born): void {
+    const { session } = this;
+    session.tx.put(confirmed.alias, born, target);
+    session.aliases = true;
+    // Unconfirmed changes may name it.
+    if (session.pending) session.redo = true;
+  }
+}
+
+/** The overlay: rows of run `id` as if confirmed after all that is. */
+export class Overlay implements Ground {
+  readonly session: Session;
+  readonly #truth: Truth;
+  /** What judging one change stored and what else it looked at; emptied by who asks. */
+  stored: { readonly table: Table; readonly key: RowKey }[] = [];
+  consulted: { readonly table: Table; readonly key: RowKey }[] = [];
+  entangled = false;
+
+  constructor(session: Session) {
+    this.session = session;
+    this.#truth = new Truth(session);
+  }
+
+  schema(table: Table): Schema | undefined {
+    return table.view;
+  }
+
+  load(table: Table, key: RowKey): Loaded {
+    return loaded(this.session.viewBytes(table, key));
+  }
+
+  store(table: Table, key: RowKey, old: Loaded, row: Row): void {
+    const { session } = this;
+    session.touch(table, key, old);
+    this.stored.push({ table, key });
+    session.tx.put(local.over, tableKey(table.lid, key), encodeRow(row, session.writer));
+  }
+
+  holder(table: Table, number: bigint): Holder | undefined {
+    const bytes = this.session.tx.get(local.vnum, tableKey(table.lid, numberKey(number)));
+    if (bytes !== undefined) return decodeHolder(bytes);
+    return table.id === undefined ? undefined : this.#truth.holder(table, number);
+  }
+
+  setHolder(table: Table, number: bigint, holder: Holder): void {
+    const { tx } = this.session;
+    tx.put(local.vnum, tableKey(table.lid, numberKey(number)), encodeHolder(holder));
+    if (readMeta(this.session, table) === undefined) this.#writeMeta(table, { high: undefined, displaced: 0 });
+  }
+
+  high(table: Table): High | undefined {
+    const mine = readMeta(this.session, table)?.high;
+    const truth = table.id === undefined ? undefined : this.#truth.high(table);
+    if (mine === undefined || truth === undefined) return mine ?? truth;
+    const low =
+      mine.low === undefined || truth.low === undefined
+        ? (mine.low ?? truth.low)
+        : mine.low < truth.low
+          ? mine.low
+          : truth.low;
+    return { high: mine.high > truth.high ? mine.high : truth.high, low };
+  }
+
+  setHigh(table: Table, high: High): void {
+    this.#writeMeta(table, { high, displaced: readMeta(this.session, table)?.displaced ?? 0 });
+  }
+
+  displaced(table: Table): void {
+    const meta = readMeta(this.session, table);
+    this.#writeMeta(table, { high: meta?.high, displaced: (meta?.displaced ?? 0) + 1 });
+  }
+
+  consult(table: Table, key: RowKey): void {
+    this.consulted.push({ table, key });
+  }
+
+  alias(born: Born): Born | undefined {
+    return (this.session.tx.get(local.valias, born) as Born | undefined) ?? this.#truth.alias(born);
+  }
+
+  setAlias(born: Born, target: Born): void {
+    this.session.tx.put(local.valias, born, target);
+    this.session.aliases = true;
+  }
+
+  #writeMeta(table: Table, meta: OverlayMeta): void {
+    writeMeta(this.session, table, meta);
+  }
+}
+
+export interface OverlayMeta {
+  readonly high: High | undefined;
+  /** Unconfirmed rows that did not get the number they asked for. */
+  readonly displaced: number;
+}
+
+export function readMeta(session: Session, table: Table): OverlayMeta | undefined {
+  const bytes = session.tx.get(local.vmeta, tableKey(table.lid));
+  if (bytes === undefined) return undefined;
+  const reader = new Reader(bytes);
+  return { displaced: reader.v(), high: reader.left === 0 ? undefined : decodeHigh(reader) };
+}
+
+export function writeMeta(session: Session, table: Table, meta: OverlayMeta): void {
+  const writer = new Writer(32).v(meta.displaced);
+  if (meta.high !== undefined) encodeHigh(writer, meta.high);
+  session.tx.put(local.vmeta, tableKey(table.lid), writer.done());
+}
+
+function loaded(bytes: Uint8Array | undefined): Loaded {
+  return { bytes, row: bytes === undefined ? undefined : decodeRow(bytes) };
+}
+
+export function encodeHolder(holder: Holder): Uint8Array {
+  const writer = new Writer(24).fixed(holder.born);
+  if (holder.released !== undefined) writer.v(holder.released.seq).v(holder.released.device);
+  return writer.done();
+}
+
+export function decodeHolder(bytes: Uint8Array): Holder {
+  const reader = new Reader(bytes);
+  const born = reader.fixed(8) as Born;
+  return { born, released: reader.left === 0 ? undefined : { seq: reader.v(), device: reader.v() } };
+}
+
+function encodeHigh(writer: Writer, high: High): Writer {
+  writer.z(high.high);
+  if (high.low !== undefined) writer.z(high.low);
+  return writer;
+}
+
+function decodeHigh(reader: Reader): High {
+  const high = reader.z();
+  return { high, low: reader.left === 0 ? undefined : reader.z() };
+}

@@ -1,0 +1,218 @@
+/**
+ * Unconfirmed changes above truth (TBL28, TBL29). Each is kept as a section of one and noted under
+ * the keys it stores, so that when truth changes only those keys are judged again. Where judging a
+ * change looked beyond its own row (moves, numbers that were taken, aliases, declarations), the
+ * whole overlay is made anew instead: rare, and plainly right.
+ */
+import { equalBytes, readU64Key, u64Key } from "../../bytes/bytes.ts";
+import { Reader } from "../../bytes/reader.ts";
+import { Writer } from "../../bytes/writer.ts";
+import { type At, type DataChange, reduceChange } from "./apply.ts";
+import { decodeSection, encodeSection } from "./codec.ts";
+import { encodeDeclaration, extendsDeclaration } from "./declaration.ts";
+import { decodeHolder, Overlay, readMeta } from "./ground.ts";
+import { bornOfKey } from "./key.ts";
+import { decodeRow, isAlive, PENDING, type Row } from "./row.ts";
+
+import type { Session, Table } from "./session.ts";
+import { endOf, local, metaKeys, NOTHING, numberKey, placeKey, readU16, rowOf, tableKey, textOf } from "./spaces.ts";
+import type { Born, RowKey, TableChange, TableDeclaration, TablesSection } from "./types.ts";
+import { limits } from "../../bytes/limits.ts";
+
+const SOLO = Uint8Array.of(0);
+const ENTANGLED = Uint8Array.of(1);
+/** Where a table's declaration stands among its rows. */
+const NO_KEY = NOTHING as RowKey;
+
+interface Note {
+  readonly table: Table;
+  readonly key: RowKey;
+}
+
+export function holdRun(session: Session, run: number, sections: readonly TablesSection[]): void {
+  releaseRun(session, run);
+  syncOverlay(session);
+  session.pending = true;
+  const overlay = new Overlay(session);
+  let i = 0;
+  for (const { seen, approved, changes } of sections) {
+    for (const change of changes) {
+      const place = placeKey(run, i++);
+      const notes = judge(session, overlay, change, at(session, run, seen));
+      keep(session, place, notes, encodeSection({ seen, approved, changes: [change] }), overlay.entangled);
+    }
+  }
+}
+
+export function releaseRun(session: Session, run: number): void {
+  const { tx } = session;
+  for (const [place, bytes] of tx.scan(local.pend, u64Key(run), u64Key(run + 1))) {
+    for (const { table, key } of readPend(session, bytes).notes) {
+      const entangled = tx.get(local.pkey, tableKey(table.lid, key, place));
+      if (entangled?.[0] === 1) session.redo = true;
+      tx.delete(local.pkey, tableKey(table.lid, key, place));
+      if (key.length === 0) continue;
+      session.touch(table, key);
+      session.markStale(table, key);
+    }
+    tx.delete(local.pend, place);
+  }
+}
+
+/** Brings the overlay up to date with truth and with what is left unconfirmed. */
+export function syncOverlay(session: Session): void {
+  const { stale } = session;
+  if (!session.redo) {
+    for (const [table, keys] of stale) {
+      for (const key of keys.values()) {
+        session.redo = !resync(session, table, key);
+        if (session.redo) break;
+      }
+      if (session.redo) break;
+    }
+  }
+  stale.clear();
+  if (!session.redo) return;
+  session.redo = false;
+  remake(session);
+}
+
+/** Judges one key again; false if that is not enough. */
+function resync(session: Session, table: Table, key: RowKey): boolean {
+  const { tx } = session;
+  const place = tableKey(table.lid, key);
+  const notes = tx.scan(local.pkey, place, endOf(place));
+  const over = tx.get(local.over, place);
+  if (notes.some(([, flag]) => flag[0] === 1)) return false;
+  const before = over === undefined ? undefined : decodeRow(over);
+  if (over !== undefined) tx.delete(local.over, place);
+  if (notes.length > 0) {
+    const overlay = new Overlay(session);
+    for (const [noted] of notes) {
+      const pend = readPend(session, tx.get(local.pend, noted.subarray(place.length)) as Uint8Array);
+      const run = readU64Key(noted, place.length);
+      overlay.stored = [];
+      const change = pend.section.changes[0] as DataChange;
+      reduceChange(overlay, change, at(session, run, pend.section.seen), undefined);
+      if (overlay.entangled || overlay.stored.some((s) => s.table !== table || !equalBytes(s.key, key))) return false;
+    }
+  }
+  return table.view?.minted !== true || numbersHold(session, table, key, before, notes.length > 0);
+}
+
+/** Whether what happened to a minted row leaves the numbers of all unconfirmed rows as they are. */
+function numbersHold(session: Session, table: Table, key: RowKey, before: Row | undefined, noted: boolean): boolean {
+  const { tx } = session;
+  const meta = readMeta(session, table);
+  if (meta === undefined) return true;
+  const bytes = session.viewBytes(table, key);
+  const now = bytes === undefined ? undefined : decodeRow(bytes);
+  if (before !== undefined) {
+    // Confirmed, or edited by others: fine if the row is what we took it for.
+    if (!sameNumber(before, now)) return false;
+    if (noted || before.number === undefined) return true;
+    const born = bornOfKey(key) as Born;
+    const place = tableKey(table.lid, numberKey(before.number));
+    const holder = tx.get(local.vnum, place);
+    if (holder !== undefined && equalBytes(decodeHolder(holder).born, born)) tx.delete(local.vnum, place);
+    return true;
+  }
+  const touched = table.touched.get(textOf(key))?.before;
+  const was = touched === undefined ? undefined : decodeRow(touched);
+  if (sameNumber(was, now)) return true;
+  if (meta.displaced > 0) return false;
+  return [was?.number, now?.number].every(
+    (n) => n === undefined || tx.get(local.vnum, tableKey(table.lid, numberKey(n))) === undefined,
+  );
+}
+
+function sameNumber(a: Row | undefined, b: Row | undefined): boolean {
+  const live = (row: Row | undefined): boolean => row !== undefined && isAlive(row);
+  return live(a) === live(b) && a?.number === b?.number;
+}
+
+/** Everything unconfirmed, judged anew in its order. */
+function remake(session: Session): void {
+  const { tx } = session;
+  for (const [place] of tx.scan(local.over, NOTHING, undefined)) {
+    const table = session.tableByLid(readU16(place)) as Table;
+    if (place.length > 2) session.touch(table, rowOf(place));
+  }
+  for (const space of [local.over, local.pkey, local.vnum, local.valias, local.vmeta])
+    for (const [place] of tx.scan(space, NOTHING, undefined)) tx.delete(space, place);
+  for (const table of session.tables()) session.setView(table, table.truth);
+  const waiting = tx.scan(local.pend, NOTHING, undefined);
+  session.pending = waiting.length > 0;
+  const overlay = new Overlay(session);
+  for (const [place, bytes] of waiting) {
+    const { section, raw } = readPend(session, bytes);
+    const notes = judge(session, overlay, section.changes[0] as TableChange, at(session, readU64Key(place), section.seen));
+    keep(session, place, notes, raw, overlay.entangled);
+  }
+}
+
+/** Reduces one change into the overlay and says under which keys it is to be noted. */
+function judge(session: Session, overlay: Overlay, change: TableChange, where: At): readonly Note[] {
+  overlay.stored = [];
+  overlay.consulted = [];
+  overlay.entangled = false;
+  if (change.op === "schema") {
+    overlay.entangled = true;
+    return [{ table: declare(session, change.declaration), key: NO_KEY }];
+  }
+  const table = session.ensure(change.table);
+  reduceChange(overlay, change, where, undefined);
+  const [only] = overlay.stored;
+  const alone = overlay.stored.length === 1 && overlay.consulted.length === 0;
+  if (alone && only !== undefined && equalBytes(only.key, change.key)) return [only];
+  overlay.entangled = true;
+  if (change.key.length > limits.key) return [{ table, key: NO_KEY }];
+  const notes = [...overlay.stored, ...overlay.consulted, { table, key: change.key }];
+  return notes.filter((n, i) => notes.findIndex((m) => m.table === n.table && equalBytes(m.key, n.key)) === i);
+}
+
+function keep(session: Session, place: Uint8Array, notes: readonly Note[], section: Uint8Array, entangled: boolean): void {
+  const writer = session.writer.reset().v(notes.length);
+  for (const { table, key } of notes) writer.fixed(tableKey(table.lid)).bytes(key);
+  session.tx.put(local.pend, place, writer.fixed(section).done());
+  for (const { table, key } of notes)
+    session.tx.put(local.pkey, tableKey(table.lid, key, place), entangled ? ENTANGLED : SOLO);
+}
+
+function readPend(
+  session: Session,
+  bytes: Uint8Array,
+): { readonly notes: readonly Note[]; readonly section: TablesSection; readonly raw: Uint8Array } {
+  const reader = new Reader(bytes);
+  const notes: Note[] = [];
+  for (let n = reader.v(); n > 0; n--) {
+    const table = session.tableByLid(readU16(reader.fixed(2))) as Table;
+    notes.push({ table, key: reader.bytes(limits.row) as RowKey });
+  }
+  const raw = bytes.subarray(reader.at);
+  return { notes, section: decodeSection(raw) as TablesSection, raw };
+}
+
+/** An unconfirmed declaration, as the log would take it. */
+function declare(session: Session, declaration: TableDeclaration): Table {
+  const table = session.ensure(declaration.name);
+  const old = table.view?.declaration;
+  if (old === undefined || extendsDeclaration(old, declaration)) {
+    const bytes = encodeDeclaration(declaration);
+    session.tx.put(local.over, tableKey(table.lid), bytes);
+    session.setView(table, session.schema(`${declaration.name}\0`, bytes));
+  }
+  return table;
+}
+
+/** An unconfirmed run stands after everything confirmed, in the order of its id, at no log time yet. */
+function at(session: Session, run: number, seen: number): At {
+  const self = session.tx.get(local.meta, metaKeys.self);
+  return {
+    seq: PENDING + run,
+    time: Number.POSITIVE_INFINITY,
+    device: self === undefined ? -1 : new Reader(self).v(),
+    seen,
+  };
+}
+

@@ -8,12 +8,21 @@ import { Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
 import { TidelockError } from "../errors.ts";
 import { isMembership, nextLogTime } from "../log/chain.ts";
-import { type Frame, frameFlags, frameKinds, parseFrame, verifyFrame } from "../log/frame.ts";
+import { type Frame, frameFlags, frameKinds, parseFrame } from "../log/frame.ts";
 import type { Kind, VoidReason } from "../log/kind.ts";
 import type { Tx } from "../log/tx.ts";
 import { type Entry, entriesAfter, getCursor, getEntry, linkAt, putCursor } from "./entries.ts";
 import type { HaltCode } from "./ingest.ts";
-import { getTrack, type JudgeDeps, judge, putTrack, reopenFrame, type Section } from "./judge.ts";
+import {
+  type Author,
+  getTrack,
+  type JudgeDeps,
+  judge,
+  putTrack,
+  reopenFrame,
+  type Section,
+  signerOf,
+} from "./judge.ts";
 import type { EnginePoint } from "./points.ts";
 import { putVerdict } from "./verdicts.ts";
 
@@ -24,16 +33,29 @@ const RUN_LIFETIME = 30 * 86_400_000;
 export interface ApplyDeps extends JudgeDeps {
   /** Told of every entry's verdict, inside the transaction: the outbox acts on its own frames. */
   readonly onVerdict: (tx: Tx, verdict: EntryVerdict) => void;
-  /** Why this entry must not be applied at all: asked before anything of it is written. */
+  /**
+   * Why this entry must not be applied at all: asked before anything of it is written. `frame` is
+   * one that a device of the vault has signed.
+   */
   readonly refuses: (tx: Tx, entry: Entry, frame: Frame | undefined) => HaltCode | undefined;
   readonly ownDevice: (tx: Tx) => number | undefined;
+  readonly attested: Attested;
   /** Entries whose reducer threw on this device: kept, shown, and without effect here. */
   readonly quarantined: ReadonlySet<number>;
   readonly point: (name: EnginePoint) => void;
 }
 
+/** How far signatures behind waiting entries were looked at, so that none is looked at twice. In memory only. */
+export interface Attested {
+  /** Somebody known has signed that he holds our history up to here. */
+  upTo: number;
+  /** Entries up to here were looked at. */
+  seen: number;
+}
+
 export interface EntryVerdict {
   readonly entry: Entry;
+  /** Undefined where no device of the vault has signed it: garbage, a stranger, an admission. */
   readonly frame: Frame | undefined;
   readonly reason: VoidReason | undefined;
   /** The run ends here and was applied. */
@@ -50,8 +72,8 @@ export type Applied =
   | { readonly kind: "halt"; readonly code: HaltCode; readonly seq: number; readonly applied: number };
 
 /**
- * Applies entries inside one transaction until about `budget` changes are done. `pass` is the
- * seq of an unsigned entry that may be passed now, because this device waited and will attest.
+ * Applies entries inside one transaction until about `budget` changes are done. Unsigned entries up
+ * to `pass` may be passed now, because this device waited and will attest.
  */
 export function applyEntries(deps: ApplyDeps, tx: Tx, budget: number, pass: number | undefined): Applied {
   let cursor = getCursor(tx);
@@ -69,7 +91,11 @@ export function applyEntries(deps: ApplyDeps, tx: Tx, budget: number, pass: numb
       cursor = { ...cursor, applied: entry.seq, time: step.time };
       applied++;
       left -= step.cost;
-      if (isMembership(entry.frame)) updateNeeded = deps.membership.updateNeeded(tx);
+      if (isMembership(entry.frame)) {
+        updateNeeded = deps.membership.updateNeeded(tx);
+        // Whom we know may have changed.
+        deps.attested.seen = 0;
+      }
     }
   }
   // Also at the head: nothing is sent under rules this program does not know.
@@ -101,7 +127,7 @@ function applyOne(
   if (judged.kind === "halt") return judged;
   if (judged.kind === "wait-key") return { kind: "key-missing", epoch: judged.epoch };
   if (judged.kind === "unsigned") {
-    if (entry.seq !== pass && !attested(deps, tx, entry.seq)) return { kind: "waiting" };
+    if (entry.seq > (pass ?? 0) && !isAttested(deps, tx, entry.seq)) return { kind: "waiting" };
     const code = deps.refuses(tx, entry, undefined);
     if (code !== undefined) return { kind: "halt", code };
     const verdict = { entry, frame: undefined, reason: judged.reason, applied: false, fallen: [] };
@@ -109,29 +135,23 @@ function applyOne(
     return { kind: "ok", time: before, cost: 1 };
   }
 
-  const { frame } = judged;
-  const code = deps.refuses(tx, entry, frame);
+  const { frame, author } = judged;
+  const signed = author === "device" ? frame : undefined;
+  const code = deps.refuses(tx, entry, signed);
   if (code !== undefined) return { kind: "halt", code };
   const fresh = frame.deviceSeq > getTrack(tx, frame.device).seq;
-  // A stranger's void admission must not use up the numbers of whoever gets that index.
-  useUpDeviceSeq(
-    tx,
-    entry,
-    frame,
-    judged.kind === "ok",
-    deps.membership.device(tx, frame.device) !== undefined,
-  );
+  useUpDeviceSeq(tx, entry, frame, judged.kind === "ok", author);
   if (judged.kind === "void") {
     // A copy of an old frame is none of the run's: whoever repeats one must not be able to fell it.
     const fallen = frame.kind === frameKinds.data && fresh ? fall(tx, frame.device) : [];
-    conclude(deps, tx, { entry, frame, reason: judged.reason, applied: false, fallen }, before);
+    conclude(deps, tx, { entry, frame: signed, reason: judged.reason, applied: false, fallen }, before);
     return { kind: "ok", time: before, cost: 1 };
   }
   const accepted = nextLogTime(before, entry.time, frame.sealedAt);
   deps.point("apply.before-kinds");
   const run = joinRun(deps, tx, entry, frame, judged.sections, accepted);
   const time = run.verdict.reason === undefined ? accepted : before;
-  conclude(deps, tx, { entry, frame, ...run.verdict }, time);
+  conclude(deps, tx, { entry, frame: signed, ...run.verdict }, time);
   if (run.sections.length > 0 && !deps.quarantined.has(entry.seq)) {
     reduce(entry.seq, tx, run.sections, {
       seq: entry.seq,
@@ -146,9 +166,10 @@ function applyOne(
 }
 
 /** A validly signed frame uses up its device seq once placed, whatever its verdict (LOG9). */
-function useUpDeviceSeq(tx: Tx, entry: Entry, frame: Frame, accepted: boolean, known: boolean): void {
+function useUpDeviceSeq(tx: Tx, entry: Entry, frame: Frame, accepted: boolean, author: Author): void {
+  // A void admission must not use up the numbers of whoever has or gets that index.
+  if (!accepted && author === "admission") return;
   const track = getTrack(tx, frame.device);
-  if (!accepted && !known) return;
   if (frame.deviceSeq <= track.seq && !(accepted && frame.kind === frameKinds.membership)) return;
   const newer = frame.deviceSeq > track.seq;
   putTrack(tx, frame.device, {
@@ -267,15 +288,20 @@ function conclude(deps: ApplyDeps, tx: Tx, verdict: EntryVerdict, time: number):
   deps.onVerdict(tx, verdict);
 }
 
-/** Whether a later entry, signed by a device we know, is anchored at or past `seq` in our history. */
-function attested(deps: ApplyDeps, tx: Tx, seq: number): boolean {
-  for (const later of entriesAfter(tx, seq, 4096)) {
-    const frame = later.frame === undefined ? null : parseFrame(later.frame);
-    if (frame === null || frame.anchorSeq < seq || frame.anchorSeq >= later.seq) continue;
-    const author = deps.membership.device(tx, frame.device);
-    if (author === undefined || !verifyFrame(deps.suite, deps.vault, frame, author.sign)) continue;
-    const ours = linkAt(tx, deps.vault, frame.anchorSeq);
-    if (ours !== undefined && equalBytes(ours.hash, frame.anchor)) return true;
+/** Whether a later entry, signed by somebody we know, is anchored at or past `seq` in our history. */
+function isAttested(deps: ApplyDeps, tx: Tx, seq: number): boolean {
+  const { attested } = deps;
+  while (attested.upTo < seq) {
+    const batch = entriesAfter(tx, Math.max(attested.seen, seq), 16);
+    if (batch.length === 0) return false;
+    for (const later of batch) {
+      attested.seen = later.seq;
+      const frame = later.frame === undefined ? null : parseFrame(later.frame);
+      if (frame === null || frame.anchorSeq <= attested.upTo || frame.anchorSeq >= later.seq) continue;
+      const ours = linkAt(tx, deps.vault, frame.anchorSeq);
+      if (ours === undefined || !equalBytes(ours.hash, frame.anchor)) continue;
+      if (signerOf(deps, tx, frame).kind === "known") attested.upTo = frame.anchorSeq;
+    }
   }
-  return false;
+  return true;
 }

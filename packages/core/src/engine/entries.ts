@@ -13,6 +13,7 @@ import type { Tx } from "../log/tx.ts";
 export const LOG = "e.log";
 export const META = "e.meta";
 const CURSOR = encodeUtf8("cursor");
+const REACH = encodeUtf8("reach");
 
 export interface Entry {
   readonly seq: number;
@@ -89,7 +90,21 @@ export function addEntry(
 }
 
 export function dropEntriesAfter(tx: Tx, seq: number): void {
-  for (const [key] of tx.scan(LOG, u64Key(seq + 1), undefined)) tx.delete(LOG, key);
+  for (;;) {
+    const batch = tx.scan(LOG, u64Key(seq + 1), undefined, 16);
+    for (const [key] of batch) tx.delete(LOG, key);
+    if (batch.length < 16) return;
+  }
+}
+
+/** The newest number that a page without a place in our history says it reaches: no head below it is a gap. */
+export function getReach(tx: Tx): number {
+  const bytes = tx.get(META, REACH);
+  return bytes === undefined ? 0 : new Reader(bytes).v();
+}
+
+export function putReach(tx: Tx, seq: number): void {
+  tx.put(META, REACH, new Writer(8).v(seq).done());
 }
 
 function parseEntry(seq: number, bytes: Uint8Array): Entry {

@@ -1,15 +1,28 @@
 /**
  * Takes pages of a remote into the replica's raw log. Checks number, previous hash and, for
- * entries read before, equality. Judges nothing. Rules LOG2, LOG6.
+ * entries read before, equality. Judges nothing. Rules LOG2, LOG4, LOG6.
  */
 import { equalBytes } from "../bytes/bytes.ts";
 import type { Suite } from "../crypto/suite.ts";
 import type { Link } from "../log/chain.ts";
-import { parseFrame, verifyFrame } from "../log/frame.ts";
+import { parseFrame } from "../log/frame.ts";
+import { endOf } from "../log/page.ts";
 import type { Tx } from "../log/tx.ts";
 import type { LogObject, Page } from "../ports.ts";
-import type { Membership } from "../vault/membership.ts";
-import { addEntry, type Cursor, dropEntriesAfter, getCursor, getEntry, linkAt, putCursor, sameEntry } from "./entries.ts";
+import {
+  addEntry,
+  type Cursor,
+  dropEntriesAfter,
+  entriesAfter,
+  getCursor,
+  getEntry,
+  getReach,
+  linkAt,
+  putCursor,
+  putReach,
+  sameEntry,
+} from "./entries.ts";
+import { type SignerDeps, signerOf } from "./judge.ts";
 
 export type HaltCode =
   | "fork"
@@ -20,15 +33,15 @@ export type HaltCode =
   /** An accepted record announced rules this program does not know (D3). */
   | "update-needed";
 
-export interface IngestDeps {
-  readonly suite: Suite;
-  readonly vault: Uint8Array;
-  readonly membership: Membership;
-}
-
 export type Ingested =
-  /** How many entries were new. */
-  { readonly kind: "ok"; readonly fresh: number } | { readonly kind: "halt"; readonly code: HaltCode };
+  | {
+      readonly kind: "ok";
+      /** How many entries were new, also in the place of ones that only waited. */
+      readonly fresh: number;
+      /** Entries that were read before gave way. */
+      readonly replaced: boolean;
+    }
+  | { readonly kind: "halt"; readonly code: HaltCode };
 
 interface Raw {
   readonly object: number;
@@ -37,22 +50,39 @@ interface Raw {
   readonly frame: Uint8Array | undefined;
 }
 
-/** Inside one transaction. `after` is what was asked for: an object's end. */
-export function ingest(deps: IngestDeps, tx: Tx, after: number, page: Page, seenHead: number): Ingested {
-  const halt = (code: HaltCode): Ingested => ({ kind: "halt", code });
-  // The remote showed more before: to this device, or in an answer to its own append.
-  if (page.head < Math.max(after, seenHead)) return halt("rollback");
-  if (page.objects.length === 0) return page.head > after ? halt("chain-broken") : { kind: "ok", fresh: 0 };
-
+/** Inside one transaction. `after` is what was asked for; `promised` the newest seq an append was answered. */
+export function ingest(deps: SignerDeps, tx: Tx, after: number, page: Page, promised: number): Ingested {
   let cursor = getCursor(tx);
-  let before = linkAt(tx, deps.vault, after) as Link;
-  let seq = after;
+  let replaced = false;
+  // What joined before it stays, also where what follows is refused.
+  const halt = (code: HaltCode): Ingested => {
+    putCursor(tx, cursor);
+    return { kind: "halt", code };
+  };
+  const giveWay = (seq: number): void => {
+    dropEntriesAfter(tx, seq);
+    cursor = { ...cursor, read: seq };
+    replaced = true;
+  };
+
+  if (page.head < Math.max(promised, cursor.applied)) return halt("rollback");
+  if (page.head < cursor.read) {
+    // Garbage that only waited may go as it came; what somebody has signed may not.
+    if (holdsSigned(deps, tx, page.head)) return halt("rollback");
+    giveWay(page.head);
+  }
+  let seq = Math.min(after, cursor.read);
+  let before = linkAt(tx, deps.vault, seq) as Link;
   let fresh = 0;
   for (const object of page.objects) {
-    // After a page that counts as one void entry, what follows may stand at other numbers: asked for anew.
-    if (object.first !== seq + 1) break;
+    // Inside one that was taken: ignored.
+    if (object.first <= seq) continue;
+    if (object.first > seq + 1) break;
     const strange = object.kind === "page" && object.prev !== null && !equalBytes(object.prev, before.hash);
-    if (strange && holdsFork(deps, tx, object, cursor.read)) return halt("fork");
+    if (strange) {
+      if (holdsFork(deps, tx, object, cursor.read)) return halt("fork");
+      putReach(tx, Math.max(getReach(tx), endOf(object)));
+    }
     for (const raw of entriesOf(deps.suite, object, strange)) {
       seq++;
       const known = seq <= cursor.read ? getEntry(tx, seq) : undefined;
@@ -61,15 +91,33 @@ export function ingest(deps: IngestDeps, tx: Tx, after: number, page: Page, seen
         continue;
       }
       // What was applied cannot change; what only waits gives way to what the remote now shows.
-      if (known !== undefined && seq <= cursor.applied) return halt("fork");
-      if (known !== undefined) dropEntriesAfter(tx, seq);
+      if (known !== undefined) {
+        if (seq <= cursor.applied) return halt("fork");
+        giveWay(seq - 1);
+      }
       before = addEntry(tx, deps.suite, before, seq, raw).link;
       cursor = { ...cursor, read: seq };
       fresh++;
     }
   }
   putCursor(tx, cursor);
-  return { kind: "ok", fresh };
+  // Nothing stands where the next entry should, and the remote has shown a later one.
+  const gap = seq === after && page.head > Math.max(after, getReach(tx));
+  return gap ? halt("chain-broken") : { kind: "ok", fresh, replaced };
+}
+
+/** Whether anything after `seq` was signed by somebody we know. */
+function holdsSigned(deps: SignerDeps, tx: Tx, seq: number): boolean {
+  for (let from = seq; ; ) {
+    const batch = entriesAfter(tx, from, 16);
+    for (const { frame: bytes } of batch) {
+      const frame = bytes === undefined ? null : parseFrame(bytes);
+      if (frame !== null && signerOf(deps, tx, frame).kind === "known") return true;
+    }
+    const last = batch.at(-1);
+    if (last === undefined) return false;
+    from = last.seq;
+  }
 }
 
 function entriesOf(suite: Suite, object: LogObject, strange: boolean): readonly Raw[] {
@@ -83,16 +131,14 @@ function entriesOf(suite: Suite, object: LogObject, strange: boolean): readonly 
   }));
 }
 
-/** A valid signature of a device of the vault over another history, inside an object that does not join ours. */
-function holdsFork(deps: IngestDeps, tx: Tx, object: LogObject & { kind: "page" }, read: number): boolean {
+/** A signature of somebody we know over another history, inside an object that does not join ours. */
+function holdsFork(deps: SignerDeps, tx: Tx, object: LogObject & { kind: "page" }, read: number): boolean {
   return object.entries.some((entry) => {
     const frame = parseFrame(entry.frame);
-    if (frame === null) return false;
-    const author = deps.membership.device(tx, frame.device);
-    if (author === undefined || !verifyFrame(deps.suite, deps.vault, frame, author.sign)) return false;
-    const ours: Link | undefined =
-      frame.anchorSeq <= read ? linkAt(tx, deps.vault, frame.anchorSeq) : undefined;
-    return ours !== undefined && !equalBytes(ours.hash, frame.anchor);
+    if (frame === null || frame.anchorSeq > read) return false;
+    const ours = linkAt(tx, deps.vault, frame.anchorSeq);
+    if (ours === undefined || equalBytes(ours.hash, frame.anchor)) return false;
+    return signerOf(deps, tx, frame).kind === "known";
   });
 }
 

@@ -9,16 +9,18 @@ import type { Suite } from "../crypto/suite.ts";
 import { TidelockError } from "../errors.ts";
 import type { Link } from "../log/chain.ts";
 import type { Tx } from "../log/tx.ts";
-import type { Clock, Remote, Result } from "../ports.ts";
+import type { Clock, Remote, Result, Scheduler } from "../ports.ts";
 import { issueCertificate } from "../vault/certificate.ts";
 import { openEnvelope, parseEnvelopePack, sealEnvelope } from "../vault/epoch.ts";
 import { type Genesis, parseGenesis } from "../vault/genesis.ts";
 import { sealMembership } from "../vault/membership-frame.ts";
 import { encodeName, joinBytes, recoverBytes } from "../vault/records.ts";
 import { entriesAfter, getCursor, linkAt } from "./entries.ts";
+import { pull, UNSIGNED_WAIT } from "./pull.ts";
 import { beginReplica, type Replica } from "./replica.ts";
 
-const PAGE = { frames: 1024, bytes: 4 << 20 };
+/** How often a join looks again while an entry that nobody signed holds it up. */
+const LOOK_AGAIN = 2_000;
 /** Each try follows somebody else's success, so this many means a broken remote. */
 const TRIES = 100;
 
@@ -45,7 +47,10 @@ export async function findVault(
   return genesis;
 }
 
-/** Fills an empty replica made for `genesis` and admits its device. May be run again after a crash. */
+/**
+ * Fills an empty replica made for `genesis` and admits its device. May be run again after a crash.
+ * Without a `scheduler` it cannot wait, and ends with `stalled` where it would have to (LOG7).
+ */
 export async function joinVault(
   suite: Suite,
   clock: Clock,
@@ -53,11 +58,13 @@ export async function joinVault(
   remote: Remote,
   person: SecretKeys,
   deviceName: string,
+  scheduler?: Scheduler,
 ): Promise<void> {
+  encodeName(deviceName);
   if (replica.read((tx) => replica.membership.devices(tx).length) === 0)
     replica.write((tx) => beginReplica(replica, tx, true));
   for (let tries = 0; tries < TRIES; tries++) {
-    await catchUp(suite, replica, remote, person);
+    await catchUp(suite, clock, replica, remote, person, scheduler);
     if (replica.read((tx) => replica.ownDevice(tx)) !== undefined) return;
     const frame = replica.read((tx) => admission(suite, clock, replica, tx, person, deviceName));
     replica.expectAdmission();
@@ -68,26 +75,55 @@ export async function joinVault(
   throw new TidelockError("unreachable", { why: "other devices were faster a hundred times" });
 }
 
-async function catchUp(suite: Suite, replica: Replica, remote: Remote, person: SecretKeys): Promise<void> {
-  let after = replica.rereadFrom();
+async function catchUp(
+  suite: Suite,
+  clock: Clock,
+  replica: Replica,
+  remote: Remote,
+  person: SecretKeys,
+  scheduler: Scheduler | undefined,
+): Promise<void> {
+  /** As in `sync.ts`: what was read by then waits together, and our admission will be anchored past it. */
+  let stuck: { readonly since: number; readonly upTo: number } | undefined;
   for (;;) {
-    const page = must(await remote.read(after, PAGE));
-    const ingested = replica.ingest(after, page);
-    if (ingested.kind === "halt")
-      throw new TidelockError(ingested.code, { why: "the vault's log does not verify" });
-    for (;;) {
-      const applied = replica.apply(4096, undefined);
-      if (applied.kind === "halt")
-        throw new TidelockError(applied.code, { why: `the log does not verify at seq ${applied.seq}` });
-      if (applied.kind === "key-missing") await openNewestEpoch(suite, replica, remote, person);
-      else if (applied.kind === "waiting" || !applied.more) break;
-    }
-    const { read } = replica.cursor();
-    if (read >= page.head || (ingested.fresh === 0 && after === read)) break;
-    after = read;
+    const pulled = await pull(replica, remote);
+    if (pulled.kind === "halt")
+      throw new TidelockError(pulled.code, { why: "the vault's log does not verify" });
+    must(pulled.kind === "ok" ? { kind: "ok", value: undefined } : pulled);
+    const passable = stuck !== undefined && clock.mono() - stuck.since >= UNSIGNED_WAIT;
+    const waiting = await applyAll(suite, replica, remote, person, passable ? stuck?.upTo : undefined);
+    if (pulled.kind === "ok" && pulled.more) continue;
+    if (waiting === undefined) break;
+    if (scheduler === undefined)
+      throw new TidelockError("stalled", {
+        why: `nobody known has signed entry ${waiting}`,
+        next: "try again in a minute, or write something on another device",
+        retryable: true,
+      });
+    if (stuck === undefined || stuck.upTo < waiting)
+      stuck = { since: clock.mono(), upTo: replica.cursor().read };
+    await new Promise<void>((resolve) => scheduler.after(LOOK_AGAIN, resolve));
   }
   if (replica.read((tx) => replica.ring.epochKey(tx, 1)) === undefined)
     await openNewestEpoch(suite, replica, remote, person);
+}
+
+/** Applies what was read; the seq of an entry that nobody known has signed, if one holds it up. */
+async function applyAll(
+  suite: Suite,
+  replica: Replica,
+  remote: Remote,
+  person: SecretKeys,
+  pass: number | undefined,
+): Promise<number | undefined> {
+  for (;;) {
+    const applied = replica.apply(4096, pass);
+    if (applied.kind === "halt")
+      throw new TidelockError(applied.code, { why: `the log does not verify at seq ${applied.seq}` });
+    if (applied.kind === "waiting") return applied.seq;
+    if (applied.kind === "key-missing") await openNewestEpoch(suite, replica, remote, person);
+    else if (!applied.more) return undefined;
+  }
 }
 
 async function openNewestEpoch(

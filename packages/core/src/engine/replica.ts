@@ -22,8 +22,16 @@ import type { Clock, Page, ReplicaStore } from "../ports.ts";
 import { type Genesis, parseGenesis } from "../vault/genesis.ts";
 import { createMembership, type Membership, membershipSpaces } from "../vault/membership.ts";
 import type { LocalRun, Verdict } from "./api.ts";
-import { type Applied, type ApplyDeps, applyEntries, type EntryVerdict, OPEN_RUNS, Poison } from "./apply.ts";
-import { type Cursor, type Entry, getCursor, LOG, linkAt, META } from "./entries.ts";
+import {
+  type Applied,
+  type ApplyDeps,
+  type Attested,
+  applyEntries,
+  type EntryVerdict,
+  OPEN_RUNS,
+  Poison,
+} from "./apply.ts";
+import { type Cursor, type Entry, getCursor, getReach, LOG, linkAt, META } from "./entries.ts";
 import { type Ingested, ingest, rereadFrom } from "./ingest.ts";
 import { decodeAll, learnPrivate, type Section, TRACKS } from "./judge.ts";
 import { createKeyRing, EPOCH_KEYS, type KeyRing } from "./key-ring.ts";
@@ -145,6 +153,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   const verdicts = new Map<number, ((verdict: Verdict) => void)[]>();
   const acknowledged = new Map<number, number>();
   const quarantined = new Set(store.scan(QUARANTINE, EMPTY, undefined).map(([key]) => readU64Key(key)));
+  const attested: Attested = { upTo: 0, seen: 0 };
   let own: number | undefined;
   let promised = 0;
   let shown = 0;
@@ -257,6 +266,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       ownDevice,
       point,
       quarantined,
+      attested,
       onVerdict,
       refuses,
     };
@@ -312,14 +322,9 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     ingest: (after, page) =>
       write((tx) => {
         // Only what was verified or acknowledged counts against a rollback: a head is a remote's word.
-        const result = ingest(
-          { suite, vault, membership },
-          tx,
-          after,
-          page,
-          Math.max(promised, getCursor(tx).read),
-        );
-        shown = page.head;
+        const result = ingest({ suite, vault, membership }, tx, after, page, promised);
+        shown = page.head > getReach(tx) ? page.head : getCursor(tx).read;
+        if (result.kind === "halt" || result.replaced) Object.assign(attested, { upTo: 0, seen: 0 });
         point("ingest.before-commit");
         return result;
       }),

@@ -8,14 +8,12 @@ import type { Clock, Failure, Log, Remote, Scheduler } from "../ports.ts";
 import type { SyncOutcome } from "./api.ts";
 import type { HaltCode } from "./ingest.ts";
 import type { EnginePoint } from "./points.ts";
+import { pull, UNSIGNED_WAIT } from "./pull.ts";
 import type { Replica } from "./replica.ts";
 import { type SyncEvent, type SyncState, syncTable } from "./sync-table.ts";
 
 /** Changes per apply slice: one transaction, some tens of ms. */
 const SLICE = 4096;
-const PAGE = { frames: 1024, bytes: 4 << 20 };
-/** How long a device with something to send waits for a signature past an unsigned entry (LOG7). */
-const UNSIGNED_WAIT = 60_000;
 const RETRY = { base: 500, cap: 60_000 };
 const POLL = { active: 2_000, activeFor: 30_000, factor: 1.5, cap: 30_000 };
 const STALL = 30_000;
@@ -28,6 +26,13 @@ export interface SyncEnv {
   readonly point: (name: EnginePoint) => void;
 }
 
+export interface Stuck {
+  readonly why: "unsigned" | "key-missing";
+  readonly since: number;
+  /** Entries up to here were read by then, so all of them wait together. */
+  readonly upTo: number;
+}
+
 /** Why nothing moves, for status. */
 export interface SyncFacts {
   readonly state: SyncState;
@@ -35,7 +40,7 @@ export interface SyncFacts {
   readonly failure: Failure | { readonly kind: "unknown" } | undefined;
   readonly diskFull: boolean;
   /** An unsigned entry or a missing key holds the log up. */
-  readonly stuck: { readonly why: "unsigned" | "key-missing"; readonly since: number } | undefined;
+  readonly stuck: Stuck | undefined;
   readonly stalled: boolean;
   readonly fresh: boolean;
   readonly lastSync: number | undefined;
@@ -134,35 +139,26 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   async function readRemote(): Promise<SyncEvent> {
     reads++;
     if (replica.unfounded() !== undefined) return "read-nothing";
-    let after = replica.rereadFrom();
-    for (;;) {
-      const page = await remote.read(after, PAGE);
-      if (page.kind !== "ok") return noteFailure(page);
-      const ingested = replica.ingest(after, page.value);
-      lastRead = clock.mono();
-      if (ingested.kind === "halt") {
-        env.log.event("sync.halt", { code: ingested.code });
-        facts = { ...facts, halt: ingested.code };
-        return "failed";
-      }
-      facts = { ...facts, failure: undefined, diskFull: false };
-      const { read } = replica.cursor();
-      more = page.value.head > read;
-      if (ingested.fresh > 0) {
-        noteActivity();
-        return "read";
-      }
-      // What waits was looked at again and is the same: on to what came after it, once.
-      if (!more || after === read) return "read-nothing";
-      after = read;
+    const pulled = await pull(replica, remote);
+    if (pulled.kind === "halt") {
+      env.log.event("sync.halt", { code: pulled.code });
+      facts = { ...facts, halt: pulled.code };
+      return "failed";
     }
+    if (pulled.kind !== "ok") return noteFailure(pulled);
+    lastRead = clock.mono();
+    facts = { ...facts, failure: undefined, diskFull: false };
+    more = pulled.more;
+    if (pulled.fresh === 0) return "read-nothing";
+    noteActivity();
+    return "read";
   }
 
   function applySlice(): SyncEvent {
     const applied = replica.apply(SLICE, passable());
     if (applied.applied > 0) {
       noteActivity();
-      facts = { ...facts, lastDownload: clock.now(), stuck: undefined };
+      facts = { ...facts, lastDownload: clock.now() };
       const settled = replica.settled();
       for (const deviceSeq of placed) if (deviceSeq <= settled) placed.delete(deviceSeq);
     }
@@ -174,7 +170,8 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
       case "key-missing":
         return stick("key-missing");
       case "waiting":
-        return stick("unsigned");
+        // Who signs past it may stand further on.
+        return more ? "read-more" : stick("unsigned");
       case "ok":
         facts = { ...facts, halt: undefined, stuck: undefined };
         if (applied.more) return "applied-some";
@@ -184,19 +181,18 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
 
   /** What holds the log up is read again at each retry; only time or another device ends it. */
   function stick(why: "unsigned" | "key-missing"): SyncEvent {
-    const since = facts.stuck?.why === why ? facts.stuck.since : clock.mono();
-    facts = { ...facts, stuck: { why, since } };
+    if (facts.stuck?.why !== why || facts.stuck.upTo <= replica.cursor().applied)
+      facts = { ...facts, stuck: { why, since: clock.mono(), upTo: replica.cursor().read } };
     return "failed";
   }
 
-  /** The unsigned entry that this device may pass: it has something to send and has waited. */
+  /** Up to where this device may pass unsigned entries: it has something to send and has waited. */
   function passable(): number | undefined {
     const { stuck } = facts;
     if (stuck?.why !== "unsigned" || clock.mono() - stuck.since < UNSIGNED_WAIT) return undefined;
     if (replica.waiting().pending === 0) return undefined;
-    const seq = replica.cursor().applied + 1;
-    replica.setAttestDue(seq);
-    return seq;
+    if (replica.attestDue() !== stuck.upTo) replica.setAttestDue(stuck.upTo);
+    return stuck.upTo;
   }
 
   async function send(): Promise<SyncEvent> {

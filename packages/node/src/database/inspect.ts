@@ -1,0 +1,312 @@
+/**
+ * What a database file holds, read with PRAGMAs only: SQL text is never parsed for meaning, so a
+ * schema of any age and style reads the same. Rules ATT1 to ATT5.
+ */
+import { limits } from "@tidelock/core/bytes/limits";
+import type {
+  Collation,
+  ColumnDeclaration,
+  ForeignKeyAction,
+  ForeignKeyDeclaration,
+  TableDeclaration,
+  UniqueDeclaration,
+} from "@tidelock/core/kinds/tables/types";
+import { type AppTrigger, classifyTriggers } from "./app-triggers.ts";
+import { type Db, fold, quote } from "./sqlite.ts";
+
+export interface FileTable {
+  /** As this file declares it; `minted` and foreign keys as seen among the tables that are attached. */
+  readonly declaration: TableDeclaration;
+  /** UNIQUE constraints a BEFORE trigger can ask about, as indexes into `declaration.columns`. */
+  readonly probes: readonly UniqueDeclaration[];
+  /** Whether rows can vanish in a way no trigger sees, so that they must be counted. */
+  readonly blind: boolean;
+  /** A name of the hidden row number that no column shadows, where rows have one beside their key. */
+  readonly rowid: string | undefined;
+  /** By column: the minted table whose numbers it holds. */
+  readonly refersTo: readonly (string | undefined)[];
+  readonly triggers: readonly AppTrigger[];
+}
+
+export interface Refusal {
+  readonly table: string;
+  readonly code: "table-no-key" | "table-key-unsupported" | "table-needs-function";
+  readonly why: string;
+}
+
+export interface Skipped {
+  readonly name: string;
+  readonly why: "view" | "virtual" | "shadow" | "not chosen";
+}
+
+export interface Inspection {
+  readonly tables: readonly FileTable[];
+  readonly skipped: readonly Skipped[];
+  readonly refused: readonly Refusal[];
+  /** Nothing but the empty schema: tables may be made in it. */
+  readonly empty: boolean;
+}
+
+export interface InspectOptions {
+  /** Only these, else all. */
+  readonly tables?: readonly string[] | undefined;
+  /** Tables whose INTEGER PRIMARY KEY is an identity of its own, not a number given on insert. */
+  readonly natural?: readonly string[] | undefined;
+}
+
+interface ColumnInfo {
+  readonly name: string;
+  readonly type: string;
+  readonly notnull: bigint;
+  readonly pk: bigint;
+  readonly hidden: bigint;
+}
+
+interface IndexInfo {
+  readonly name: string;
+  readonly unique: bigint;
+  readonly origin: string;
+  readonly partial: bigint;
+}
+
+interface IndexColumn {
+  readonly cid: bigint;
+  readonly name: string | null;
+  readonly coll: string;
+  readonly key: bigint;
+}
+
+interface Raw {
+  readonly name: string;
+  readonly info: readonly ColumnInfo[];
+  readonly columns: readonly ColumnDeclaration[];
+  readonly key: readonly number[];
+  readonly keyCollations: readonly string[];
+  /** The key is the row number itself. */
+  readonly alias: boolean;
+  readonly withoutRowid: boolean;
+  readonly indexes: readonly { readonly index: IndexInfo; readonly columns: readonly IndexColumn[] }[];
+}
+
+const collations: readonly string[] = ["BINARY", "NOCASE", "RTRIM"];
+
+export function inspect(db: Db, options: InspectOptions = {}): Inspection {
+  const skipped: Skipped[] = [];
+  const refused: Refusal[] = [];
+  const raws: Raw[] = [];
+  const chosen = options.tables === undefined ? undefined : new Set(options.tables.map(fold));
+  const listed = listTables(db);
+  for (const { name, type, wr } of listed) {
+    if (type !== "table") skipped.push({ name, why: type as "view" | "virtual" | "shadow" });
+    else if (chosen !== undefined && !chosen.has(fold(name))) skipped.push({ name, why: "not chosen" });
+    else {
+      const raw = readTable(db, name, wr === 1n);
+      const refusal = refuse(raw) ?? missingFunction(db, raw);
+      if (refusal === undefined) raws.push(raw);
+      else refused.push(refusal);
+    }
+  }
+  const missing = (options.tables ?? []).filter((t) => !raws.some((r) => fold(r.name) === fold(t)));
+  for (const table of missing) {
+    if (!refused.some((r) => fold(r.table) === fold(table))) {
+      const view = skipped.find((s) => fold(s.name) === fold(table));
+      refused.push({
+        table,
+        code: "table-no-key",
+        why: view === undefined ? "there is no such table" : `it is a ${view.why}`,
+      });
+    }
+  }
+  return { tables: build(db, raws, options), skipped, refused, empty: listed.length === 0 };
+}
+
+/** Ordinary tables, views and virtual tables of the file; nothing of SQLite's and nothing of ours. */
+function listTables(db: Db): { readonly name: string; readonly type: string; readonly wr: bigint }[] {
+  const all = db.pragma("table_list") as { schema: string; name: string; type: string; wr: bigint }[];
+  return all
+    .filter((t) => t.schema === "main" && !/^sqlite_/i.test(t.name) && !/^_tl_/i.test(t.name))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function readTable(db: Db, name: string, withoutRowid: boolean): Raw {
+  const info = db.pragma(`table_xinfo(${quote(name)})`) as ColumnInfo[];
+  const stored = info.filter((c) => c.hidden === 0n);
+  const keyInfo = info.filter((c) => c.pk > 0n).sort((a, b) => Number(a.pk - b.pk));
+  const indexes = (db.pragma(`index_list(${quote(name)})`) as IndexInfo[]).map((index) => ({
+    index,
+    columns: (db.pragma(`index_xinfo(${quote(index.name)})`) as IndexColumn[]).filter((c) => c.key === 1n),
+  }));
+  const keyIndex = indexes.find(({ index }) => index.origin === "pk");
+  // Only INTEGER PRIMARY KEY without an index of its own is the row number: not INT, and not
+  // `INTEGER PRIMARY KEY DESC`, which SQLite keeps apart for old files.
+  const alias =
+    !withoutRowid &&
+    keyInfo.length === 1 &&
+    keyInfo[0]?.type.toUpperCase() === "INTEGER" &&
+    keyIndex === undefined;
+  return {
+    name,
+    info,
+    columns: stored.map((c) => ({
+      name: c.name,
+      type: c.type,
+      notNull: c.notnull === 1n || (withoutRowid && c.pk > 0n),
+    })),
+    key: keyInfo.map((c) => stored.indexOf(c)),
+    keyCollations: keyInfo.map((c) => keyIndex?.columns.find((k) => k.name === c.name)?.coll ?? "BINARY"),
+    alias,
+    withoutRowid,
+    indexes,
+  };
+}
+
+function refuse(raw: Raw): Refusal | undefined {
+  const table = raw.name;
+  const unsupported = (why: string): Refusal => ({ table, code: "table-key-unsupported", why });
+  if (raw.key.length === 0) {
+    return { table, code: "table-no-key", why: "without one SQLite may renumber its rows at any VACUUM" };
+  }
+  if (raw.key.includes(-1)) return unsupported("a key column is generated");
+  if (raw.key.length > limits.keyColumns)
+    return unsupported(`its key has more than ${limits.keyColumns} columns`);
+  const strange = raw.keyCollations.find((c) => !collations.includes(c.toUpperCase()));
+  if (strange !== undefined) {
+    return { table, code: "table-needs-function", why: `its key is ordered by the collation ${strange}` };
+  }
+  return undefined;
+}
+
+/** Prepares what a projection will run, which compiles every CHECK, index, generated column and trigger. */
+function missingFunction(db: Db, raw: Raw): Refusal | undefined {
+  const t = quote(raw.name);
+  const names = raw.columns.map((c) => quote(c.name));
+  const where = raw.key.map((k) => `${names[k]} = ?`).join(" AND ");
+  try {
+    db.prepare(`INSERT INTO ${t}(${names.join()}) VALUES(${names.map(() => "?").join()})`);
+    db.prepare(`UPDATE ${t} SET ${names.map((n) => `${n} = ?`).join()} WHERE ${where}`);
+    db.prepare(`DELETE FROM ${t} WHERE ${where}`);
+    db.prepare(`SELECT ${names.join()} FROM ${t} WHERE ${where}`);
+    return undefined;
+  } catch (error) {
+    return {
+      table: raw.name,
+      code: "table-needs-function",
+      why: error instanceof Error ? error.message : String(error),
+    };
+  }
+}
+
+interface FoundKey extends ForeignKeyDeclaration {
+  /** The parent's column is its row number, or itself holds one: see `refersTo`. */
+  readonly parentRaw: Raw;
+}
+
+function build(db: Db, raws: readonly Raw[], options: InspectOptions): FileTable[] {
+  const byName = new Map(raws.map((r) => [fold(r.name), r]));
+  const keysOf = new Map(raws.map((r) => [r, foreignKeys(db, r, byName)]));
+  const natural = new Set((options.natural ?? []).map(fold));
+  // A row number that is itself a foreign key is its parent's number, not one of its own.
+  const isMinted = (r: Raw): boolean =>
+    r.alias &&
+    !natural.has(fold(r.name)) &&
+    !(keysOf.get(r) ?? []).some((f) => f.columns.includes(r.key[0] as number));
+  const refersTo = (r: Raw, column: number, seen: ReadonlySet<Raw> = new Set()): string | undefined => {
+    if (seen.has(r)) return undefined;
+    for (const f of keysOf.get(r) ?? []) {
+      const at = f.columns.indexOf(column);
+      const target = at < 0 ? -1 : columnIndex(f.parentRaw, f.parentColumns[at] as string);
+      if (target < 0) continue;
+      if (isMinted(f.parentRaw) && f.parentRaw.key[0] === target) return f.parentRaw.name;
+      const through = refersTo(f.parentRaw, target, new Set([...seen, r]));
+      if (through !== undefined) return through;
+    }
+    return undefined;
+  };
+  const triggers = classifyTriggers(
+    db,
+    raws.map((r) => r.name),
+  );
+  return raws.map((r) => {
+    const uniques = r.indexes.filter(({ index }) => index.unique === 1n && index.origin !== "pk");
+    const probes: UniqueDeclaration[] = [];
+    let blind = !r.alias && !r.withoutRowid;
+    for (const { index, columns } of uniques) {
+      const set = uniqueSet(r, columns);
+      if (index.origin === "u" && set !== undefined) probes.push(set);
+      else blind = true;
+    }
+    return {
+      declaration: {
+        name: r.name,
+        columns: r.columns,
+        key: r.key,
+        keyCollations: r.keyCollations.map((c) => c.toUpperCase() as Collation),
+        minted: isMinted(r),
+        unique: probes,
+        foreignKeys: (keysOf.get(r) ?? []).map(({ columns, parent, parentColumns, onDelete }) => ({
+          columns,
+          parent,
+          parentColumns,
+          onDelete,
+        })),
+        compressOff: false,
+      },
+      probes,
+      blind,
+      rowid: r.alias || r.withoutRowid ? undefined : rowidName(r),
+      refersTo: r.columns.map((_, i) => (isMinted(r) && r.key[0] === i ? undefined : refersTo(r, i))),
+      triggers: triggers.get(r.name) ?? [],
+    };
+  });
+}
+
+/** Undefined where a column is an expression or generated: no trigger can name its value, so rows are counted. */
+function uniqueSet(r: Raw, columns: readonly IndexColumn[]): UniqueDeclaration | undefined {
+  const indexes = columns.map((c) => (c.name === null ? -1 : columnIndex(r, c.name)));
+  const colls = columns.map((c) => c.coll.toUpperCase());
+  if (indexes.includes(-1) || colls.some((c) => !collations.includes(c))) return undefined;
+  return { columns: indexes, collations: colls as Collation[] };
+}
+
+function columnIndex(r: Raw, name: string): number {
+  return r.columns.findIndex((c) => fold(c.name) === fold(name));
+}
+
+/** Those whose parent is among the attached tables: rows of another parent are in no vault. */
+function foreignKeys(db: Db, r: Raw, byName: ReadonlyMap<string, Raw>): FoundKey[] {
+  const rows = db.pragma(`foreign_key_list(${quote(r.name)})`) as {
+    id: bigint;
+    seq: bigint;
+    table: string;
+    from: string;
+    to: string | null;
+    on_delete: string;
+  }[];
+  const groups = new Map<bigint, typeof rows>();
+  for (const row of rows) groups.set(row.id, [...(groups.get(row.id) ?? []), row]);
+  const out: FoundKey[] = [];
+  for (const [, group] of [...groups].sort(([a], [b]) => Number(a - b))) {
+    const parent = byName.get(fold(group[0]?.table ?? ""));
+    if (parent === undefined) continue;
+    const sorted = [...group].sort((a, b) => Number(a.seq - b.seq));
+    const columns = sorted.map((row) => columnIndex(r, row.from));
+    const targets = sorted.map((row, i) =>
+      row.to === null ? (parent.key[i] ?? -1) : columnIndex(parent, row.to),
+    );
+    // A generated column on either side, or a parent key that does not exist: SQLite itself refuses to use it.
+    if (columns.includes(-1) || targets.includes(-1)) continue;
+    out.push({
+      columns,
+      parent: parent.name,
+      parentColumns: targets.map((t) => parent.columns[t]?.name as string),
+      onDelete: (group[0]?.on_delete ?? "NO ACTION").toLowerCase() as ForeignKeyAction,
+      parentRaw: parent,
+    });
+  }
+  return out;
+}
+
+function rowidName(r: Raw): string | undefined {
+  const taken = new Set(r.info.map((c) => fold(c.name)));
+  return ["rowid", "_rowid_", "oid"].find((n) => !taken.has(n));
+}

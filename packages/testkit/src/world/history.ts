@@ -1,0 +1,228 @@
+/** One history from its seed to its verdict: chaos, heal, quiet, oracles, restart, a fresh device. */
+import type { App } from "./app.ts";
+import { type Attack, attack } from "./attacks.ts";
+import type { Decision } from "./faults.ts";
+import { LogServer } from "./log-server.ts";
+import { Network } from "./network.ts";
+import { type Host, SimNode } from "./node.ts";
+import { drawPlan, type Plan, type Profile, type Step } from "./plan.ts";
+import { Stream } from "./random.ts";
+import { createRegisterApp } from "./register-app.ts";
+import { judgeHistory } from "./verdict.ts";
+import { type Violation, World, type WorldOptions } from "./world.ts";
+
+export interface Verdict {
+  readonly profile: string;
+  readonly seed: string;
+  readonly failure: Violation | undefined;
+  /** Equal for two runs of one seed. */
+  readonly trace: string;
+  readonly events: number;
+  readonly edits: number;
+  /** Virtual ms. */
+  readonly time: number;
+  readonly plan: Plan;
+  /** Present when asked for: what a replay decides. */
+  readonly decisions: Readonly<Record<string, Decision>> | undefined;
+}
+
+export interface Options extends WorldOptions {
+  readonly apps?: Readonly<Record<string, () => App>>;
+}
+
+/** Quiet after the faults: with a hint that the network is back, and from the timers alone. */
+const QUIET = { nudged: 60_000, alone: 100_000 };
+const UNSIGNED_WAIT = 62_000;
+const TIMEOUT = 31_000;
+
+/** Runs in a macrotask of a thread of its own: it empties the microtask queue itself. */
+export function runHistory(profile: Profile, seed: bigint, options: Options = {}): Verdict {
+  return runPlan(drawPlan(profile, seed), options);
+}
+
+export function runPlan(plan: Plan, options: Options = {}): Verdict {
+  const world = new World(plan, options);
+  const createApp = options.apps?.[plan.app] ?? createRegisterApp;
+  const server = new LogServer(world.suite);
+  const network = new Network(world, server);
+  const host: Host = { createApp, connect: (node, life) => network.connect(node, life) };
+  const history = new History(world, server, host);
+  history.run();
+  return {
+    profile: plan.profile,
+    seed: plan.seed,
+    failure: world.failure,
+    trace: world.trace,
+    events: world.events,
+    edits: world.ledger.edits,
+    time: world.timeline.now,
+    plan,
+    decisions: options.record,
+  };
+}
+
+class History {
+  readonly #world: World;
+  readonly #server: LogServer;
+  readonly #host: Host;
+  readonly #nodes: SimNode[] = [];
+  #clones = 0;
+
+  constructor(world: World, server: LogServer, host: Host) {
+    this.#world = world;
+    this.#server = server;
+    this.#host = host;
+  }
+
+  run(): void {
+    const world = this.#world;
+    const { timeline, plan } = world;
+    for (const step of plan.steps) timeline.after(step.at, () => this.#do(step));
+    world.run((plan.steps.at(-1)?.at ?? 0) + 1_000);
+    this.#heal();
+    // What hangs in the network when the faults end is part of them.
+    world.run(timeline.now + TIMEOUT);
+    const { nudge } = plan.knobs;
+    if (nudge) for (const { life } of this.#nodes) life?.engine?.sync?.dispatch("now");
+    this.#settle("after the faults", nudge ? QUIET.nudged : QUIET.alone);
+    this.#restart();
+    this.#settle("after a restart of every device", QUIET.alone);
+    this.#join();
+    this.#settle("after a new device joined", QUIET.alone);
+    if (world.failure === undefined)
+      judgeHistory(world, this.#server, this.#nodes, this.#host.createApp);
+  }
+
+  #do(step: Step): void {
+    const world = this.#world;
+    const node = this.#nodes.find((n) => n.index === step.device);
+    world.mix(step.id, step.device);
+    world.mark(step.do);
+    world.say(() => `${String.fromCharCode(97 + step.device)}  step ${step.id}: ${step.do} ${step.ms}`);
+    if (step.do === "boot") {
+      const made = node ?? new SimNode(world, step.device, this.#host);
+      if (node === undefined) this.#nodes.push(made);
+      made.boot();
+      return;
+    }
+    switch (step.do) {
+      case "garbage":
+      case "repeated-frame":
+      case "altered-frame":
+      case "stray-page":
+      case "rewrite":
+      case "truncate":
+        attack(world, this.#server, step.do satisfies Attack, step.id);
+        return;
+    }
+    if (node === undefined) return;
+    const { life } = node;
+    switch (step.do) {
+      case "small":
+      case "run":
+      case "big":
+        node.edit(step.do, step.id);
+        break;
+      case "sync-now":
+        if (life?.engine === undefined) break;
+        life.notBefore = 0;
+        void life.engine.syncNow();
+        break;
+      case "suspend":
+        if (life !== undefined) node.sleep(step.ms);
+        break;
+      case "partition":
+        node.cutOffUntil = world.timeline.now + step.ms;
+        node.oneWay = step.id % 3 === 0;
+        break;
+      case "pause":
+        life?.engine?.pause();
+        if (life !== undefined)
+          node.deliver(life, step.ms, () => {
+            life.notBefore = 0;
+            life.engine?.resume();
+          });
+        break;
+      case "clock-jump": {
+        const random = new Stream(world.seed, `jump:${step.id}`);
+        node.jump = random.pick([-3_600_000, 3_600_000, -2 * 86_400_000, 2 * 86_400_000, -1.75e12, 2.5e12]);
+        break;
+      }
+      case "kill":
+        node.crash(step.ms);
+        break;
+      case "snapshot":
+        node.takeSnapshot();
+        break;
+      case "restore":
+        node.restore();
+        break;
+      case "clone": {
+        const clone = node.clone(node.world.plan.knobs.clocks.length - 1 - this.#clones++);
+        if (clone === undefined) break;
+        this.#nodes.push(clone);
+        clone.boot();
+        break;
+      }
+    }
+  }
+
+  #heal(): void {
+    const world = this.#world;
+    world.chaos = false;
+    world.say(() => "the faults are over");
+    for (const node of this.#nodes) {
+      node.wakeUp();
+      node.cutOffUntil = 0;
+      if (node.home.halt === "op-reused" && node.random.chance(0.5)) node.enrolAnew();
+      if (node.life === undefined) node.boot();
+      else node.life.engine?.resume();
+    }
+  }
+
+  #restart(): void {
+    if (this.#world.failure !== undefined) return;
+    for (const node of this.#nodes) {
+      node.crash(0);
+      // What it tells again about its state is compared with what it told before.
+      node.applied = 0;
+    }
+  }
+
+  #join(): void {
+    if (this.#world.failure !== undefined || this.#server.genesis === undefined) return;
+    const node = new SimNode(this.#world, 25, this.#host);
+    this.#nodes.push(node);
+    node.boot();
+  }
+
+  /** Until every device has all of the log and nothing to send. */
+  #settle(when: string, limit: number): void {
+    const world = this.#world;
+    if (world.failure !== undefined) return;
+    const { timeline, ledger } = world;
+    const quiet = (): boolean => this.#nodes.every((node) => this.#unquiet(node) === undefined);
+    const extra = Math.min(2, ledger.unsigned.size) * UNSIGNED_WAIT;
+    if (world.run(timeline.now + limit + extra, quiet)) return;
+    const waits = this.#nodes.map((node) => this.#unquiet(node)).filter((why) => why !== undefined);
+    if (!ledger.tampered) world.fail("quiet", `${when}, ${limit + extra} ms: ${waits.join("; ")}`);
+  }
+
+  #unquiet(node: SimNode): string | undefined {
+    const { life, home, name } = node;
+    if (home.halt !== undefined) return undefined;
+    const engine = life?.engine;
+    if (life === undefined || engine === undefined) return `${name} joins (${life?.joining ?? "no answer"})`;
+    const { replica, sync } = engine;
+    const { pending } = replica.waiting();
+    const { applied } = replica.cursor();
+    const { head } = this.#server;
+    const { unsigned } = this.#world.ledger;
+    let signed = applied + 1;
+    // Entries that nobody signed need no one to pass them until somebody has something to say.
+    while (signed <= head && unsigned.has(signed)) signed++;
+    if (pending === 0 && signed > head) return undefined;
+    const facts = sync?.facts();
+    return `${name} is ${facts?.state} at ${applied} of ${head} with ${pending} edits${facts?.stuck === undefined ? "" : `, stuck: ${facts.stuck.why}`}`;
+  }
+}

@@ -1,0 +1,199 @@
+/** The way between a device and the model remote: slow, lossy, and never honest about what was lost. */
+import type { AppendResult, Failure, Remote, RemoteCaps, Result } from "@tidelock/core/ports";
+import type { FaultKind } from "./faults.ts";
+import type { LogServer } from "./log-server.ts";
+import type { Life, SimNode } from "./node.ts";
+import { Stream } from "./random.ts";
+import type { World } from "./world.ts";
+
+const CALL: readonly FaultKind[] = [
+  "reset",
+  "drop",
+  "lost-reply",
+  "half-open",
+  "duplicate",
+  "slow",
+  "busy",
+  "corrupt",
+];
+const HINT: readonly FaultKind[] = ["no-hint"];
+/** When a client gives up on an answer. */
+const TIMEOUT = 30_000;
+
+const unreachable: Failure = { kind: "unreachable", why: "simulated" };
+const corrupt: Failure = { kind: "corrupt", why: "simulated" };
+const unknown = { kind: "unknown" } as const;
+
+/** The calls of every device to one server. */
+export class Network {
+  readonly #world: World;
+  readonly #server: LogServer;
+  readonly #hints = new Map<Life, () => void>();
+
+  constructor(world: World, server: LogServer) {
+    this.#world = world;
+    this.#server = server;
+    server.onGrowth = () => this.#hintAll();
+  }
+
+  connect(node: SimNode, life: Life): Remote {
+    const { knobs } = this.#world.plan;
+    const server = this.#server;
+    const world = this.#world;
+    const caps: RemoteCaps = { wake: knobs.wake, deletes: false, accounts: false, links: false };
+    const call = new Calls(world, node, life);
+    const read = <T>(name: string, serve: () => T): Promise<Result<T>> =>
+      call.make<Result<T>>(name, () => ({ kind: "ok", value: serve() }), unreachable);
+    return {
+      caps,
+      create: (genesis) =>
+        call.make<Awaited<ReturnType<Remote["create"]>>>(
+          "create",
+          () => (server.create(genesis) === "created" ? { kind: "ok", value: "created" } : { kind: "exists" }),
+          unreachable,
+        ),
+      genesis: () => read("genesis", () => server.genesis),
+      read: (after, want) => read("read", () => server.read(after, Math.min(want.bytes, knobs.page))),
+      append: (frames, seen) => {
+        world.ledger.sending(frames);
+        return call
+          .make<AppendResult>(
+            "append",
+            () => {
+              const clock = knobs.writerStamps ? node.wall() : Math.floor(knobs.epoch + world.timeline.now);
+              return server.append(frames, seen, Math.max(0, clock + knobs.stampOffset));
+            },
+            unknown,
+          )
+          .then((result) => {
+            if (result.kind === "committed") world.ledger.acknowledged(node, result.first, frames);
+            return result;
+          });
+      },
+      putBlob: (id, bytes) =>
+        read("put-blob", () => {
+          server.blobs.set(String(id), bytes.slice());
+          return "stored" as const;
+        }),
+      getBlob: (id) => read("get-blob", () => server.blobs.get(String(id))),
+      wake: (hint) => {
+        this.#hints.set(life, hint);
+        life.unwake = () => this.#hints.delete(life);
+        return life.unwake;
+      },
+      close: () => undefined,
+    };
+  }
+
+  #hintAll(): void {
+    if (!this.#world.plan.knobs.wake) return;
+    for (const [life, hint] of this.#hints) {
+      const { node } = life;
+      if (node.cutOffUntil > this.#world.timeline.now) continue;
+      if (this.#world.decide(this.#world.site(`${node.name}/hint`, HINT)) !== undefined) continue;
+      node.deliver(life, latency(this.#world, node), hint);
+    }
+  }
+}
+
+const dice = new WeakMap<SimNode, Stream>();
+
+function latency(world: World, node: SimNode): number {
+  const mean = world.plan.knobs.latency;
+  if (mean === 0) return 1;
+  let stream = dice.get(node);
+  if (stream === undefined) {
+    stream = new Stream(world.seed, `net:${node.name}`);
+    dice.set(node, stream);
+  }
+  return mean * (0.3 - 0.7 * Math.log(1 - stream.float()));
+}
+
+/** One device's calls during one boot. */
+export class Calls {
+  readonly #world: World;
+  readonly #node: SimNode;
+  readonly #life: Life;
+
+  constructor(world: World, node: SimNode, life: Life) {
+    this.#world = world;
+    this.#node = node;
+    this.#life = life;
+  }
+
+  /** `lost` is what a caller learns who cannot know whether it was served. */
+  make<T>(name: string, serve: () => T, lost: T | Failure): Promise<T> {
+    const world = this.#world;
+    const node = this.#node;
+    const life = this.#life;
+    life.check();
+    world.ledger.called(node, life, name);
+    life.pass(node.pointSite(`remote.${name}/before`));
+    const decision = world.decide(world.site(`${node.name}/remote.${name}`, CALL));
+    const after = node.pointSite(`remote.${name}/after`);
+    return new Promise<T>((resolve) => {
+      const answer = (ms: number, value: T): void =>
+        node.deliver(life, ms, () => {
+          life.pass(after);
+          const { kind } = value as { readonly kind: string };
+          world.say(() => `${node.name}  ${name}: ${kind}`);
+          world.ledger.answered(node, life, value as { readonly kind: string; readonly retryAfter?: number });
+          resolve(value);
+        });
+      const away = (ms: number): void => answer(ms, lost as T);
+      const timeline = world.timeline;
+      const request = latency(world, node);
+      const reply = latency(world, node);
+      // Once sent, a request arrives even if its sender is gone by then.
+      const arrive = (ms: number, reached: (value: T) => void): void =>
+        timeline.after(ms, () => reached(serve()));
+      if (node.cutOffUntil > timeline.now) {
+        if (node.oneWay) arrive(request, () => undefined);
+        else if (request * 1_000 - Math.floor(request * 1_000) < 0.5) {
+          answer(10, unreachable as T);
+          return;
+        }
+        away(Math.min(TIMEOUT, node.cutOffUntil - timeline.now + 5_000));
+        return;
+      }
+      switch (decision?.fault) {
+        case undefined:
+          arrive(request, (value) => answer(reply, value));
+          break;
+        case "reset":
+          answer(1, unreachable as T);
+          break;
+        case "drop":
+          away(decision.ms);
+          break;
+        case "lost-reply":
+          arrive(request, () => undefined);
+          away(decision.ms);
+          break;
+        case "half-open":
+          arrive(request, () => undefined);
+          away(TIMEOUT);
+          break;
+        case "duplicate":
+          arrive(request, (value) => answer(reply, value));
+          arrive(request + decision.ms, () => undefined);
+          break;
+        case "slow":
+          if (decision.ms < TIMEOUT) arrive(decision.ms, (value) => answer(reply, value));
+          else {
+            arrive(decision.ms, () => undefined);
+            away(TIMEOUT);
+          }
+          break;
+        case "busy":
+          answer(request + reply, { kind: "busy", retryAfter: decision.ms } as T);
+          break;
+        case "corrupt":
+          answer(request + reply, corrupt as T);
+          break;
+        default:
+          arrive(request, (value) => answer(reply, value));
+      }
+    });
+  }
+}

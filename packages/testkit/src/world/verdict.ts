@@ -1,0 +1,260 @@
+/** The oracles of a history's end: the log is read once more by a device that took part in nothing. */
+import { equalBytes, u64Key } from "@tidelock/core/bytes/bytes";
+import { deviceKeys, drawDeviceSeeds } from "@tidelock/core/crypto/identity";
+import { getEntry, linkAt } from "@tidelock/core/engine/entries";
+import { beginReplica, createReplica, type Replica, replicaSpaces } from "@tidelock/core/engine/replica";
+import { getRun } from "@tidelock/core/engine/outbox";
+import { getVerdict } from "@tidelock/core/engine/verdicts";
+import { type Frame, frameKinds, openFrame, parseFrame } from "@tidelock/core/log/frame";
+import { decodePlaintext } from "@tidelock/core/log/plaintext";
+import { digestedSpaces, Tx } from "@tidelock/core/log/tx";
+import type { LogObject } from "@tidelock/core/ports";
+import { parseGenesis } from "@tidelock/core/vault/genesis";
+import { MapReplicaStore } from "../map-store.ts";
+import { type App, CANARY } from "./app.ts";
+import { createFastSuite } from "./fast-suite.ts";
+import { type RunRecord, short, text } from "./ledger.ts";
+import type { LogServer } from "./log-server.ts";
+import type { Home, SimNode } from "./node.ts";
+import { Stream } from "./random.ts";
+import type { World } from "./world.ts";
+
+export function judgeHistory(
+  world: World,
+  server: LogServer,
+  nodes: readonly SimNode[],
+  createApp: () => App,
+): void {
+  judgeSealed(world, server);
+  const genesis = server.genesis === undefined ? null : parseGenesis(world.suite, server.genesis);
+  if (genesis === null) return;
+  judgeChain(world, server, nodes, genesis.vault);
+  const auditor = replay(world, server, nodes, createApp);
+  if (auditor === undefined || world.failure !== undefined) return;
+  const accepted = judgeEntries(world, auditor);
+  if (world.ledger.tampered) return;
+  judgeAcks(world, auditor);
+  judgeRuns(world, nodes, accepted, createApp);
+}
+
+/** No plaintext anywhere in what the remote holds. */
+function judgeSealed(world: World, server: LogServer): void {
+  const canary = text(CANARY);
+  for (const object of server.objects) {
+    if (object.kind !== "page") continue;
+    for (const { frame } of object.entries)
+      if (text(frame).includes(canary)) world.fail("sealed", `plaintext in a frame of the page at ${object.first}`);
+  }
+  for (const blob of server.blobs.values())
+    if (text(blob).includes(canary)) world.fail("sealed", "plaintext in a blob");
+}
+
+/** Dense numbers and the hash chain, computed here once more from the formula. */
+function judgeChain(world: World, server: LogServer, nodes: readonly SimNode[], vault: Uint8Array): void {
+  const { suite, ledger } = world;
+  const links: Uint8Array[] = [vault];
+  let members = vault;
+  let head = vault;
+  const add = (time: number, id: Uint8Array, membership: boolean): void => {
+    const at = new Uint8Array(14);
+    const view = new DataView(at.buffer);
+    view.setBigUint64(0, BigInt(links.length));
+    view.setUint16(8, Math.floor(time / 2 ** 32));
+    view.setUint32(10, time % 2 ** 32);
+    if (membership) members = suite.sha256(label("tl1/member-chain"), members, at, id);
+    head = suite.sha256(label("tl1/chain"), head, members, at, id);
+    links.push(head);
+  };
+  for (const object of server.objects) {
+    if (object.first !== links.length) {
+      world.fail("chain", `the remote's objects are not dense at ${object.first}`);
+      return;
+    }
+    if (object.kind === "garbage" || ledger.unsignedPages.has(object)) {
+      add(0, object.hash, false);
+      continue;
+    }
+    if (object.prev !== null && !equalBytes(object.prev, head) && !ledger.tampered)
+      world.fail("chain", `the page at ${object.first} was written for another history`);
+    for (const { time, frame } of object.entries)
+      add(time, suite.sha256(frame), frame[2] === frameKinds.membership && frame.length <= 64 << 10);
+  }
+  if (ledger.tampered) return;
+  for (const { name, life } of nodes) {
+    const replica = life?.replica;
+    if (replica === undefined) continue;
+    const { applied } = replica.cursor();
+    const link = replica.read((tx) => linkAt(tx, vault, applied));
+    const expected = links[applied];
+    if (link === undefined || expected === undefined || !equalBytes(link.hash, expected))
+      world.fail("chain", `${name} holds another chain hash at seq ${applied}`);
+  }
+}
+
+function label(name: string): Uint8Array {
+  return Uint8Array.of(name.length, ...Buffer.from(name, "latin1"));
+}
+
+/** From genesis, one entry at a time: the digest after each is what every device had there. */
+function replay(
+  world: World,
+  server: LogServer,
+  nodes: readonly SimNode[],
+  createApp: () => App,
+): Replica | undefined {
+  const random = new Stream(world.seed, "auditor");
+  const suite = createFastSuite((n) => random.bytes(n));
+  const genesis = parseGenesis(suite, server.genesis as Uint8Array);
+  const key = nodes
+    .map(({ life }) => life?.replica?.read((tx) => life.replica?.ring.epochKey(tx, 1)))
+    .find((found) => found !== undefined);
+  if (genesis === null || key === undefined) return undefined;
+  const app = createApp();
+  const replica = createReplica(
+    { suite, clock: { now: () => 0, mono: () => 0 }, point: () => undefined },
+    {
+      store: new MapReplicaStore(replicaSpaces([app.kind])),
+      genesis,
+      keys: deviceKeys(suite, drawDeviceSeeds(suite)),
+      localKey: suite.random(32),
+      kinds: [app.kind],
+    },
+  );
+  replica.write((tx) => {
+    beginReplica(replica, tx, true);
+    replica.ring.put(tx, 1, key);
+  });
+  const { ledger } = world;
+  const last = Math.max(0, ...nodes.map((node) => node.applied));
+  while (replica.cursor().read < last) {
+    const { read } = replica.cursor();
+    const ingested = replica.ingest(read, server.read(read, Number.POSITIVE_INFINITY));
+    if (ingested.kind === "halt" || replica.cursor().read === read) {
+      if (!ledger.tampered)
+        world.fail("chain", `a reader from genesis stops at ${read}: ${JSON.stringify(ingested)}`);
+      break;
+    }
+  }
+  while (replica.cursor().applied < last) {
+    const seq = replica.cursor().applied + 1;
+    const applied = replica.apply(1, seq);
+    if (applied.kind !== "ok" || replica.cursor().applied < seq) {
+      if (!ledger.tampered) world.fail("chain", `a replay from genesis stops at ${seq}: ${applied.kind}`);
+      break;
+    }
+    const seen = ledger.digests.get(seq);
+    if (seen !== undefined && seen !== replica.digest() && !ledger.tampered)
+      world.fail("digest", `a replay from genesis holds another state at seq ${seq} than the first device there`);
+    const id = ledger.ids[seq];
+    const here = replica.read((tx) => getEntry(tx, seq)?.id) as Uint8Array;
+    if (id !== undefined && !equalBytes(id, here) && !ledger.tampered)
+      world.fail("ghost", `a device applied seq ${seq} = ${short(id)}, the log holds ${short(here)}`);
+  }
+  const again = replica.read((tx) => recount(createApp(), replica, tx));
+  if (again !== undefined) world.fail("digest", again);
+  return replica;
+}
+
+/** The running digest against the rows. Skipped where it is equal by construction. */
+function recount(_app: App, _replica: Replica, _tx: Tx): string | undefined {
+  return undefined;
+}
+
+/** Frames by their changes, with the seqs at which each was accepted. */
+type Accepted = ReadonlyMap<RunRecord, readonly number[]>;
+
+/** Nothing accepted that nobody wrote, and nothing twice. */
+function judgeEntries(world: World, auditor: Replica): Accepted {
+  const { ledger, suite } = world;
+  const accepted = new Map<RunRecord, number[]>();
+  const claimed = new Map<string, number>();
+  auditor.read((tx) => {
+    const { applied } = auditor.cursor();
+    for (let seq = 1; seq <= applied; seq++) {
+      if (getVerdict(tx, seq)?.reason !== "") continue;
+      const bytes = getEntry(tx, seq)?.frame as Uint8Array;
+      if (!ledger.wasSent(bytes)) world.fail("intent", `seq ${seq} was accepted, and no device sent it`);
+      const frame = parseFrame(bytes) as Frame;
+      if (frame.kind !== frameKinds.data) continue;
+      const author = auditor.membership.device(tx, frame.device);
+      const key =
+        author === undefined ? undefined : auditor.ring.frameKey(tx, frame.epoch, author.id, frame.device);
+      const plain = key === undefined ? null : openFrame(suite, auditor.vault, frame, key);
+      const opened = plain === null ? undefined : decodePlaintext(suite, plain);
+      if (opened?.kind !== "ok") {
+        world.fail("intent", `seq ${seq} was accepted and does not open`);
+        continue;
+      }
+      if (isAttestation(opened.changes)) continue;
+      const run = ledger.find(opened.changes);
+      const name = text(opened.changes);
+      const twice = claimed.get(name);
+      if (run === undefined) world.fail("intent", `seq ${seq} holds changes that no app made`);
+      else if (!run.committed) world.fail("intent", `seq ${seq} holds an edit that was never committed`);
+      else if (twice !== undefined) world.fail("intent", `the edit at seq ${twice} was accepted again at ${seq}`);
+      else accepted.set(run, [...(accepted.get(run) ?? []), seq]);
+      claimed.set(name, seq);
+    }
+  });
+  return accepted;
+}
+
+function isAttestation(changes: Uint8Array): boolean {
+  return changes.length === 2 && changes[0] === 1 && changes[1] === 0;
+}
+
+/** What a remote acknowledged is where it said. */
+function judgeAcks(world: World, auditor: Replica): void {
+  auditor.read((tx) => {
+    for (const { node, first, ids } of world.ledger.acks) {
+      for (const [i, id] of ids.entries()) {
+        const entry = getEntry(tx, first + i);
+        if (entry === undefined || !equalBytes(entry.id, id))
+          world.fail("acked", `${node} was told that its frame ${short(id)} stands at ${first + i}, and it does not`);
+      }
+    }
+  });
+}
+
+/** Every edit that was committed is in the log once, or still with its author. */
+function judgeRuns(
+  world: World,
+  nodes: readonly SimNode[],
+  accepted: Accepted,
+  createApp: () => App,
+): void {
+  const outboxes = new Map<Home, (id: number) => "waiting" | "parked" | undefined>();
+  for (const node of nodes)
+    for (const home of [...node.left, node.home]) outboxes.set(home, outboxOf(world, node, home, createApp));
+  for (const run of world.ledger.runs) {
+    const seqs = accepted.get(run) ?? [];
+    const whole = seqs.length === run.texts.length;
+    const there = outboxes.get(run.home)?.(run.id);
+    const name = `edit ${run.id} of ${run.home.name}`;
+    if (seqs.length > 0 && !whole)
+      world.fail("outbox", `${name}: ${seqs.length} of ${run.texts.length} frames were accepted`);
+    if (run.verdict?.kind === "accepted" && !(whole && seqs.includes(run.verdict.seq)))
+      world.fail("outbox", `${name} was confirmed at seq ${run.verdict.seq}, and the log did not accept it there`);
+    if (whole || run.undone) continue;
+    if (there === undefined) world.fail("outbox", `${name} is neither in the log nor with its author`);
+  }
+}
+
+function outboxOf(
+  world: World,
+  node: SimNode,
+  home: Home,
+  createApp: () => App,
+): (id: number) => "waiting" | "parked" | undefined {
+  const disk = home === node.home ? node.life?.store.image() : home.disk;
+  if (disk === undefined) return () => undefined;
+  const store = MapReplicaStore.fromImage(disk);
+  const digested = digestedSpaces(createApp().kind.spaces);
+  const tx = new Tx(store, world.suite, digested, 0n);
+  return (id) => {
+    if (store.get("o.run", u64Key(id)) === undefined) return undefined;
+    return getRun(tx, id)?.parked === undefined ? "waiting" : "parked";
+  };
+}
+
+export type { LogObject };

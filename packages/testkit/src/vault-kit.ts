@@ -243,8 +243,13 @@ export class Kit {
     return deviceKeys(this.suite, drawDeviceSeeds(this.suite));
   }
 
-  emptyStore(): MapReplicaStore {
-    return new MapReplicaStore(replicaSpaces(this.kinds));
+  get spaces(): readonly string[] {
+    return replicaSpaces(this.kinds);
+  }
+
+  /** Bytes of a note that no compressor makes shorter. */
+  noise(size: number): Uint8Array {
+    return this.suite.random(size).map((b) => 0x40 | (b & 0x3f));
   }
 
   /** A device over a store, as a host makes it at each start. */
@@ -255,7 +260,7 @@ export class Kit {
     over: { store?: MapReplicaStore; localKey?: Uint8Array; log?: MemoryVaultLog } = {},
   ): Device {
     const { suite, clock, kinds } = this;
-    const store = over.store ?? this.emptyStore();
+    const store = over.store ?? new MapReplicaStore(this.spaces);
     const localKey = over.localKey ?? suite.random(32);
     const faults: Faults = {};
     const point = this.#options.point ?? ((): void => undefined);

@@ -21,6 +21,8 @@ export interface EngineOptions {
   readonly hostFacts?: () => HostFacts;
 }
 
+/** How long a stop waits for the answer to a request under way. */
+const LAST_ANSWER = 1_500;
 const nothing: HostFacts = { openConflicts: 0, withheldDeletions: 0, unprojected: 0 };
 
 export function createEngine(
@@ -28,6 +30,7 @@ export function createEngine(
 ): Engine & { readonly replica: Replica; readonly sync: Sync | undefined } {
   const { env, replica, remote } = options;
   const sync = remote === undefined ? undefined : createSync(env, replica, remote);
+  let stopped = false;
 
   return {
     replica,
@@ -46,13 +49,25 @@ export function createEngine(
     },
     verdict: (run) => replica.verdict(run),
     onChange: (listener) => replica.onChange(listener),
-    start: () => sync?.dispatch("start"),
-    syncNow: async () => sync?.syncNow() ?? { kind: "live", head: replica.cursor().applied },
+    start: () => {
+      if (!stopped) sync?.dispatch("start");
+    },
+    syncNow: async () => {
+      if (stopped) return { kind: "stopped", code: "cancelled", why: "sync was stopped" };
+      return sync?.syncNow() ?? { kind: "live", head: replica.cursor().applied };
+    },
     pause: () => sync?.dispatch("pause"),
     resume: () => sync?.dispatch("resume"),
     facts: () => factsOf(replica, sync, options.hostFacts?.() ?? nothing),
     stop: async () => {
+      stopped = true;
       sync?.dispatch("stop");
+      // What was sent deserves its answer, but no remote may hold a stop up.
+      if (sync !== undefined)
+        await Promise.race([
+          sync.ended(),
+          new Promise<void>((resolve) => env.scheduler.after(LAST_ANSWER, resolve)),
+        ]);
       remote?.close();
       replica.ring.wipe();
     },
@@ -83,7 +98,9 @@ function factsOf(replica: Replica, sync: Sync | undefined, host: HostFacts): Fac
           ? "remote-denied"
           : failure.kind === "quota"
             ? "quota"
-            : "remote-corrupt",
+            : failure.kind === "fault"
+              ? failure.code
+              : "remote-corrupt",
     stalled: s?.stalled ?? false,
     quarantined: replica.quarantined(),
     openConflicts: host.openConflicts,

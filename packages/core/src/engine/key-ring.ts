@@ -5,6 +5,7 @@
 import { concat, u64Key } from "../bytes/bytes.ts";
 import { kdfLabels } from "../crypto/labels.ts";
 import type { Suite } from "../crypto/suite.ts";
+import { TidelockError } from "../errors.ts";
 import { frameKey } from "../log/frame.ts";
 import type { Tx } from "../log/tx.ts";
 
@@ -17,7 +18,9 @@ export interface KeyRing {
   /** The key of one device's data frames; derived once and remembered. */
   frameKey(tx: Tx, epoch: number, deviceId: Uint8Array, device: number): Uint8Array | undefined;
   memberKey(tx: Tx, epoch: number, deviceId: Uint8Array): Uint8Array | undefined;
-  /** Forgets every key in memory. */
+  /** Drops what was remembered from a transaction that did not commit. */
+  forget(): void;
+  /** Forgets every key in memory, for good: from now on no key is here. */
   wipe(): void;
 }
 
@@ -30,9 +33,18 @@ export function createKeyRing(
   const restKey = suite.kdf(localKey, kdfLabels.localEpochs, ownId, 32);
   const epochKeys = new Map<number, Uint8Array>();
   const frameKeys = new Map<string, Uint8Array>();
+  let wiped = false;
   const aad = (epoch: number): Uint8Array => concat(vault, u64Key(epoch));
 
+  function forget(): void {
+    for (const key of [...epochKeys.values(), ...frameKeys.values()]) suite.wipe(key);
+    epochKeys.clear();
+    frameKeys.clear();
+  }
+
   function epochKey(tx: Tx, epoch: number): Uint8Array | undefined {
+    // A wiped key is 32 zeros: it would open nothing, and seal for everybody.
+    if (wiped) return undefined;
     const known = epochKeys.get(epoch);
     if (known !== undefined) return known;
     const sealed = tx.get(EPOCH_KEYS, u64Key(epoch));
@@ -45,11 +57,13 @@ export function createKeyRing(
 
   return {
     put: (tx, epoch, key) => {
+      if (wiped) throw new TidelockError("cancelled", { why: "the vault was closed" });
       const nonce = suite.random(NONCE);
       tx.put(EPOCH_KEYS, u64Key(epoch), concat(nonce, suite.aeadSeal(restKey, nonce, aad(epoch), key)));
     },
     epochKey,
     frameKey: (tx, epoch, deviceId, device) => {
+      if (wiped) return undefined;
       const name = `${epoch}/${device}`;
       let key = frameKeys.get(name);
       if (key === undefined) {
@@ -64,8 +78,10 @@ export function createKeyRing(
       const from = epochKey(tx, epoch);
       return from === undefined ? undefined : suite.kdf(from, kdfLabels.member, concat(vault, deviceId), 32);
     },
+    forget,
     wipe: () => {
-      for (const key of [...epochKeys.values(), ...frameKeys.values()]) suite.wipe(key);
+      wiped = true;
+      forget();
       suite.wipe(restKey);
     },
   };

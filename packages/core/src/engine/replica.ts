@@ -13,15 +13,15 @@ import { deviceId } from "../crypto/identity.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { TidelockError } from "../errors.ts";
 import type { Link } from "../log/chain.ts";
-import type { Frame } from "../log/frame.ts";
+import { FRAME_OVERHEAD, type Frame } from "../log/frame.ts";
 import { createHousekeeping } from "../log/housekeeping.ts";
 import type { Kind, Space } from "../log/kind.ts";
-import { encodeSections } from "../log/plaintext.ts";
+import { encodePlaintext, encodeSections, paddedLength } from "../log/plaintext.ts";
 import { digestedSpaces, Tx } from "../log/tx.ts";
 import type { Clock, Page, ReplicaStore } from "../ports.ts";
 import { type Genesis, parseGenesis } from "../vault/genesis.ts";
 import { createMembership, type Membership, membershipSpaces } from "../vault/membership.ts";
-import type { LocalRun, Verdict } from "./api.ts";
+import type { LocalRun, RunFrame, Verdict } from "./api.ts";
 import {
   type Applied,
   type ApplyDeps,
@@ -32,15 +32,17 @@ import {
   Poison,
 } from "./apply.ts";
 import { type Cursor, type Entry, getCursor, getReach, LOG, linkAt, META } from "./entries.ts";
-import { type Ingested, ingest, rereadFrom } from "./ingest.ts";
+import { type HaltCode, type Ingested, ingest, rereadFrom } from "./ingest.ts";
 import { decodeAll, learnPrivate, type Section, TRACKS } from "./judge.ts";
 import { createKeyRing, EPOCH_KEYS, type KeyRing } from "./key-ring.ts";
 import { FRAMES, getOwn, putFrame, putOwn, putRun, RUNS, runs } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
-import { nextBatch, SEQS, type SealDeps } from "./seal.ts";
+import { nextBatch, SEQS, type SealDeps, sealedAt } from "./seal.ts";
 import { concludeOwn, isForeign } from "./settle.ts";
 import { VERDICTS } from "./verdicts.ts";
 
+/** Verdicts that are remembered for whoever asks late. */
+const RECENT = 1024;
 /** Blobs that a waiting frame names: uploaded before it. */
 export const SPOOL = "o.blob";
 /** Entries set aside because a reducer threw on them: seq → nothing. */
@@ -99,8 +101,11 @@ export interface Replica {
   apply(budget: number, pass: number | undefined): Applied;
   /** What to send next, sealed durably; `settled` says that no earlier send is in doubt. */
   nextBatch(placed: ReadonlySet<number>): readonly { readonly deviceSeq: number; readonly frame: Sealed }[];
-  /** A remote took these: where they must turn up (in memory; a restart reads them back anyway). */
-  acknowledge(first: number, deviceSeqs: readonly number[]): void;
+  /**
+   * A remote took these: where they must turn up (in memory; a restart reads them back anyway).
+   * `fork` where something else is known to stand there.
+   */
+  acknowledge(first: number, deviceSeqs: readonly number[]): HaltCode | undefined;
   /** The newest seq the remote showed at the last read: its word, for status only. */
   shownHead(): number;
   cursor(): Cursor;
@@ -151,6 +156,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   const digested = digestedSpaces([...engineSpaces, ...all.flatMap((k) => k.spaces)]);
   const listeners = new Set<() => void>();
   const verdicts = new Map<number, ((verdict: Verdict) => void)[]>();
+  const recent = new Map<number, Verdict>();
   const acknowledged = new Map<number, number>();
   const quarantined = new Set(store.scan(QUARANTINE, EMPTY, undefined).map(([key]) => readU64Key(key)));
   const attested: Attested = { upTo: 0, seen: 0 };
@@ -168,9 +174,11 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   };
 
   function write<T>(work: (tx: Tx) => T): T {
-    if (current !== undefined) return work(current);
+    const outer = current;
+    // As part of the outer one: a throw undoes all of it, also where somebody catches it.
+    if (outer !== undefined) return store.transaction(() => work(outer));
     decided = [];
-    const value = store.transaction(() => {
+    const value = transaction(() => {
       const tx = open();
       const before = tx.digest;
       current = tx;
@@ -184,11 +192,25 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       }
     });
     for (const { run, verdict } of decided) {
+      if (recent.size >= RECENT) recent.delete(recent.keys().next().value as number);
+      recent.set(run, verdict);
       for (const resolve of verdicts.get(run) ?? []) resolve(verdict);
       verdicts.delete(run);
     }
     for (const listener of listeners) listener();
     return value;
+  }
+
+  /** What a failed transaction had filled memory with must go with it (ENG1). */
+  function transaction<T>(work: () => T): T {
+    try {
+      return store.transaction(work);
+    } catch (error) {
+      own = undefined;
+      ring.forget();
+      Object.assign(attested, { upTo: 0, seen: 0 });
+      throw error;
+    }
   }
 
   function putDigest(tx: Tx): void {
@@ -209,7 +231,8 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   function submit(tx: Tx, run: LocalRun): number {
     if (run.frames.length === 0 || run.frames.length > limits.framesPerRun)
       throw new TidelockError("too-large", { why: `a transaction of ${run.frames.length} frames` });
-    const sections: Section[] = [];
+    // All of it before anything is kept: a caller may catch what this throws.
+    const encoded = run.frames.map((frame) => encodeFrame(frame));
     const { nextRun: id, ...numbers } = getOwn(tx);
     putOwn(tx, { ...numbers, nextRun: id + 1 });
     putRun(tx, {
@@ -220,26 +243,28 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       failed: undefined,
       judged: 0,
     });
-    for (const [index, frame] of run.frames.entries()) {
-      const changes = encodeSections(frame.sections);
-      const decoded = decodeAll(kinds, changes);
-      if (typeof decoded === "string" || changes.length > limits.inflated)
-        throw new TidelockError("too-large", {
-          why: `a frame that this vault's rules refuse (${String(decoded)})`,
-        });
-      sections.push(...decoded);
-      putFrame(tx, {
-        run: id,
-        index,
-        changes,
-        stored: frame.compressOff === true,
-        deviceSeq: 0,
-        sealed: undefined,
-      });
-    }
+    for (const [index, { changes, stored }] of encoded.entries())
+      putFrame(tx, { run: id, index, changes, stored, deviceSeq: 0, sealed: undefined });
+    const sections = encoded.flatMap((frame) => frame.sections);
     for (const [kind, values] of valuesByKind(sections)) kind.hold(tx, id, values);
     point("submit.before-commit");
     return id;
+  }
+
+  /** Refuses what replay would: an edit that can never be accepted must not look like one. */
+  function encodeFrame(frame: RunFrame): {
+    readonly changes: Uint8Array;
+    readonly stored: boolean;
+    readonly sections: readonly Section[];
+  } {
+    const stored = frame.compressOff === true;
+    const changes = encodeSections(frame.sections);
+    const sections = changes.length > limits.inflated ? "limit" : decodeAll(kinds, changes);
+    if (typeof sections === "string")
+      throw new TidelockError("too-large", { why: `a frame that the vault's rules refuse (${sections})` });
+    if (!fitsFrame(suite, changes, stored))
+      throw new TidelockError("too-large", { why: `a frame of ${changes.length} bytes` });
+    return { changes, stored, sections };
   }
 
   function applySlice(budget: number, pass: number | undefined): Applied {
@@ -317,7 +342,9 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     attest: (tx) => submit(tx, { frames: [{ sections: new Map([[1, new Uint8Array(0)]]) }] }),
     verdict: (run) =>
       new Promise((resolve) => {
-        verdicts.set(run, [...(verdicts.get(run) ?? []), resolve]);
+        const known = recent.get(run);
+        if (known !== undefined) resolve(known);
+        else verdicts.set(run, [...(verdicts.get(run) ?? []), resolve]);
       }),
     ingest: (after, page) =>
       write((tx) => {
@@ -351,8 +378,15 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       return batch;
     },
     acknowledge: (first, deviceSeqs) => {
-      for (const [i, deviceSeq] of deviceSeqs.entries()) acknowledged.set(first + i, deviceSeq);
+      if (!Number.isSafeInteger(first) || first < 1) return "fork";
+      const { applied } = read(getCursor);
+      for (const [i, deviceSeq] of deviceSeqs.entries()) {
+        if (first + i > applied) acknowledged.set(first + i, deviceSeq);
+        // What stands there was judged, and this frame was not.
+        else if (read((tx) => sealedAt(tx, deviceSeq)) !== undefined) return "fork";
+      }
       promised = Math.max(promised, first + deviceSeqs.length - 1);
+      return undefined;
     },
     shownHead: () => shown,
     cursor: () => read(getCursor),
@@ -392,6 +426,12 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       return () => listeners.delete(listener);
     },
   };
+}
+
+/** Whether these sections make a frame that a remote takes. Deflates only where that decides. */
+function fitsFrame(suite: Suite, changes: Uint8Array, stored: boolean): boolean {
+  const most = limits.frame - FRAME_OVERHEAD;
+  return paddedLength(changes.length + 16) <= most || encodePlaintext(suite, changes, stored).length <= most;
 }
 
 /** Begins a store for a vault: genesis, its owner and first device. Once, inside the first transaction. */

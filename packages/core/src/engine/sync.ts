@@ -3,7 +3,7 @@
  * and polling is here, in one place; each retry names its bound and its delay. Rules ENG7..ENG9.
  */
 import type { Suite } from "../crypto/suite.ts";
-import { TidelockError } from "../errors.ts";
+import { type ErrorCode, TidelockError } from "../errors.ts";
 import type { Clock, Failure, Log, Remote, Scheduler } from "../ports.ts";
 import type { SyncOutcome } from "./api.ts";
 import type { HaltCode } from "./ingest.ts";
@@ -15,6 +15,8 @@ import { type SyncEvent, type SyncState, syncTable } from "./sync-table.ts";
 /** Changes per apply slice: one transaction, some tens of ms. */
 const SLICE = 4096;
 const RETRY = { base: 500, cap: 60_000 };
+/** No remote may send us away for longer than this. */
+const BUSY_CAP = 3_600_000;
 const POLL = { active: 2_000, activeFor: 30_000, factor: 1.5, cap: 30_000 };
 const STALL = 30_000;
 
@@ -24,6 +26,13 @@ export interface SyncEnv {
   readonly scheduler: Scheduler;
   readonly log: Log;
   readonly point: (name: EnginePoint) => void;
+}
+
+/** Something threw: a fault of this device or of a program, not an answer of the remote. */
+export interface Fault {
+  readonly kind: "fault";
+  readonly why: string;
+  readonly code: ErrorCode;
 }
 
 export interface Stuck {
@@ -37,7 +46,7 @@ export interface Stuck {
 export interface SyncFacts {
   readonly state: SyncState;
   readonly halt: HaltCode | undefined;
-  readonly failure: Failure | { readonly kind: "unknown" } | undefined;
+  readonly failure: Failure | { readonly kind: "unknown" } | Fault | undefined;
   readonly diskFull: boolean;
   /** An unsigned entry or a missing key holds the log up. */
   readonly stuck: Stuck | undefined;
@@ -52,6 +61,8 @@ export interface Sync {
   dispatch(event: SyncEvent): void;
   facts(): SyncFacts;
   syncNow(): Promise<SyncOutcome>;
+  /** Resolves when no step is under way any more. */
+  ended(): Promise<void>;
 }
 
 export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync {
@@ -67,6 +78,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   let lastRead: number | undefined;
   let dueSince: number | undefined;
   let reads = 0;
+  let running: Promise<unknown> = Promise.resolve();
   let more = false;
   const placed = new Set<number>();
   let facts: Omit<SyncFacts, "state" | "stalled" | "fresh"> = {
@@ -88,12 +100,17 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     timer?.();
     timer = undefined;
     const mine = ++turn;
+    // From here on something is due: a request without an answer must not look like rest.
+    if (act === "read" || act === "apply" || act === "send") dueSince ??= clock.mono();
     const back = (e: SyncEvent): void => {
       if (mine === turn) dispatch(e);
     };
     switch (act) {
       case "none":
-        if (to === "stopped") unwake?.();
+        if (to === "stopped") {
+          unwake?.();
+          unwake = undefined;
+        }
         break;
       case "read":
         unwake ??= remote.wake?.(() => dispatch("due"));
@@ -104,7 +121,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         timer = scheduler.after(0, () => run(async () => applySlice(), back));
         break;
       case "send":
-        run(send, back);
+        run(() => send(() => mine === turn), back);
         break;
       case "arm-poll":
         timer = scheduler.after(nextPoll(), () => back("due"));
@@ -117,9 +134,10 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   }
 
   function run(step: () => Promise<SyncEvent>, back: (event: SyncEvent) => void): void {
-    step().then(back, (error: unknown) => {
+    const done = step().then(back, (error: unknown) => {
       back(noteError(error));
     });
+    running = Promise.allSettled([running, done]);
   }
 
   function noteError(error: unknown): SyncEvent {
@@ -127,7 +145,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     env.log.event("sync.error", { code });
     if (code === "disk-full") facts = { ...facts, diskFull: true };
     else if (code === "replica-damaged") facts = { ...facts, halt: "replica-damaged" };
-    else facts = { ...facts, failure: { kind: "corrupt", why: code } };
+    else facts = { ...facts, failure: { kind: "fault", why: code, code } };
     return "failed";
   }
 
@@ -195,7 +213,8 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     return stuck.upTo;
   }
 
-  async function send(): Promise<SyncEvent> {
+  /** `current` is false once the state has moved on, by a stop or a pause: nothing new is sealed then. */
+  async function send(current: () => boolean): Promise<SyncEvent> {
     const genesis = replica.unfounded();
     if (genesis !== undefined) {
       const created = await remote.create(genesis);
@@ -211,6 +230,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     }
     env.point("found.after-blobs");
     if (genesis !== undefined) replica.markFounded();
+    if (!current()) return "failed";
 
     let batch = replica.nextBatch(placed);
     if (batch.length === 0) batch = attestation();
@@ -223,16 +243,22 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     );
     env.point("append.after-answer");
     switch (result.kind) {
-      case "committed":
-        replica.acknowledge(
+      case "committed": {
+        const code = replica.acknowledge(
           result.first,
           batch.map((f) => f.deviceSeq),
         );
+        if (code !== undefined) {
+          env.log.event("sync.halt", { code });
+          facts = { ...facts, halt: code };
+          return "failed";
+        }
         for (const f of batch) placed.add(f.deviceSeq);
         attempts = 0;
         facts = { ...facts, failure: undefined, lastUpload: clock.now() };
         noteActivity();
         return "sent";
+      }
       case "behind":
         return "behind";
       default:
@@ -265,9 +291,9 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
 
   /** Full jitter, so that devices that failed together do not come back together. */
   function retryDelay(): number {
-    dueSince ??= clock.mono();
     const { failure } = facts;
-    if (failure?.kind === "busy") return failure.retryAfter;
+    if (failure?.kind === "busy" && failure.retryAfter > 0)
+      return Math.min(Math.max(RETRY.base, failure.retryAfter), BUSY_CAP);
     const ceiling = Math.min(RETRY.cap, RETRY.base * 2 ** Math.min(attempts++, 12));
     // What only time ends is looked at at a steady pace.
     if (facts.stuck !== undefined) return POLL.active;
@@ -309,14 +335,20 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     if (facts.stuck !== undefined) return { kind: "stopped", code: "key-missing", why: facts.stuck.why };
     const { failure } = facts;
     const why = failure !== undefined && "why" in failure ? failure.why : "the remote did not answer";
-    return { kind: "stopped", code: failureCode[failure?.kind ?? "unknown"], why };
+    const code = failure?.kind === "fault" ? failure.code : failureCode[failure?.kind ?? "unknown"];
+    return { kind: "stopped", code, why };
   }
 
   return {
     dispatch,
+    ended: async () => {
+      await running;
+    },
     facts: () => {
       const working = state !== "idle" && state !== "stopped" && state !== "paused";
-      const since = facts.stuck?.since ?? (working ? dueSince : undefined);
+      const since =
+        facts.stuck?.since ??
+        (working && dueSince !== undefined ? Math.max(dueSince, lastActivity) : undefined);
       return {
         ...facts,
         state,

@@ -17,8 +17,13 @@ export const frameFlags = { more: 1, continues: 4 } as const;
 
 const SIGNATURE = 64;
 const NONCE = 24;
+/** An index is kept in 32 bits: a greater one must not be taken for another device. */
+const DEVICE_MAX = 2 ** 32 - 1;
+const AEAD_TAG = 16;
 /** The longest header: 4 bytes, six varints of 8 bytes, anchor and nonce. */
 const HEADER_MAX = 4 + 6 * 8 + 32 + NONCE;
+/** The most that a data frame is longer than its plaintext. */
+export const FRAME_OVERHEAD: number = HEADER_MAX + AEAD_TAG + SIGNATURE;
 
 export interface FrameHeader {
   readonly suite: number;
@@ -65,7 +70,7 @@ export function encodeHeader(h: FrameHeader, bodyLength: number): Uint8Array {
 
 /** Null for anything but one canonical frame within the limits. Judges no meaning. */
 export function parseFrame(bytes: Uint8Array): Frame | null {
-  if (bytes.length > limits.frame + HEADER_MAX + SIGNATURE) return null;
+  if (bytes.length > limits.frame) return null;
   return decodeWith(bytes, (r) => {
     const format = r.u8();
     const suite = r.u8();
@@ -76,7 +81,7 @@ export function parseFrame(bytes: Uint8Array): Frame | null {
     if (kind === frameKinds.membership && flags !== 0) throw new Malformed("flags");
     if (kind === frameKinds.membership && bytes.length > limits.membershipFrame) throw new Malformed("size");
     const epoch = r.v();
-    const device = r.v();
+    const device = r.v(DEVICE_MAX);
     const deviceSeq = r.v();
     const anchorSeq = r.v();
     const sealedAt = r.v();
@@ -129,8 +134,6 @@ export function frameKey(
 ): Uint8Array {
   return suite.kdf(epochKey, kdfLabels.frame, concat(vault, deviceId), 32);
 }
-
-const AEAD_TAG = 16;
 
 /** Seals and signs one data frame. `plain` is padded plaintext (`plaintext.ts`). */
 export function sealFrame(

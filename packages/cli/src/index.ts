@@ -1,1 +1,2 @@
-export {};
+/** `tidelock`: the SDK for programs. The command line is `bin/tidelock.js`. */
+export * from "@tidelock/node";

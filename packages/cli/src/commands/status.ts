@@ -1,0 +1,43 @@
+/** `status`: one line that says how the vault is, why, and what to do. Ends with the state's own code. */
+import { withVault } from "@tidelock/node/daemon/connect";
+import type { VaultStatus } from "@tidelock/node/vault/status";
+import type { Context } from "../context.ts";
+import { columns } from "../output.ts";
+
+export async function status(ctx: Context): Promise<number> {
+  const found = await withVault(ctx.connect("status"), (vault) => vault.status());
+  ctx.out.data("Status", found, () => [line(found), ...(ctx.out.verbose ? details(found) : [])]);
+  for (const issue of found.issues) ctx.out.note(`  ${issue.why}: ${issue.next}`);
+  return found.exit;
+}
+
+/** While something is under way there is no label, but a terminal has no spinner either. */
+function line(s: VaultStatus): string {
+  const label = s.label === "" ? (s.code === "connecting" ? "Connecting" : "Syncing") : s.label;
+  const action = s.action === undefined ? "" : `  (${s.action})`;
+  return `${label}${s.detail === undefined ? "" : `: ${s.detail}`}${action}`;
+}
+
+function details(s: VaultStatus): string[] {
+  const rows: [string, string | number | undefined][] = [
+    ["vault", s.vault],
+    ["device", s.device],
+    ["devices", s.devices],
+    ["encryption", s.encryption],
+    ["remote", s.remote],
+    ["last sync", s.lastSync],
+    ["last upload", s.lastUpload],
+    ["last download", s.lastDownload],
+    ["waiting to go", s.pendingUp],
+    ["waiting to come", s.pendingDown],
+    ["conflicts", s.conflicts],
+    ["withheld deletions", s.withheldDeletions],
+    ["databases", s.databases],
+    ["entry", s.seq],
+    ["chain", s.head],
+    ["state", s.fingerprint],
+  ];
+  return columns(
+    rows.flatMap(([name, value]) => (value === undefined ? [] : [[`  ${name}`, String(value)]])),
+  );
+}

@@ -1,0 +1,19 @@
+/** `sync`: both ways, now. */
+import { withVault } from "@tidelock/node/daemon/connect";
+import type { Context } from "../context.ts";
+
+export async function sync(ctx: Context, options: Record<string, unknown>): Promise<number | undefined> {
+  const wait = options["wait"] === true;
+  ctx.out.progress("syncing …");
+  const { timeoutMs } = ctx;
+  const wish = timeoutMs === undefined ? { wait } : { wait, timeoutMs };
+  const done = await withVault(ctx.connect("sync", { databases: true }), (vault) => vault.sync(wish));
+  ctx.out.data("SyncResult", done, () => [
+    done.pendingUp + done.pendingDown === 0
+      ? `Synced: entry ${done.head}`
+      : `Synced: entry ${done.head}; ${done.pendingUp} edits without a verdict, ${done.pendingDown} rows to show`,
+  ]);
+  if (done.rejected === 0) return undefined;
+  ctx.out.warn(`The vault did not take ${done.rejected} of your edits: tidelock queue ls`);
+  return 3;
+}

@@ -1,0 +1,210 @@
+/** The command line's grammar. Each command's module is loaded when it is called. */
+import { type ErrorCode, TidelockError } from "@tidelock/core/errors";
+import { Command, CommanderError } from "commander";
+import { type Context, createContext, type GlobalFlags, outputFor } from "./context.ts";
+import { asTidelockError, type Streams } from "./output.ts";
+import { version } from "./version.ts";
+
+/** What a command's module exports: the exit code, or nothing for 0. */
+type Run = (ctx: Context, options: Record<string, unknown>, ...args: string[]) => Promise<number | undefined>;
+
+export async function runProgram(
+  args: readonly string[],
+  env: Context["env"],
+  streams: Streams,
+): Promise<number> {
+  let code = 0;
+  const program = new Command("tidelock");
+  const act =
+    (load: () => Promise<Run>) =>
+    async (...given: unknown[]): Promise<void> => {
+      const command = given.at(-1) as Command;
+      const operands = given.slice(0, -2).filter((one): one is string => typeof one === "string");
+      const ctx = await createContext(program.opts<GlobalFlags>(), env, streams);
+      const run = await load();
+      code = (await run(ctx, command.opts(), ...operands)) ?? 0;
+    };
+  define(program, act);
+  program.configureOutput({
+    writeOut: (text) => void streams.stdout.write(text),
+    // Said once, in our own form, below.
+    writeErr: () => undefined,
+  });
+  const stop = onSignals(streams);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return code;
+  } catch (error) {
+    // --help and --version end by a throw too.
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    const known = error instanceof CommanderError ? usageError(error) : asTidelockError(error);
+    outputFor(flagsIn(args), env, streams).error(known);
+    return known.exit;
+  } finally {
+    stop();
+  }
+}
+
+function define(
+  program: Command,
+  act: (load: () => Promise<Run>) => (...given: unknown[]) => Promise<void>,
+): void {
+  program
+    .description("End-to-end encrypted, local-first sync of SQLite databases")
+    .version(version, "--version")
+    .option("--home <dir>", "the home to work in (default: TIDELOCK_HOME, then this account's own)")
+    .option("--vault <id>", "the vault's id, checked against the home's")
+    .option("--json", "one JSON object on stdout")
+    .option("--quiet", "no messages but errors")
+    .option("--verbose", "more of everything")
+    .option("--no-color", "no colours")
+    .option("--no-input", "never ask")
+    .option("--yes", "answer yes to what would be asked")
+    .option("--timeout <seconds>", "give up waiting after this long; nothing is lost")
+    .option("--insecure-key-file", "keep this device's keys in a plain file of mode 0600")
+    .helpOption("-h, --help", "show help")
+    .helpCommand(false)
+    .exitOverride();
+
+  const command = (spec: string, text: string, load: () => Promise<Run>, parent = program): Command => {
+    const made = parent.command(spec).description(text).exitOverride();
+    made.action(act(load));
+    return made;
+  };
+
+  command("init", "found a vault on a remote", async () => (await import("./commands/init.ts")).init)
+    .option("--remote <dir>", "the folder that keeps the vault, as a path or a file: URL")
+    .option("--local", "a vault that stays on this device")
+    .option("--name <name>", "what the vault is called", "My vault")
+    .option("--device <name>", "what this device is called (default: the machine's name)")
+    .option(
+      "--key-from-env <var>",
+      "take the 24 words from this variable; joins where they have founded a vault",
+    )
+    .option("--i-have-a-backup", "the words are kept already: do not ask for them, leave no sheet");
+
+  command(
+    "join",
+    "this device into a vault, by its words",
+    async () => (await import("./commands/join.ts")).join,
+  )
+    .alias("recover")
+    .requiredOption("--remote <dir>", "the folder that keeps the vault")
+    .option("--words", "ask for the 24 words (the default on a terminal)")
+    .option("--words-from-env <var>", "take them from this variable")
+    .option("--words-file <path>", "take them from a file that only you can read; - is stdin")
+    .option("--device <name>", "what this device is called (default: the machine's name)");
+
+  command(
+    "status",
+    "one line: how the vault is, and what to do",
+    async () => (await import("./commands/status.ts")).status,
+  );
+
+  command("sync", "send and receive now", async () => (await import("./commands/sync.ts")).sync).option(
+    "--wait",
+    "until every own edit has its verdict and what was read stands in the databases",
+  );
+
+  const db = program.command("db").description("SQLite databases that are kept in sync").exitOverride();
+  const database = (name: keyof typeof import("./commands/db.ts")) => async () =>
+    (await import("./commands/db.ts"))[name] as Run;
+  command("attach <path>", "keep this database in sync; an empty path is filled", database("attach"), db)
+    .option("--tables <names>", "only these tables, by commas")
+    .option("--natural <names>", "tables whose INTEGER PRIMARY KEY names the row itself, by commas");
+  command("detach <path>", "leave this database as it was", database("detach"), db).option(
+    "--force",
+    "also a file that this home does not know",
+  );
+  command("ls", "the attached databases", database("ls"), db);
+  command("approve <path>", "let withheld deletions go", database("approve"), db);
+
+  const daemon = program.command("daemon").description("keep the vault in sync while it runs").exitOverride();
+  const service = (name: keyof typeof import("./commands/daemon.ts")) => async () =>
+    (await import("./commands/daemon.ts"))[name] as Run;
+  command("run", "run in front; Ctrl-C ends it", service("run"), daemon);
+  command("stop", "end the daemon of this home", service("stop"), daemon);
+  command("status", "whether a daemon runs here", service("status"), daemon);
+
+  command(
+    "log [show] [seq]",
+    "the vault's log, one line an entry; `log show SEQ` for one",
+    async () => (await import("./commands/log.ts")).log,
+  )
+    .option("--from <seq>", "the first entry to show")
+    .option("--limit <n>", "how many", "100");
+  command(
+    "why <object>",
+    "the changes that made a row what it is: TABLE/KEY",
+    async () => (await import("./commands/rows.ts")).why,
+  );
+  command(
+    "history <object>",
+    "every version of a row: TABLE/KEY",
+    async () => (await import("./commands/rows.ts")).history,
+  );
+
+  const conflicts = program.command("conflicts").description("edits that lost").exitOverride();
+  command(
+    "ls",
+    "open conflicts",
+    async () => (await import("./commands/rows.ts")).conflicts,
+    conflicts,
+  ).option("--all", "settled ones too");
+
+  const queue = program.command("queue").description("edits without a verdict").exitOverride();
+  command(
+    "ls",
+    "unsent, sent and rejected edits",
+    async () => (await import("./commands/rows.ts")).queue,
+    queue,
+  );
+
+  command(
+    "verify",
+    "look again at everything this device holds; reads only",
+    async () => (await import("./commands/verify.ts")).verify,
+  );
+  command(
+    "demo [dir]",
+    "two devices and a folder in ./.tidelock",
+    async () => (await import("./commands/demo.ts")).demo,
+  );
+  command("help [topic]", "a command, `errors`, or `json`", async () => {
+    const { help } = await import("./commands/help.ts");
+    return (ctx, options, topic) => help(program, ctx, options, topic);
+  });
+}
+
+function usageError(error: CommanderError): TidelockError {
+  const why = error.message.replace(/^error: /, "").replace(/\.$/, "");
+  return new TidelockError("usage" satisfies ErrorCode, { why, next: "tidelock help" });
+}
+
+/** The flags that shape an error's form, also where the rest of the line cannot be parsed. */
+function flagsIn(args: readonly string[]): GlobalFlags {
+  return {
+    json: args.includes("--json"),
+    quiet: args.includes("--quiet"),
+    verbose: args.includes("--verbose"),
+    color: !args.includes("--no-color"),
+  };
+}
+
+/** Every step is safe to stop at. `daemon run` takes the signals for itself. */
+function onSignals(streams: Streams): () => void {
+  const end = (code: number) => () => {
+    // Somebody else ends in order.
+    if (process.listenerCount("SIGINT") > 1 || process.listenerCount("SIGTERM") > 1) return;
+    streams.stderr.write(code === 130 ? "\nstopped; nothing is lost\n" : "");
+    process.exit(code);
+  };
+  const interrupted = end(130);
+  const terminated = end(143);
+  process.on("SIGINT", interrupted);
+  process.on("SIGTERM", terminated);
+  return () => {
+    process.off("SIGINT", interrupted);
+    process.off("SIGTERM", terminated);
+  };
+}

@@ -1,0 +1,262 @@
+/**
+ * The shapes of `--json`: one object per command, `{"type": …, "v": 1, "ok": …}`. Fields are added,
+ * never renamed, within one `v`; readers ignore fields they do not know.
+ */
+import { z } from "zod";
+
+const time = z.iso.datetime();
+const hex = (bytes: number): z.ZodType<string> => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
+const count = z.int().nonnegative();
+const value = z.union([
+  z.null(),
+  z.number(),
+  z.string(),
+  z.object({ integer: z.string() }),
+  z.object({ blob: z.string() }),
+  z.object({ row: z.string() }),
+]);
+const key = z.union([value, z.array(value)]);
+const cells = z.record(z.string(), value);
+
+function shape(type: string, fields: z.core.$ZodLooseShape): z.ZodType {
+  return z.object({ type: z.literal(type), v: z.literal(1), ok: z.literal(true), ...fields });
+}
+
+const issue = z.object({ code: z.string(), why: z.string(), next: z.string() });
+
+const database = z.object({
+  path: z.string(),
+  tables: z.array(z.string()),
+  state: z.enum(["live", "paused", "attaching", "detached"]),
+  why: z.string().optional(),
+  waiting: count,
+  withheld: count,
+  aside: count,
+  notes: z.array(z.string()),
+});
+
+const logLine = z.object({
+  seq: z.int().positive(),
+  time: time.optional(),
+  device: count.optional(),
+  deviceName: z.string().optional(),
+  kind: z.enum(["data", "membership", "garbage"]),
+  verdict: z.string(),
+  changes: count,
+  summary: z.string(),
+});
+
+const conflictSide = z.object({
+  device: count,
+  deviceName: z.string().optional(),
+  time: time.optional(),
+  cells: cells.optional(),
+});
+
+const entered = {
+  vault: hex(32),
+  name: z.string(),
+  device: count,
+  deviceName: z.string(),
+  head: count,
+  home: z.string(),
+};
+
+export type ShapeName =
+  | "Init"
+  | "Join"
+  | "Status"
+  | "SyncResult"
+  | "Attachment"
+  | "AttachmentList"
+  | "Approved"
+  | "Daemon"
+  | "LogPage"
+  | "LogEntry"
+  | "HistoryList"
+  | "Why"
+  | "ConflictList"
+  | "QueueList"
+  | "VerifyReport"
+  | "Demo"
+  | "ErrorKinds"
+  | "Error";
+
+export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
+  Init: shape("Init", {
+    ...entered,
+    founded: z.boolean(),
+    remote: z.string().optional(),
+    sheet: z.string().optional(),
+  }),
+  Join: shape("Join", { ...entered, remote: z.string() }),
+  Status: shape("Status", {
+    code: z.string(),
+    label: z.enum([
+      "Local",
+      "Live",
+      "Log in",
+      "Upgrade",
+      "No access",
+      "Keyring",
+      "Offline",
+      "No network",
+      "Error",
+      "Pending",
+      "",
+    ]),
+    detail: z.string().optional(),
+    action: z.string().optional(),
+    dot: z.enum(["grey", "red", "amber", "green"]),
+    exit: count,
+    vault: hex(32),
+    device: count.optional(),
+    devices: count,
+    encryption: z.enum(["E2E Encrypted", "E2E Pending"]).optional(),
+    remote: z.string().optional(),
+    lastSync: time.optional(),
+    lastUpload: time.optional(),
+    lastDownload: time.optional(),
+    pendingUp: count,
+    pendingDown: count,
+    conflicts: count,
+    withheldDeletions: count,
+    databases: count,
+    seq: count,
+    head: hex(32),
+    fingerprint: hex(16),
+    issues: z.array(issue),
+  }),
+  SyncResult: shape("SyncResult", { head: count, pendingUp: count, pendingDown: count, rejected: count }),
+  Attachment: shape("Attachment", { database }),
+  AttachmentList: shape("AttachmentList", { databases: z.array(database) }),
+  Approved: shape("Approved", { approved: count }),
+  Daemon: shape("Daemon", {
+    running: z.boolean(),
+    pid: z.int().positive().optional(),
+    since: time.optional(),
+    version: z.string().optional(),
+  }),
+  LogPage: shape("LogPage", { from: z.int().positive(), entries: z.array(logLine) }),
+  LogEntry: shape("LogEntry", {
+    entry: logLine.extend({
+      bytes: count,
+      id: hex(32),
+      chain: hex(32),
+      deviceSeq: count.optional(),
+      epoch: count.optional(),
+      anchor: count.optional(),
+      run: z.enum(["alone", "first", "middle", "last"]).optional(),
+      records: z.array(z.string()).optional(),
+      content: z
+        .array(
+          z.object({
+            op: z.enum(["set", "insert", "found", "delete", "move", "schema"]),
+            table: z.string(),
+            key: key.optional(),
+            time: time.optional(),
+            cells: cells.optional(),
+          }),
+        )
+        .optional(),
+    }),
+  }),
+  HistoryList: shape("HistoryList", {
+    table: z.string(),
+    key,
+    versions: z.array(
+      z.object({
+        seq: z.int().positive(),
+        time,
+        device: count,
+        deviceName: z.string().optional(),
+        op: z.enum(["insert", "set", "delete", "move", "found"]),
+        cells: z.array(z.object({ column: z.string(), before: value, after: value, won: z.boolean() })),
+      }),
+    ),
+  }),
+  Why: shape("Why", {
+    table: z.string(),
+    key,
+    alive: z.boolean(),
+    cells: z.array(
+      z.object({
+        column: z.string(),
+        value,
+        seq: z.int().positive(),
+        time,
+        device: count,
+        deviceName: z.string().optional(),
+        rule: z.string(),
+      }),
+    ),
+    without: z.array(z.object({ seq: z.int().positive(), device: count, reason: z.string() })),
+  }),
+  ConflictList: shape("ConflictList", {
+    conflicts: z.array(
+      z.object({
+        id: z.string(),
+        table: z.string(),
+        key,
+        reason: z.enum(["edit", "delete", "unique", "parent", "number", "first-attach"]),
+        state: z.enum(["settled", "open"]),
+        seq: count,
+        winner: conflictSide,
+        loser: conflictSide,
+      }),
+    ),
+  }),
+  QueueList: shape("QueueList", {
+    items: z.array(
+      z.object({
+        id: z.int().positive(),
+        time,
+        frames: z.int().positive(),
+        state: z.enum(["unsent", "sent", "rejected"]),
+        reason: z.string().optional(),
+      }),
+    ),
+  }),
+  VerifyReport: shape("VerifyReport", {
+    sound: z.boolean(),
+    entries: count,
+    checks: z.array(
+      z.object({
+        name: z.enum(["file", "chain", "digest", "replay", "remote"]),
+        state: z.enum(["ok", "failed", "skipped"]),
+        fact: z.string(),
+        code: z.string().optional(),
+      }),
+    ),
+  }),
+  Demo: shape("Demo", { folder: z.string(), vault: hex(32), rows: count, equal: z.boolean() }),
+  ErrorKinds: shape("ErrorKinds", {
+    errors: z.array(
+      z.object({
+        code: z.string(),
+        exit: count,
+        title: z.string(),
+        retryable: z.boolean(),
+        next: z.string(),
+      }),
+    ),
+  }),
+  Error: z.object({
+    type: z.literal("Error"),
+    v: z.literal(1),
+    ok: z.literal(false),
+    error: z.object({
+      code: z.string(),
+      message: z.string(),
+      why: z.string(),
+      next: z.string(),
+      retryable: z.boolean(),
+      details: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+    }),
+  }),
+};
+
+/** Every shape as JSON Schema, by name. */
+export function jsonSchemas(): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(shapes).map(([name, one]) => [name, z.toJSONSchema(one)]));
+}

@@ -1,0 +1,54 @@
+/** The local API: one table for both ends. `{v}` is the vault's id, the beginning of it, or `-` for the home's own. */
+import type { VaultService } from "./service.ts";
+
+export type Operation = keyof VaultService;
+
+export interface Route {
+  readonly method: "GET" | "POST" | "DELETE";
+  readonly path: string;
+}
+
+export const routes: Readonly<Record<Operation, Route>> = {
+  status: { method: "GET", path: "/v1/vaults/{v}/status" },
+  sync: { method: "POST", path: "/v1/vaults/{v}/sync" },
+  databases: { method: "GET", path: "/v1/vaults/{v}/databases" },
+  attach: { method: "POST", path: "/v1/vaults/{v}/databases" },
+  detach: { method: "DELETE", path: "/v1/vaults/{v}/databases" },
+  approve: { method: "POST", path: "/v1/vaults/{v}/databases/approve" },
+  log: { method: "GET", path: "/v1/vaults/{v}/log" },
+  entry: { method: "GET", path: "/v1/vaults/{v}/log/entry" },
+  history: { method: "GET", path: "/v1/vaults/{v}/history" },
+  why: { method: "GET", path: "/v1/vaults/{v}/why" },
+  conflicts: { method: "GET", path: "/v1/vaults/{v}/conflicts" },
+  queue: { method: "GET", path: "/v1/vaults/{v}/queue" },
+  verify: { method: "POST", path: "/v1/vaults/{v}/verify" },
+};
+
+export interface Found {
+  readonly operation: Operation;
+  readonly vault: string;
+}
+
+/** What a request asks for; undefined for anything else. `/v1/status` is the home's own vault's. */
+export function findRoute(method: string, path: string): Found | undefined {
+  if (method === "GET" && path === "/v1/status") return { operation: "status", vault: "-" };
+  const parts = /^\/v1\/vaults\/([^/]+)(\/.*)$/.exec(path);
+  if (parts === null) return undefined;
+  const [, vault, rest] = parts as unknown as [string, string, string];
+  for (const [operation, route] of Object.entries(routes) as [Operation, Route][])
+    if (route.method === method && route.path === `/v1/vaults/{v}${rest}`)
+      return { operation, vault: decodeURIComponent(vault) };
+  return undefined;
+}
+
+/** An error over the socket: problem details (RFC 9457). Clients branch on `code` alone. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: string;
+  readonly why: string;
+  readonly next: string;
+  readonly retryable: boolean;
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+}

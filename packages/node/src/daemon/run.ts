@@ -1,0 +1,66 @@
+/** The daemon: one vault, kept in sync while the process lives. Stopping it at any moment loses nothing. */
+import { join } from "node:path";
+import type { KeyOptions } from "../home/keys.ts";
+import type { HomePaths } from "../home/paths.ts";
+import { copiedError } from "../vault/copied.ts";
+import { createLogFile } from "../vault/log-file.ts";
+import { ownHome } from "../vault/own.ts";
+import { openSession, vaultOf } from "../vault/session.ts";
+import { type DaemonInfo, startServer } from "./server.ts";
+import { createService } from "./service.ts";
+
+export interface DaemonOptions {
+  readonly paths: HomePaths;
+  readonly keys: KeyOptions;
+  readonly vault?: string | undefined;
+  readonly version: string;
+  /** Called once it answers. */
+  readonly ready?: (info: DaemonInfo) => void;
+}
+
+/** Runs until `signal` or a call of its API ends it. Throws `in-use` where another process has the home. */
+export async function runDaemon(options: DaemonOptions, signal: AbortSignal): Promise<void> {
+  const { paths } = options;
+  vaultOf(paths, options.vault);
+  const lock = await ownHome(paths, { what: "daemon", socket: paths.socket, waitMs: 1000, signal });
+  try {
+    const log = createLogFile(join(paths.state, "daemon.log"));
+    const session = await openSession({ ...options, log });
+    try {
+      if (session.copied) throw copiedError();
+      const info: DaemonInfo = {
+        pid: process.pid,
+        since: new Date().toISOString(),
+        version: options.version,
+      };
+      const asked = new AbortController();
+      const close = await startServer({
+        socket: paths.socket,
+        service: createService(session, true),
+        vault: session.info.id,
+        info,
+        log,
+        stop: () => asked.abort(),
+      });
+      try {
+        session.engine.start();
+        await session.attachments.resume();
+        log.event("daemon.start", { pid: process.pid });
+        options.ready?.(info);
+        await ended(AbortSignal.any([signal, asked.signal]));
+      } finally {
+        log.event("daemon.stop");
+        await close();
+      }
+    } finally {
+      await session.close();
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+function ended(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}

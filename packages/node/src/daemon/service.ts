@@ -1,0 +1,61 @@
+/**
+ * Everything a command or a local program may ask of an open vault: plain data in, plain data out,
+ * so that it is the same call in this process and over the daemon's socket.
+ */
+import type { DatabaseInfo } from "../vault/attachments.ts";
+import { type LogEntry, type LogLine, logEntry, logLines } from "../vault/log-view.ts";
+import { look } from "../vault/look.ts";
+import { type QueueItem, queueList } from "../vault/queue.ts";
+import {
+  type ConflictView,
+  conflictList,
+  type RowHistory,
+  type RowWhy,
+  rowHistory,
+  rowWhy,
+} from "../vault/rows-view.ts";
+import type { Session, SyncReport } from "../vault/session.ts";
+import { statusOf, type VaultStatus } from "../vault/status.ts";
+import { type VerifyReport, verifySession } from "../vault/verify.ts";
+
+export interface VaultService {
+  status(): Promise<VaultStatus>;
+  sync(wish: { readonly wait?: boolean; readonly timeoutMs?: number }): Promise<SyncReport>;
+  databases(): Promise<readonly DatabaseInfo[]>;
+  attach(wish: {
+    readonly path: string;
+    readonly tables?: readonly string[];
+    readonly natural?: readonly string[];
+  }): Promise<DatabaseInfo>;
+  detach(wish: { readonly path: string; readonly force?: boolean }): Promise<DatabaseInfo>;
+  approve(wish: { readonly path: string }): Promise<{ readonly approved: number }>;
+  log(wish: { readonly from?: number; readonly limit?: number }): Promise<readonly LogLine[]>;
+  entry(wish: { readonly seq: number }): Promise<LogEntry>;
+  history(wish: { readonly object: string }): Promise<RowHistory>;
+  why(wish: { readonly object: string }): Promise<RowWhy>;
+  conflicts(wish: { readonly all?: boolean }): Promise<readonly ConflictView[]>;
+  queue(): Promise<readonly QueueItem[]>;
+  verify(): Promise<VerifyReport>;
+}
+
+const LOG_PAGE = 1000;
+
+/** `running`: the engine syncs by itself; else `status` takes one look at the remote first. */
+export function createService(session: Session, running: boolean): VaultService {
+  const { attachments } = session;
+  return {
+    status: async () => statusOf(session, running ? session.facts() : await look(session)),
+    sync: (wish) => session.sync(wish),
+    databases: async () => attachments.list(),
+    attach: ({ path, ...wish }) => attachments.attach(path, wish),
+    detach: ({ path, force }) => attachments.detach(path, force === true),
+    approve: ({ path }) => attachments.approve(path),
+    log: async ({ from, limit }) => logLines(session, from ?? 1, Math.min(limit ?? LOG_PAGE, LOG_PAGE)),
+    entry: async ({ seq }) => logEntry(session, seq),
+    history: async ({ object }) => rowHistory(session, object),
+    why: async ({ object }) => rowWhy(session, object),
+    conflicts: async ({ all }) => conflictList(session, all !== true),
+    queue: async () => queueList(session),
+    verify: () => verifySession(session),
+  };
+}

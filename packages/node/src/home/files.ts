@@ -1,0 +1,114 @@
+/** Small files of a home: private, and whole or not there. */
+import {
+  closeSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { TidelockError } from "@tidelock/core/errors";
+
+/** Makes a folder that only its owner can enter. One that was there keeps its mode. */
+export function privateFolder(path: string): void {
+  guarded(path, () => mkdirSync(path, { recursive: true, mode: 0o700 }));
+}
+
+/** A folder in a place where others can write: it must be a real folder, ours, and closed to them. */
+export function ownFolder(path: string): void {
+  privateFolder(path);
+  const stat = lstatSync(path);
+  const mine = process.getuid === undefined || stat.uid === process.getuid();
+  if (!stat.isDirectory() || !mine || (process.platform !== "win32" && (stat.mode & 0o077) !== 0))
+    throw new TidelockError("usage", {
+      why: `${path} belongs to somebody else`,
+      next: "choose a home with a shorter path",
+    });
+}
+
+/** Written, flushed, renamed: a crash leaves the old file or the new one. */
+export function writeWhole(path: string, content: string | Uint8Array, mode = 0o600): void {
+  privateFolder(dirname(path));
+  const temporary = `${path}.${process.pid}.tmp`;
+  guarded(path, () => {
+    rmSync(temporary, { force: true });
+    const fd = openSync(temporary, "wx", mode);
+    try {
+      writeSync(fd, typeof content === "string" ? Buffer.from(content) : content);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+    syncFolder(dirname(path));
+  });
+}
+
+export function syncFolder(path: string): void {
+  // Windows opens no folder for this; NTFS journals its entries in order.
+  if (process.platform === "win32") return;
+  const fd = openSync(path, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Undefined where there is none. */
+export function readWhole(path: string): Uint8Array | undefined {
+  try {
+    return new Uint8Array(readFileSync(path));
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw explained(path, error);
+  }
+}
+
+/** A secret from a file, refused while others on this machine can read it. */
+export function readSecretFile(path: string): string {
+  const bytes = readWhole(path);
+  if (bytes === undefined)
+    throw new TidelockError("usage", { why: `${path} is not there`, next: "check the path" });
+  if (readableByOthers(path))
+    throw new TidelockError("usage", {
+      why: `${path} can be read by other users`,
+      next: `chmod 600 ${path}`,
+    });
+  return new TextDecoder().decode(bytes).replace(/\r?\n$/, "");
+}
+
+export function readableByOthers(path: string): boolean {
+  return process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0;
+}
+
+export function errnoOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : "";
+}
+
+function guarded<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw explained(path, error);
+  }
+}
+
+function explained(path: string, cause: unknown): unknown {
+  const code = errnoOf(cause);
+  if (code === "ENOSPC" || code === "EDQUOT")
+    return new TidelockError("disk-full", { why: `no room for ${path}`, cause });
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS" || code === "ENOTDIR")
+    return new TidelockError("usage", {
+      why: `${path} cannot be used (${code})`,
+      next: "choose another home with --home, or mend its permissions",
+      cause,
+    });
+  return cause;
+}

@@ -1,0 +1,283 @@
+/** The databases of one vault on this device: which there are, and that each is kept in step. */
+import { existsSync } from "node:fs";
+import type { Suite } from "@tidelock/core/crypto/suite";
+import type { Engine } from "@tidelock/core/engine/api";
+import { TidelockError } from "@tidelock/core/errors";
+import type { TablesView } from "@tidelock/core/kinds/tables/api";
+import type { Clock, Log, Scheduler } from "@tidelock/core/ports";
+import { type AttachDeps, attachDatabase, type DatabaseAttachment } from "../database/attachment.ts";
+import { detachForce } from "../database/detach.ts";
+import { Numbers } from "../database/numbers.ts";
+import { pathOf } from "../database/open.ts";
+import { type AttachmentRecord, Registry, records } from "../database/registry.ts";
+import { loadSqlite } from "../home/driver.ts";
+import { copiedError } from "./copied.ts";
+import { type Issue, optional } from "./status.ts";
+
+export interface DatabaseInfo {
+  readonly path: string;
+  readonly tables: readonly string[];
+  readonly state: "live" | "paused" | "attaching" | "detached";
+  /** Why it is paused. */
+  readonly why?: string;
+  /** Rows of the vault that it does not show yet. */
+  readonly waiting: number;
+  /** Deletions that wait for a person's word. */
+  readonly withheld: number;
+  /** Rows that it does not take, or whose key holds a NULL. */
+  readonly aside: number;
+  /** What a person should know of it. */
+  readonly notes: readonly string[];
+}
+
+export interface AttachWish {
+  readonly tables?: readonly string[];
+  /** Tables whose INTEGER PRIMARY KEY names the row itself. */
+  readonly natural?: readonly string[];
+}
+
+export interface Attachments {
+  /** Opens all that are attached; what cannot be opened is paused, and tried again. */
+  resume(): Promise<void>;
+  attach(path: string, wish: AttachWish): Promise<DatabaseInfo>;
+  detach(path: string, force: boolean): Promise<DatabaseInfo>;
+  approve(path: string): Promise<{ readonly approved: number }>;
+  list(): readonly DatabaseInfo[];
+  /** The open attachment of a file. */
+  at(path: string): DatabaseAttachment | undefined;
+  /** Captures what programs wrote and shows what the vault has; false while a file stays locked. */
+  settle(): Promise<boolean>;
+  /** Writes of programs that were not captured yet, also of databases that are not open here. */
+  unread(): number;
+  facts(): { readonly withheldDeletions: number; readonly unprojected: number };
+  issues(): readonly Issue[];
+  close(): Promise<void>;
+}
+
+export interface AttachmentsDeps {
+  readonly engine: Engine;
+  readonly tables: TablesView;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly log: Log;
+  readonly suite: Suite;
+  /** False in a copied home: its databases belong to the device it was copied from. */
+  readonly enabled: boolean;
+}
+
+/** How often a database that could not be opened is tried again, ms. */
+const AGAIN = 2000;
+
+export function createAttachments(d: AttachmentsDeps): Attachments {
+  const { engine, tables, scheduler } = d;
+  const deps: AttachDeps = { clock: d.clock, scheduler, log: d.log, random: (n) => d.suite.random(n) };
+  const openByPath = new Map<string, DatabaseAttachment>();
+  const failedByPath = new Map<string, string>();
+  let retry: (() => void) | undefined;
+  let closed = false;
+
+  const known = (): readonly AttachmentRecord[] => engine.read((tx) => records(tx));
+
+  async function resume(): Promise<void> {
+    if (!d.enabled || closed) return;
+    for (const record of known()) {
+      if (openByPath.has(record.path)) continue;
+      const failure = await reopen(record);
+      if (failure === undefined) failedByPath.delete(record.path);
+      else failedByPath.set(record.path, failure);
+      if (closed) return;
+    }
+    retry?.();
+    retry =
+      failedByPath.size === 0
+        ? undefined
+        : scheduler.after(AGAIN, () => void resume().catch(() => undefined));
+  }
+
+  async function reopen(record: AttachmentRecord): Promise<string | undefined> {
+    // Opening would make an empty file, which would then count as the database put in its place.
+    if (!existsSync(record.path)) return "file-missing";
+    try {
+      const opened = await attachDatabase(engine, tables, record.path, {}, deps);
+      if (closed) opened.close();
+      else openByPath.set(record.path, opened);
+      return undefined;
+    } catch (error) {
+      const code = error instanceof TidelockError ? error.code : "internal";
+      d.log.event("database.failed", { code });
+      return code;
+    }
+  }
+
+  function infoOf(record: AttachmentRecord): DatabaseInfo {
+    const opened = openByPath.get(record.path);
+    const counts = opened?.counts() ?? { unprojected: 0, withheld: 0 };
+    const issues = opened?.issues() ?? [];
+    const paused = opened?.state === "paused" ? issues[0]?.text : undefined;
+    const failure = failedByPath.get(record.path);
+    const state =
+      failure !== undefined || opened?.state === "paused"
+        ? "paused"
+        : opened === undefined && record.phase !== "live"
+          ? "attaching"
+          : "live";
+    return {
+      path: record.path,
+      tables: record.tables.map((table) => table.name),
+      state,
+      ...optional("why", paused ?? failure),
+      waiting: counts.unprojected,
+      withheld: counts.withheld,
+      aside: issues.filter((i) => asides.has(i.code)).reduce((sum, i) => sum + i.count, 0),
+      notes: notesOf(opened),
+    };
+  }
+
+  async function settle(): Promise<boolean> {
+    let quiet = true;
+    for (const opened of openByPath.values()) quiet = (await opened.pump()).kind !== "busy" && quiet;
+    return quiet;
+  }
+
+  return {
+    resume,
+    attach: async (path, wish) => {
+      if (!d.enabled) throw copiedError();
+      const real = pathOf(path);
+      let opened = openByPath.get(real);
+      if (opened === undefined) {
+        const keys = Object.fromEntries((wish.natural ?? []).map((table) => [table, "natural" as const]));
+        opened = await attachDatabase(
+          engine,
+          tables,
+          real,
+          { keys, ...optional("tables", wish.tables) },
+          deps,
+        );
+        openByPath.set(opened.path, opened);
+        failedByPath.delete(opened.path);
+      }
+      await opened.pump();
+      const record = known().find((r) => r.path === opened.path);
+      if (record === undefined)
+        throw new TidelockError("internal", { why: "an attachment without a record" });
+      return infoOf(record);
+    },
+    detach: async (path, force) => {
+      const real = pathOf(path);
+      const record = known().find((r) => r.path === real);
+      if (record === undefined && !force)
+        throw new TidelockError("not-found", {
+          why: "no database is attached from there",
+          next: "tidelock db ls",
+        });
+      const before = record === undefined ? undefined : infoOf(record);
+      const opened = openByPath.get(real);
+      if (opened !== undefined && !force) await opened.detach();
+      else if (record !== undefined && !force)
+        throw new TidelockError("not-found", {
+          why: `the database cannot be opened (${failedByPath.get(real) ?? "not tried"})`,
+          next: "tidelock db detach PATH --force",
+        });
+      else {
+        opened?.close();
+        if (existsSync(real)) await detachForce(real, deps);
+        if (record !== undefined) forget(d, record);
+      }
+      openByPath.delete(real);
+      failedByPath.delete(real);
+      const none = { path: real, tables: [], waiting: 0, withheld: 0, aside: 0, notes: [] };
+      return { ...(before ?? none), state: "detached" };
+    },
+    approve: async (path) => {
+      const opened = openByPath.get(pathOf(path));
+      if (opened === undefined)
+        throw new TidelockError("not-found", {
+          why: "no database is attached from there",
+          next: "tidelock db ls",
+        });
+      let approved = 0;
+      for (const issue of opened.issues().filter((i) => i.code === "guard-deletion")) {
+        await opened.approve(issue.id);
+        approved += issue.count;
+      }
+      return { approved };
+    },
+    list: () => known().map(infoOf),
+    at: (path) => openByPath.get(pathOf(path)),
+    settle,
+    unread: () => known().reduce((sum, record) => sum + unreadIn(record.path), 0),
+    facts: () => {
+      const all = engine.read((tx) => tables.dirtyCount(tx));
+      const counts = [...openByPath.values()].map((opened) => opened.counts());
+      // Each counts all that is dirty but its own rows set aside.
+      const aside = counts.reduce((sum, c) => sum + (all - c.unprojected), 0);
+      return {
+        withheldDeletions: counts.reduce((sum, c) => sum + c.withheld, 0),
+        unprojected: Math.max(0, all - aside),
+      };
+    },
+    issues: () =>
+      [...failedByPath.values()].map(pausedIssue).concat([...openByPath.values()].flatMap(issuesOf)),
+    close: async () => {
+      closed = true;
+      retry?.();
+      for (const opened of openByPath.values()) opened.close();
+      openByPath.clear();
+    },
+  };
+}
+
+const asides: ReadonlySet<string> = new Set(["null-key", "row-refused", "row-too-large", "trigger-fights"]);
+
+/** Codes and counts alone: the words of an issue may name tables and paths. */
+function issuesOf(opened: DatabaseAttachment): Issue[] {
+  const countByCode = new Map<string, number>();
+  for (const issue of opened.issues())
+    countByCode.set(issue.code, (countByCode.get(issue.code) ?? 0) + issue.count);
+  return [...countByCode].map(([code, count]) => {
+    if (code === "guard-deletion")
+      return { code, why: `${count} deletions wait for your word`, next: "tidelock db approve PATH" };
+    if (asides.has(code)) return { code, why: `${count} rows are not in step`, next: "tidelock db ls" };
+    if (code === "went-back")
+      return { code, why: `${count} rows were edited on an older copy`, next: "tidelock conflicts ls" };
+    return pausedIssue(code);
+  });
+}
+
+function pausedIssue(code: string): Issue {
+  return { code, why: "a database is paused", next: "tidelock db ls" };
+}
+
+function notesOf(opened: DatabaseAttachment | undefined): readonly string[] {
+  const minted = opened?.tables.filter((table) => table.minted) ?? [];
+  if (minted.length === 0) return [];
+  return [
+    `${minted.length} tables number their rows: rows that two devices add at once get other numbers, and references follow`,
+  ];
+}
+
+function forget(d: AttachmentsDeps, record: AttachmentRecord): void {
+  d.engine.write((tx) => {
+    for (const table of record.tables) d.tables.untrack(tx, table.name);
+    new Numbers(record.slot).forget(
+      tx,
+      record.tables.map((table) => table.number),
+    );
+    new Registry(record.slot).forgetAll(tx);
+  });
+}
+
+/** A look that opens nothing for writing. */
+function unreadIn(path: string): number {
+  try {
+    const db = new (loadSqlite())(path, { readonly: true, fileMustExist: true, timeout: 0 });
+    try {
+      return Number(db.prepare("SELECT count(*) FROM _tl_out").pluck().get());
+    } finally {
+      db.close();
+    }
+  } catch {
+    return 0; // gone, locked or taken back: nothing to tell of
+  }
+}

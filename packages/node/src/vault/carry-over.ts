@@ -1,0 +1,32 @@
+/**
+ * Unsent edits of a copied or restored home go on under its new device. The device they were made
+ * on may send them too; a second time they change nothing, because merging is idempotent.
+ */
+import type { Suite } from "@tidelock/core/crypto/suite";
+import { framesOf, runs } from "@tidelock/core/engine/outbox";
+import type { Replica } from "@tidelock/core/engine/replica";
+import { decodeSections } from "@tidelock/core/log/plaintext";
+import { Tx } from "@tidelock/core/log/tx";
+import { createKinds, openStore, type VaultPlace } from "./place.ts";
+
+/** Queues in `replica` what waits in the outbox at `from`. Answers how many runs. */
+export function carryOver(suite: Suite, from: VaultPlace, replica: Replica): number {
+  const store = openStore(from, createKinds(suite));
+  try {
+    const tx = new Tx(store, suite, new Map(), 0n);
+    let carried = 0;
+    for (const run of runs(tx)) {
+      const frames = [...framesOf(tx, run.id)].flatMap((frame) => {
+        // Empty: a frame made whole, such as this device's own admission.
+        const sections = frame.changes.length === 0 ? null : decodeSections(frame.changes);
+        return sections === null ? [] : [{ sections, compressOff: frame.stored }];
+      });
+      if (frames.length === 0) continue;
+      replica.write((to) => replica.submit(to, { frames }));
+      carried++;
+    }
+    return carried;
+  } finally {
+    store.close();
+  }
+}

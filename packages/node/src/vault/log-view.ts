@@ -1,0 +1,179 @@
+/** The log as a person with the key reads it: one line an entry, or one entry whole. */
+import { toHex } from "@tidelock/core/bytes/bytes";
+import { type Entry, entriesAfter, getCursor, getEntry } from "@tidelock/core/engine/entries";
+import { getVerdict } from "@tidelock/core/engine/verdicts";
+import { TidelockError } from "@tidelock/core/errors";
+import { decodeSection } from "@tidelock/core/kinds/tables/codec";
+import { hlcMs } from "@tidelock/core/kinds/tables/hlc";
+import type { TableChange } from "@tidelock/core/kinds/tables/types";
+import { type Frame, frameFlags, frameKinds, openFrame, parseFrame } from "@tidelock/core/log/frame";
+import { decodePlaintext, decodeSections } from "@tidelock/core/log/plaintext";
+import type { Tx } from "@tidelock/core/log/tx";
+import { parseBody } from "@tidelock/core/vault/records";
+import type { Session } from "./session.ts";
+import { optional } from "./status.ts";
+import { type JsonValue, jsonOfCell, jsonOfKey } from "./values.ts";
+
+const TABLES_SECTION = 2;
+
+export interface LogLine {
+  readonly seq: number;
+  /** When the remote received it, RFC 3339; absent for garbage. */
+  readonly time?: string;
+  readonly device?: number;
+  readonly deviceName?: string;
+  readonly kind: "data" | "membership" | "garbage";
+  /** `accepted`, `waiting` for its turn, or why it has no effect. */
+  readonly verdict: string;
+  readonly changes: number;
+  readonly summary: string;
+}
+
+export interface LogChange {
+  readonly op: TableChange["op"];
+  readonly table: string;
+  readonly key?: JsonValue | readonly JsonValue[];
+  /** The author's clock. */
+  readonly time?: string;
+  readonly cells?: Readonly<Record<string, JsonValue>>;
+}
+
+export interface LogEntry extends LogLine {
+  readonly bytes: number;
+  readonly id: string;
+  readonly chain: string;
+  readonly deviceSeq?: number;
+  readonly epoch?: number;
+  /** The newest entry its author had verified. */
+  readonly anchor?: number;
+  readonly run?: "alone" | "first" | "middle" | "last";
+  readonly records?: readonly string[];
+  /** Present where this device has the key. */
+  readonly content?: readonly LogChange[];
+}
+
+export function logLines(session: Session, from: number, limit: number): readonly LogLine[] {
+  return session.replica.read((tx) =>
+    entriesAfter(tx, Math.max(0, from - 1), limit).map((entry) => lineOf(session, tx, entry)),
+  );
+}
+
+export function logEntry(session: Session, seq: number): LogEntry {
+  return session.replica.read((tx) => {
+    const entry = getEntry(tx, seq);
+    if (entry === undefined)
+      throw new TidelockError("not-found", {
+        why: `this device holds entries 1 to ${getCursor(tx).read}`,
+        next: "tidelock log",
+      });
+    const frame = entry.frame === undefined ? null : parseFrame(entry.frame);
+    const content = frame === null ? undefined : changesOf(session, tx, frame);
+    return {
+      ...lineOf(session, tx, entry),
+      bytes: entry.frame?.length ?? 0,
+      id: toHex(entry.id),
+      chain: toHex(entry.link.hash),
+      ...optional("deviceSeq", frame?.deviceSeq),
+      ...optional("epoch", frame?.epoch),
+      ...optional("anchor", frame?.anchorSeq),
+      ...(frame?.kind === frameKinds.data ? { run: runPart(frame) } : {}),
+      ...optional("records", frame === null ? undefined : recordsOf(frame)),
+      ...optional(
+        "content",
+        content?.map((change) => describe(session, tx, change)),
+      ),
+    };
+  });
+}
+
+function lineOf(session: Session, tx: Tx, entry: Entry): LogLine {
+  const frame = entry.frame === undefined ? null : parseFrame(entry.frame);
+  const verdict = getVerdict(tx, entry.seq);
+  const judged = verdict === undefined ? "waiting" : verdict.reason === "" ? "accepted" : verdict.reason;
+  if (frame === null)
+    return { seq: entry.seq, kind: "garbage", verdict: judged, changes: 0, summary: "not an entry" };
+  const name = session.replica.membership.deviceName(tx, frame.device);
+  const head = {
+    seq: entry.seq,
+    time: new Date(entry.time).toISOString(),
+    device: frame.device,
+    ...optional("deviceName", name),
+    verdict: judged,
+  };
+  if (frame.kind === frameKinds.membership) {
+    const records = recordsOf(frame) ?? [];
+    return { ...head, kind: "membership", changes: records.length, summary: records.join(", ") };
+  }
+  const changes = changesOf(session, tx, frame);
+  return {
+    ...head,
+    kind: "data",
+    changes: changes?.length ?? 0,
+    summary: changes === undefined ? "sealed" : summarise(changes),
+  };
+}
+
+function recordsOf(frame: Frame): readonly string[] | undefined {
+  return frame.kind === frameKinds.membership ? parseBody(frame.body)?.records.map((r) => r.type) : undefined;
+}
+
+function runPart(frame: Frame): NonNullable<LogEntry["run"]> {
+  const more = (frame.flags & frameFlags.more) !== 0;
+  const continues = (frame.flags & frameFlags.continues) !== 0;
+  if (more) return continues ? "middle" : "first";
+  return continues ? "last" : "alone";
+}
+
+/** Undefined for a frame that this device cannot open or read. */
+function changesOf(session: Session, tx: Tx, frame: Frame): readonly TableChange[] | undefined {
+  const { replica, suite } = session;
+  if (frame.kind !== frameKinds.data) return undefined;
+  const author = replica.membership.device(tx, frame.device);
+  const key =
+    author === undefined ? undefined : replica.ring.frameKey(tx, frame.epoch, author.id, frame.device);
+  const plain = key === undefined ? null : openFrame(suite, replica.vault, frame, key);
+  const text = plain === null ? undefined : decodePlaintext(suite, plain);
+  const sections = text?.kind === "ok" ? decodeSections(text.changes) : null;
+  if (sections === null) return undefined;
+  const section = sections.get(TABLES_SECTION);
+  return section === undefined ? [] : decodeSection(section)?.changes;
+}
+
+function summarise(changes: readonly TableChange[]): string {
+  const countByWhat = new Map<string, number>();
+  for (const change of changes) {
+    const what = `${verbs[change.op]} ${tableOf(change)}`;
+    countByWhat.set(what, (countByWhat.get(what) ?? 0) + 1);
+  }
+  const parts = [...countByWhat].map(([what, n]) => (n === 1 ? what : `${what} ×${n}`));
+  return parts.length === 0 ? "attests the log" : parts.join(", ");
+}
+
+const verbs: Readonly<Record<TableChange["op"], string>> = {
+  set: "set",
+  insert: "insert",
+  delete: "delete",
+  move: "move",
+  schema: "declare",
+  found: "found",
+};
+
+function tableOf(change: TableChange): string {
+  return change.op === "schema" ? change.declaration.name : change.table;
+}
+
+function describe(session: Session, tx: Tx, change: TableChange): LogChange {
+  const table = tableOf(change);
+  if (change.op === "schema") return { op: change.op, table };
+  const cells =
+    change.op === "delete"
+      ? undefined
+      : Object.fromEntries(change.cells.map(([column, cell]) => [column, jsonOfCell(cell)]));
+  return {
+    op: change.op,
+    table,
+    key: jsonOfKey(tx, session.tables, table, change.key),
+    ...(change.op === "found" ? {} : { time: new Date(hlcMs(change.hlc)).toISOString() }),
+    ...optional("cells", cells),
+  };
+}

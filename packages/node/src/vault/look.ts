@@ -1,0 +1,24 @@
+/** The facts of a vault that nothing syncs at the moment: one look at the remote, and nothing changed. */
+import type { Facts } from "@tidelock/core/engine/status";
+import type { Session } from "./session.ts";
+
+export async function look(session: Session): Promise<Facts> {
+  const facts = session.facts();
+  const { remote, replica } = session;
+  if (facts.halt !== undefined || remote === undefined) return facts;
+  const { read, applied } = replica.cursor();
+  const page = await remote.read(read, { frames: 1, bytes: 1 });
+  const pending = facts.pending + session.attachments.unread();
+  if (page.kind !== "ok") {
+    const reached = page.kind === "denied" || page.kind === "quota" || page.kind === "corrupt";
+    return reached
+      ? {
+          ...facts,
+          pending,
+          failed:
+            page.kind === "denied" ? "remote-denied" : page.kind === "quota" ? "quota" : "remote-corrupt",
+        }
+      : { ...facts, pending, remoteReachable: false };
+  }
+  return { ...facts, pending, behind: Math.max(0, page.value.head - applied), fresh: true };
+}

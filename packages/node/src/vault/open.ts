@@ -1,0 +1,191 @@
+/**
+ * The SDK: a vault in the process of the program that uses it. Founds, joins or reopens; works
+ * offline; no key stands in any argument or result.
+ */
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+
+import { TidelockError } from "@tidelock/core/errors";
+import type { Log } from "@tidelock/core/ports";
+import { readConfig } from "../home/config.ts";
+import { homePaths } from "../home/paths.ts";
+import type { DatabaseInfo } from "./attachments.ts";
+import { copiedError } from "./copied.ts";
+import { openDatabase, type VaultDatabase } from "./database.ts";
+import { type EnterOptions, enterVault } from "./enter.ts";
+import { ownHome } from "./own.ts";
+import { type QueueItem, queueList } from "./queue.ts";
+import { holdsVault, parseRemote } from "./remote.ts";
+import { type ConflictView, conflictList, type RowHistory, rowHistory } from "./rows-view.ts";
+import { openSession, type Session, type SyncReport } from "./session.ts";
+import { statusOf, type VaultStatus } from "./status.ts";
+import { entropyOf, phraseOf } from "./words.ts";
+
+export type Prompt =
+  /** A vault lives on the remote: its 24 words are wanted. */
+  | { readonly kind: "words"; readonly remote: string }
+  /** A new vault's words: show them once, and see that they are kept. */
+  | { readonly kind: "phrase"; readonly words: readonly string[] };
+
+export interface OpenOptions {
+  /** A folder of its own; `TIDELOCK_HOME` or the account's own home where absent. */
+  readonly home?: string;
+  /** A folder, as a path or a `file:` URL. Absent: a vault that stays on this device. */
+  readonly remote?: string;
+  /** What a new vault is called. */
+  readonly name?: string;
+  readonly device?: { readonly name: string };
+  /** 24 words: of the vault to join, or to found one with. */
+  readonly words?: string;
+  /** Answers with the words asked for; the answer to `phrase` is ignored. Without it new words wait on a sheet in the home. */
+  readonly onPrompt?: (prompt: Prompt) => Promise<string | undefined>;
+  /** Keeps this device's keys in a plain file of mode 0600, and says so in every status. */
+  readonly insecureKeyFile?: boolean;
+  readonly log?: Log;
+  readonly signal?: AbortSignal;
+  /** How long another process may still hold the home, ms. */
+  readonly waitMs?: number;
+}
+
+export interface DatabaseOptions {
+  /** Only these tables; all that can be synced if absent. */
+  readonly tables?: readonly string[];
+  /** Tables whose INTEGER PRIMARY KEY names the row itself. */
+  readonly keys?: Readonly<Record<string, "natural">>;
+}
+
+export interface Vault {
+  /** Hexadecimal. */
+  readonly id: string;
+  readonly name: string;
+  /** What to show a person; never better than it is. */
+  status(): VaultStatus;
+  /** Sends and receives now. `wait`: until every own edit has its verdict and the databases show what was read. */
+  syncNow(wish?: {
+    readonly wait?: boolean;
+    readonly timeoutMs?: number;
+    readonly signal?: AbortSignal;
+  }): Promise<SyncReport>;
+  /** Attaches the database, or hands out the one that is attached. An empty path is filled. */
+  database(path: string, options?: DatabaseOptions): Promise<VaultDatabase>;
+  databases(): readonly DatabaseInfo[];
+  /** Every version of a row, `TABLE/KEY`. */
+  history(object: string): RowHistory;
+  conflicts(filter?: { readonly open?: boolean }): readonly ConflictView[];
+  queue(): readonly QueueItem[];
+  /** Called after the state changed: the log, the queue, or what tables show. */
+  onChange(listener: () => void): () => void;
+  pause(): void;
+  resume(): void;
+  /** Captures what was written last, and ends. `flush`: at most so many ms for sending it. */
+  close(options?: { readonly flush?: number }): Promise<void>;
+}
+
+/** Resolves offline too. Throws `in-use` while another process (a daemon, say) has the home. */
+export async function openVault(options: OpenOptions = {}): Promise<Vault> {
+  const paths = await homePaths({ home: options.home });
+  const keys = { insecureKeyFile: options.insecureKeyFile };
+  const remote = options.remote === undefined ? undefined : parseRemote(options.remote);
+  const [known] = readConfig(paths).vaults;
+  if (known === undefined) await begin(options, { paths, keys, timeoutMs: options.waitMs }, remote);
+  else if (remote !== undefined && known.remote !== remote)
+    throw new TidelockError("exists", {
+      why: "this home's vault has another remote",
+      next: "open it without `remote`, or in another home",
+    });
+  const lock = await ownHome(paths, {
+    what: "program",
+    waitMs: options.waitMs ?? 2000,
+    signal: options.signal,
+  });
+  try {
+    const session = await openSession({
+      paths,
+      keys,
+      ...(options.log === undefined ? {} : { log: options.log }),
+    });
+    if (!session.copied) session.engine.start();
+    await session.attachments.resume();
+    return vaultOver(session, () => lock.release());
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+async function begin(options: OpenOptions, enter: EnterOptions, remote: string | undefined): Promise<void> {
+  const deviceName = options.device?.name ?? hostname();
+  const vaultName = options.name ?? "My vault";
+  if (remote !== undefined && holdsVault(remote)) {
+    const words = options.words ?? (await options.onPrompt?.({ kind: "words", remote }));
+    if (words === undefined)
+      throw new TidelockError("key-missing", {
+        why: "a vault lives on this remote, and its words were not given",
+        next: "open it with its `words`",
+        retryable: false,
+      });
+    await enterVault(enter, { kind: "join", remote, deviceName, entropy: entropyOf(words) });
+    return;
+  }
+  const entropy = options.words === undefined ? new Uint8Array(randomBytes(32)) : entropyOf(options.words);
+  const words = options.words === undefined ? phraseOf(entropy) : undefined;
+  // Shown first: a vault whose words nobody has is lost with its last device.
+  if (words !== undefined) await options.onPrompt?.({ kind: "phrase", words });
+  const sheet = options.onPrompt === undefined ? words : undefined;
+  await enterVault(enter, { kind: "found", remote, vaultName, deviceName, entropy, sheet });
+}
+
+function vaultOver(session: Session, release: () => void): Vault {
+  const openByPath = new Map<string, ReturnType<typeof openDatabase>>();
+  let closing: Promise<void> | undefined;
+
+  async function database(path: string, options: DatabaseOptions = {}): Promise<VaultDatabase> {
+    if (session.copied) throw copiedError();
+    const natural = Object.keys(options.keys ?? {});
+    const { path: real } = await session.attachments.attach(path, {
+      natural,
+      ...(options.tables === undefined ? {} : { tables: options.tables }),
+    });
+    const known = openByPath.get(real);
+    const attachment = session.attachments.at(real);
+    if (attachment === undefined)
+      throw new TidelockError("internal", { why: "the database was attached and is not open" });
+    if (known !== undefined && known.attachment === attachment) return known;
+    const opened = openDatabase(session, attachment);
+    openByPath.set(real, opened);
+    return opened;
+  }
+
+  async function close(flush: number | undefined): Promise<void> {
+    try {
+      if (!session.copied) await session.attachments.settle();
+      if (flush !== undefined && !session.copied)
+        await session.sync({ timeoutMs: flush }).catch(() => undefined);
+    } finally {
+      for (const opened of openByPath.values()) opened.close();
+      await session.close();
+      release();
+    }
+  }
+
+  return {
+    id: session.info.id,
+    get name() {
+      return session.name();
+    },
+    status: () => statusOf(session),
+    syncNow: (wish) => session.sync(wish),
+    database,
+    databases: () => session.attachments.list(),
+    history: (object) => rowHistory(session, object),
+    conflicts: (filter = {}) => conflictList(session, filter.open !== false),
+    queue: () => queueList(session),
+    onChange: (listener) => session.engine.onChange(listener),
+    pause: () => session.engine.pause(),
+    resume: () => session.engine.resume(),
+    close: (options = {}) => {
+      closing ??= close(options.flush);
+      return closing;
+    },
+  };
+}

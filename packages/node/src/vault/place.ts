@@ -1,0 +1,55 @@
+/** What a home keeps of a vault: its folder, the replica in it, and the kinds that read it. */
+import { join } from "node:path";
+import { toHex } from "@tidelock/core/bytes/bytes";
+import type { Suite } from "@tidelock/core/crypto/suite";
+import { replicaSpaces } from "@tidelock/core/engine/replica";
+import { createTablesKind, type TablesKind } from "@tidelock/core/kinds/tables/tables";
+import type { Kind } from "@tidelock/core/log/kind";
+import { attachmentSpaces } from "../database/registry.ts";
+import { privateFolder } from "../home/files.ts";
+import type { KeyPlace } from "../home/keys.ts";
+import type { HomePaths } from "../home/paths.ts";
+import { openSqlStore, type SqlStore } from "../store/sql-store.ts";
+
+/** What only this home knows: where it was made, what a person must still do. */
+export const HOME_SPACE = "h.home";
+
+export interface VaultPlace {
+  readonly folder: string;
+  readonly replica: string;
+  readonly keys: KeyPlace;
+}
+
+/** `id`: the vault's, in hexadecimal. */
+export function placeOf(paths: HomePaths, id: string): VaultPlace {
+  const folder = join(paths.data, "vaults", id.slice(0, 16));
+  return {
+    folder,
+    replica: join(folder, "replica.db"),
+    keys: { folder, entry: `${paths.id}/${id.slice(0, 16)}` },
+  };
+}
+
+export interface Kinds {
+  readonly tables: TablesKind;
+  readonly all: readonly Kind[];
+}
+
+export function createKinds(suite: Suite): Kinds {
+  const tables = createTablesKind(suite);
+  return { tables, all: [tables as Kind] };
+}
+
+export function openStore(place: VaultPlace, kinds: Kinds): SqlStore {
+  privateFolder(place.folder);
+  return openSqlStore(place.replica, { spaces: spacesOf(kinds) });
+}
+
+export function spacesOf(kinds: Kinds): readonly string[] {
+  return [...replicaSpaces(kinds.all), ...attachmentSpaces.map((space) => space.name), HOME_SPACE];
+}
+
+/** Ids in logs and messages are short. */
+export function shortId(id: Uint8Array): string {
+  return toHex(id.subarray(0, 4));
+}

@@ -1,0 +1,276 @@
+/**
+ * One open vault of one home in this process: replica, engine and attachments, and the loop that
+ * keeps them in step. The SDK, the daemon and single commands all stand on it.
+ */
+import { toHex } from "@tidelock/core/bytes/bytes";
+import { deviceKeys, wipeKeys } from "@tidelock/core/crypto/identity";
+import type { Suite } from "@tidelock/core/crypto/suite";
+import { createEngine } from "@tidelock/core/engine/engine";
+import { createReplica, type Replica, storedGenesis } from "@tidelock/core/engine/replica";
+import type { Facts } from "@tidelock/core/engine/status";
+import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
+import type { TablesView } from "@tidelock/core/kinds/tables/api";
+import type { Clock, Log, Remote } from "@tidelock/core/ports";
+import { loadSuite } from "../crypto/load-suite.ts";
+import { createClock, createScheduler, type OwnScheduler } from "../env.ts";
+import { readConfig, type VaultConfig } from "../home/config.ts";
+import { type KeyOptions, loadSecrets } from "../home/keys.ts";
+import type { HomePaths } from "../home/paths.ts";
+import type { SqlStore } from "../store/sql-store.ts";
+import { type Attachments, createAttachments } from "./attachments.ts";
+import { checkPlacement, copiedError, noteEnrolAnew } from "./copied.ts";
+import { noLog } from "./log-file.ts";
+import { createKinds, type Kinds, openStore, placeOf } from "./place.ts";
+import { folderOf, openRemote } from "./remote.ts";
+import { matchesVault } from "./setup.ts";
+import type { Issue } from "./status.ts";
+import { hasSheet, sheetPath } from "./words.ts";
+
+export interface SessionOptions {
+  readonly paths: HomePaths;
+  readonly keys: KeyOptions;
+  readonly log?: Log;
+  /** A vault's id or the beginning of one: must be the home's. */
+  readonly vault?: string | undefined;
+}
+
+export interface SyncReport {
+  /** The last entry of the log that was applied. */
+  readonly head: number;
+  /** Own edits without a verdict. */
+  readonly pendingUp: number;
+  /** Rows that attached databases do not show yet. */
+  readonly pendingDown: number;
+  readonly rejected: number;
+}
+
+export interface SyncWish {
+  /** Until every own edit has its verdict and what was read stands in the attached databases. */
+  readonly wait?: boolean | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Session {
+  readonly paths: HomePaths;
+  readonly info: VaultConfig;
+  readonly suite: Suite;
+  readonly clock: Clock;
+  readonly kinds: Kinds;
+  readonly store: SqlStore;
+  readonly replica: Replica;
+  readonly engine: ReturnType<typeof createEngine>;
+  readonly remote: Remote | undefined;
+  readonly tables: TablesView;
+  readonly attachments: Attachments;
+  /** This home is a copy: it reads, and sends nothing. */
+  readonly copied: boolean;
+  facts(): Facts;
+  issues(): readonly Issue[];
+  /** The vault's own name; empty until its key is here. */
+  name(): string;
+  deviceName(): string;
+  sync(wish?: SyncWish): Promise<SyncReport>;
+  close(): Promise<void>;
+}
+
+/** Between two rounds of waiting, ms, and how many of them a locked database may take. */
+const REST = 20;
+const LOCKED_ROUNDS = 3;
+
+/** The home's lock must be held. Opens offline too. */
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const { paths } = options;
+  const info = vaultOf(paths, options.vault);
+  const { suite } = await loadSuite();
+  const place = placeOf(paths, info.id);
+  const secrets = await loadSecrets(suite, place.keys, info.keys, options.keys);
+  const keys = deviceKeys(suite, secrets.seeds);
+  const kinds = createKinds(suite);
+  const store = openStore(place, kinds);
+  try {
+    const genesis = storedGenesis(suite, store);
+    if (genesis === undefined || toHex(genesis.vault) !== info.id)
+      throw new TidelockError("replica-damaged", {
+        why: "the replica is not of the vault that this home names",
+      });
+    const clock = createClock();
+    const scheduler = createScheduler();
+    const log = options.log ?? noLog;
+    const env = { suite, clock, scheduler, log, point: () => undefined };
+    const replica = createReplica(env, { store, genesis, keys, localKey: secrets.local, kinds: kinds.all });
+    const copied = checkPlacement(store, paths, place) === "copied";
+    const remote = info.remote === undefined || copied ? undefined : await openRemote(info.remote);
+    const session: Parts = { paths, info, suite, clock, scheduler, log, kinds, store, replica, copied };
+    return assemble(session, remote, () => wipeKeys(suite, keys));
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+/** The vault of a home. Throws `not-configured` where there is none. */
+export function vaultOf(paths: HomePaths, named: string | undefined): VaultConfig {
+  const { vaults } = readConfig(paths);
+  const [info] = vaults;
+  if (info === undefined) throw new TidelockError("not-configured", { why: `${paths.root} holds no vault` });
+  if (named !== undefined && !matchesVault(info.id, named))
+    throw new TidelockError("not-found", {
+      why: "this home holds another vault than the one named",
+      next: "tidelock status --json tells its id",
+    });
+  return info;
+}
+
+type Parts = Pick<
+  Session,
+  "paths" | "info" | "suite" | "clock" | "kinds" | "store" | "replica" | "copied"
+> & {
+  readonly scheduler: OwnScheduler;
+  readonly log: Log;
+};
+
+function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): Session {
+  const { suite, clock, scheduler, log, replica, store, paths, info, copied } = parts;
+  const { tables } = parts.kinds;
+  const hostFacts = () => ({
+    openConflicts: replica.read((tx) => tables.conflicts(tx, { open: true }).length),
+    ...attachments.facts(),
+  });
+  const env = { suite, clock, scheduler, log, point: () => undefined };
+  const engine = createEngine({ env, replica, remote, hostFacts });
+  const attachments = createAttachments({ engine, tables, clock, scheduler, log, suite, enabled: !copied });
+
+  function facts(): Facts {
+    const found = engine.facts();
+    if (copied) return { ...found, hasRemote: true, halt: "op-reused" };
+    if (found.halt === "op-reused") noteEnrolAnew(store);
+    return found;
+  }
+
+  async function sync(wish: SyncWish): Promise<SyncReport> {
+    if (copied) throw copiedError();
+    let locked = 0;
+    for (;;) {
+      const quiet = await attachments.settle();
+      const outcome = await engine.syncNow();
+      if (outcome.kind === "stopped") throw stopped(outcome);
+      if (wish.wait !== true || wish.signal?.aborted === true) return report();
+      await attachments.settle();
+      if (replica.waiting().pending === 0 && attachments.facts().unprojected === 0) return report();
+      locked = quiet ? 0 : locked + 1;
+      if (locked > LOCKED_ROUNDS)
+        throw new TidelockError("database-busy", {
+          why: "an attached database stays locked by another program",
+        });
+      if (paused()) return report();
+      await new Promise<void>((resolve) => void scheduler.after(REST, resolve));
+    }
+  }
+
+  /** What waits, waits for databases that are paused: the wait would not end. */
+  function paused(): boolean {
+    const list = attachments.list();
+    return (
+      replica.waiting().pending === 0 &&
+      list.length > 0 &&
+      list.every((database) => database.state === "paused")
+    );
+  }
+
+  function report(): SyncReport {
+    const { pending, parked } = replica.waiting();
+    return {
+      head: replica.cursor().applied,
+      pendingUp: pending,
+      pendingDown: attachments.facts().unprojected,
+      rejected: parked,
+    };
+  }
+
+  function stopped(outcome: { readonly code: string; readonly why: string }): TidelockError {
+    facts();
+    const code = outcome.code in errorKinds ? (outcome.code as ErrorCode) : "internal";
+    const folder = info.remote === undefined ? "" : folderOf(info.remote);
+    const next = code === "unreachable" ? `check that ${folder} is there; edits wait here` : undefined;
+    return new TidelockError(code, { why: outcome.why, ...(next === undefined ? {} : { next }) });
+  }
+
+  return {
+    ...parts,
+    engine,
+    remote,
+    tables,
+    attachments,
+    facts,
+    issues: () => issuesOf(paths, info, attachments, replica.waiting().parked),
+    name: () => replica.read((tx) => replica.membership.settings(tx)?.vaultName ?? ""),
+    deviceName: () =>
+      replica.read((tx) => {
+        const device = replica.ownDevice(tx);
+        return device === undefined ? "" : (replica.membership.deviceName(tx, device) ?? "");
+      }),
+    sync: (wish = {}) => within((signal) => sync({ ...wish, signal }), wish),
+    close: async () => {
+      await attachments.close();
+      await engine.stop();
+      scheduler.close();
+      wipe();
+      store.close();
+    },
+  };
+}
+
+/** A person's patience ends the waiting, not the work: nothing is lost by it. */
+async function within<T>(work: (signal: AbortSignal) => Promise<T>, wish: SyncWish): Promise<T> {
+  const end = new AbortController();
+  const { timeoutMs, signal } = wish;
+  const ended = new Promise<never>((_, reject) => {
+    end.signal.addEventListener("abort", () => reject(end.signal.reason), { once: true });
+  });
+  const late = (): void =>
+    end.abort(
+      new TidelockError("timeout", {
+        why: `not done within ${(timeoutMs ?? 0) / 1000} s`,
+        next: "tidelock status",
+      }),
+    );
+  const cancel = (): void =>
+    end.abort(new TidelockError("cancelled", { why: "while syncing; edits wait here" }));
+  const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+  signal?.addEventListener("abort", cancel, { once: true });
+  try {
+    return await Promise.race([work(end.signal), ended]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", cancel);
+  }
+}
+
+function issuesOf(
+  paths: HomePaths,
+  info: VaultConfig,
+  attachments: Attachments,
+  parked: number,
+): readonly Issue[] {
+  const issues: Issue[] = [];
+  if (info.keys === "plain")
+    issues.push({
+      code: "insecure-key-file",
+      why: "this device's keys lie in a plain file, as was chosen",
+      next: "whoever can read this account's files can read the vault",
+    });
+  if (hasSheet(paths))
+    issues.push({
+      code: "recovery-sheet",
+      why: "the recovery words lie in a file of this home",
+      next: `write them down, keep them safe, then delete ${sheetPath(paths)}`,
+    });
+  if (parked > 0)
+    issues.push({
+      code: "rejected",
+      why: `the vault did not take ${parked} of your edits`,
+      next: "tidelock queue ls",
+    });
+  return [...issues, ...attachments.issues()];
+}

@@ -1,0 +1,296 @@
+/**
+ * A home gets its vault: founded here, or joined by the words. Nothing is written before everything
+ * that can be refused was; `config.toml` is written last, so a set-up that was cut short leaves a
+ * home without a vault, and the same command goes on from there.
+ */
+import { existsSync, renameSync, rmSync } from "node:fs";
+import { equalBytes, fromHex, toHex } from "@tidelock/core/bytes/bytes";
+import {
+  deviceKeys,
+  drawDeviceSeeds,
+  personKeys,
+  type SecretKeys,
+  wipeKeys,
+} from "@tidelock/core/crypto/identity";
+import type { Suite } from "@tidelock/core/crypto/suite";
+import { foundVault, makeGenesis } from "@tidelock/core/engine/found";
+import { findVault, joinVault } from "@tidelock/core/engine/join";
+import { createReplica, type Replica, storedGenesis } from "@tidelock/core/engine/replica";
+import { TidelockError } from "@tidelock/core/errors";
+import type { Clock, Failure } from "@tidelock/core/ports";
+import type { Genesis } from "@tidelock/core/vault/genesis";
+import { readConfig, writeConfig } from "../home/config.ts";
+import { privateFolder } from "../home/files.ts";
+import {
+  chooseKeyForm,
+  type DeviceSecrets,
+  type KeyForm,
+  type KeyOptions,
+  loadSecrets,
+  storedForm,
+  storeSecrets,
+} from "../home/keys.ts";
+import type { HomePaths } from "../home/paths.ts";
+import type { SqlStore } from "../store/sql-store.ts";
+import { carryOver } from "./carry-over.ts";
+import { checkPlacement, enrolAnewNoted, rememberPlacement } from "./copied.ts";
+import { createKinds, openStore, placeOf, type VaultPlace } from "./place.ts";
+import { holdsVault, makeFolder, openRemote } from "./remote.ts";
+
+export interface Setup {
+  readonly suite: Suite;
+  readonly clock: Clock;
+  readonly paths: HomePaths;
+  readonly keys: KeyOptions;
+}
+
+export interface FoundOptions {
+  /** A `file:` URL; absent for a vault that stays on this device. */
+  readonly remote: string | undefined;
+  readonly vaultName: string;
+  readonly deviceName: string;
+  /** Behind the recovery words; kept nowhere. */
+  readonly entropy: Uint8Array;
+}
+
+export interface JoinOptions {
+  readonly remote: string;
+  readonly deviceName: string;
+  readonly entropy: Uint8Array;
+  /** The vault that must live there, if one was named. */
+  readonly expected?: Uint8Array | undefined;
+}
+
+/** Throws `exists` where this home has a vault. */
+export function needEmptyHome(paths: HomePaths): void {
+  if (readConfig(paths).vaults.length > 0)
+    throw new TidelockError("exists", {
+      why: "this home has a vault",
+      next: "tidelock status, or name another home with --home",
+    });
+}
+
+/** Founds a vault. The first sync, which brings it to the remote, is the caller's. */
+export async function foundHome(setup: Setup, options: FoundOptions): Promise<void> {
+  const { suite, clock, paths } = setup;
+  needEmptyHome(paths);
+  needName("vault", options.vaultName);
+  needName("device", options.deviceName);
+  const form = await chooseKeyForm(setup.keys);
+  if (options.remote !== undefined) needFreeRemote(options.remote);
+
+  const person = personKeys(suite, options.entropy);
+  const secrets: DeviceSecrets = { seeds: drawDeviceSeeds(suite), local: suite.random(32) };
+  const device = deviceKeys(suite, secrets.seeds);
+  const genesis = makeGenesis(suite, clock, person, device);
+  const place = placeOf(paths, toHex(genesis.vault));
+  privateFolder(place.folder);
+  await storeSecrets(suite, place.keys, form, secrets, setup.keys);
+  const { store, replica } = openReplica(setup, place, genesis, device, secrets.local);
+  try {
+    foundVault(suite, clock, replica, { vault: options.vaultName, device: options.deviceName });
+    rememberPlacement(store, paths, place);
+  } finally {
+    finish(suite, store, replica, person);
+  }
+  configure(paths, genesis, form, options.remote);
+  if (options.remote !== undefined) await claim(paths, options.remote, genesis);
+}
+
+/** Joins the vault on a remote by its words. A foreign vault is `key-mismatch`, with nothing written. */
+export async function joinHome(setup: Setup, options: JoinOptions): Promise<void> {
+  const { suite, clock, paths } = setup;
+  needName("device", options.deviceName);
+  const person = personKeys(suite, options.entropy);
+  const remote = await openRemote(options.remote);
+  try {
+    const genesis = await findVault(suite, remote, person, options.expected);
+    const place = placeOf(paths, toHex(genesis.vault));
+    const aside = await makeRoom(setup, genesis, place);
+    const { form, secrets } = await ownSecrets(setup, place);
+    const { store, replica } = openReplica(
+      setup,
+      place,
+      genesis,
+      deviceKeys(suite, secrets.seeds),
+      secrets.local,
+    );
+    try {
+      await joinVault(suite, clock, replica, remote, person, options.deviceName);
+      // Together: a replica that knows its place is a set-up that was not cut short.
+      replica.write(() => {
+        if (aside !== undefined) carryOver(suite, aside, replica);
+        rememberPlacement(store, paths, place);
+      });
+    } finally {
+      finish(suite, store, replica, person);
+    }
+    configure(paths, genesis, form, options.remote);
+  } finally {
+    remote.close();
+  }
+}
+
+/**
+ * A home that was copied or restored keeps its old replica beside the new one; where it lies now.
+ * Undefined for a home without a vault.
+ */
+async function makeRoom(setup: Setup, genesis: Genesis, place: VaultPlace): Promise<VaultPlace | undefined> {
+  const { paths } = setup;
+  const [known] = readConfig(paths).vaults;
+  if (known === undefined) return undefined;
+  if (known.id !== toHex(genesis.vault))
+    throw new TidelockError("exists", {
+      why: "this home has another vault",
+      next: "tidelock status, or name another home with --home",
+    });
+  switch (standing(setup, place)) {
+    case "unfinished": // cut short after the old one was put aside: go on
+      return lastAside(paths, known.id);
+    case "member":
+      throw new TidelockError("exists", { why: "this home is in this vault already", next: "tidelock sync" });
+    case "must-enrol": {
+      const aside = freeAside(paths, known.id);
+      renameSync(place.folder, aside.folder);
+      return aside;
+    }
+  }
+}
+
+function standing(setup: Setup, place: VaultPlace): "unfinished" | "member" | "must-enrol" {
+  if (!existsSync(place.replica)) return "unfinished";
+  const store = openStore(place, createKinds(setup.suite));
+  try {
+    const where = checkPlacement(store, setup.paths, place);
+    if (where === "unknown") return "unfinished";
+    return where === "copied" || enrolAnewNoted(store) ? "must-enrol" : "member";
+  } finally {
+    store.close();
+  }
+}
+
+function asideAt(paths: HomePaths, id: string, n: number): VaultPlace {
+  const place = placeOf(paths, id);
+  const folder = `${place.folder}.before-${n}`;
+  return { ...place, folder, replica: `${folder}/replica.db` };
+}
+
+function freeAside(paths: HomePaths, id: string): VaultPlace {
+  for (let n = 1; ; n++) {
+    const aside = asideAt(paths, id, n);
+    if (!existsSync(aside.folder)) return aside;
+  }
+}
+
+function lastAside(paths: HomePaths, id: string): VaultPlace | undefined {
+  let last: VaultPlace | undefined;
+  for (let n = 1; existsSync(asideAt(paths, id, n).folder); n++) last = asideAt(paths, id, n);
+  return last;
+}
+
+/** New secrets, or those of a set-up that was cut short: its admission may be in the log already. */
+async function ownSecrets(
+  setup: Setup,
+  place: VaultPlace,
+): Promise<{ form: KeyForm; secrets: DeviceSecrets }> {
+  const { suite, keys } = setup;
+  if (existsSync(place.replica)) {
+    const form = await storedForm(suite, place.keys, keys);
+    if (form !== undefined) return { form, secrets: await loadSecrets(suite, place.keys, form, keys) };
+  }
+  const form = await chooseKeyForm(keys);
+  const secrets: DeviceSecrets = { seeds: drawDeviceSeeds(suite), local: suite.random(32) };
+  privateFolder(place.folder);
+  await storeSecrets(suite, place.keys, form, secrets, keys);
+  return { form, secrets };
+}
+
+function openReplica(
+  setup: Setup,
+  place: VaultPlace,
+  genesis: Genesis,
+  keys: SecretKeys,
+  localKey: Uint8Array,
+): { store: SqlStore; replica: Replica } {
+  const { suite, clock } = setup;
+  const kinds = createKinds(suite);
+  const store = openStore(place, kinds);
+  const before = storedGenesis(suite, store);
+  if (before !== undefined && !equalBytes(before.vault, genesis.vault)) {
+    store.close();
+    throw new TidelockError("replica-damaged", { why: "the replica is of another vault" });
+  }
+  const env = { suite, clock, point: () => undefined };
+  return { store, replica: createReplica(env, { store, genesis, keys, localKey, kinds: kinds.all }) };
+}
+
+function finish(suite: Suite, store: SqlStore, replica: Replica, person: SecretKeys): void {
+  replica.ring.wipe();
+  wipeKeys(suite, person);
+  wipeKeys(suite, replica.keys);
+  store.close();
+}
+
+function configure(paths: HomePaths, genesis: Genesis, keys: KeyForm, remote: string | undefined): void {
+  const id = toHex(genesis.vault);
+  writeConfig(paths, { vaults: [{ id, keys, ...(remote === undefined ? {} : { remote }) }] });
+}
+
+/** Throws `exists` where a vault lives in the remote's folder. Makes the folder, one level of it. */
+export function needFreeRemote(remote: string): void {
+  makeFolder(remote);
+  if (holdsVault(remote))
+    throw new TidelockError("exists", {
+      why: "a vault lives on this remote",
+      next: "join it with its words: tidelock join --remote DIR --words",
+    });
+}
+
+/** The vault's beginning on the remote. Where that is refused, this home is as it was: without a vault. */
+async function claim(paths: HomePaths, url: string, genesis: Genesis): Promise<void> {
+  try {
+    const remote = await openRemote(url);
+    try {
+      const created = await remote.create(genesis.bytes);
+      if (created.kind === "exists")
+        throw new TidelockError("exists", { why: "a vault was just founded on this remote" });
+      if (created.kind !== "ok") throw failed(created);
+    } finally {
+      remote.close();
+    }
+  } catch (error) {
+    rmSync(paths.config, { force: true });
+    throw error;
+  }
+}
+
+function failed(failure: Failure): TidelockError {
+  const code = (
+    {
+      busy: "unreachable",
+      unreachable: "unreachable",
+      denied: "remote-denied",
+      quota: "quota",
+      corrupt: "remote-corrupt",
+    } as const
+  )[failure.kind];
+  return new TidelockError(code, {
+    why: "why" in failure ? failure.why : "the remote is busy",
+    ...(code === "unreachable" ? { next: "check the folder, and that its disk is mounted" } : {}),
+  });
+}
+
+/** 1..255 bytes without control characters: what the log takes. */
+function needName(what: string, name: string): void {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+  const fits = /^[^\u0000-\u001f\u007f]+$/.test(name) && Buffer.byteLength(name) <= 255;
+  if (!fits)
+    throw new TidelockError("bad-name", {
+      why: `the ${what}'s name is empty, too long, or has control characters`,
+    });
+}
+
+/** The id a person may have typed for a vault: all of it or its beginning. */
+export function matchesVault(id: string, typed: string): boolean {
+  return typed.length >= 4 && fromHex(id) !== undefined && id.startsWith(typed.toLowerCase());
+}

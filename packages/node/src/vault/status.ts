@@ -1,0 +1,100 @@
+/**
+ * What a person and a program are told about a vault on this device. The state comes from the
+ * core's one pure function; nothing here makes it better. No name and no value stands in it.
+ */
+import { toHex } from "@tidelock/core/bytes/bytes";
+import { getCursor, linkAt } from "@tidelock/core/engine/entries";
+import { deriveStatus, type Facts, type StatusCode } from "@tidelock/core/engine/status";
+import type { Link } from "@tidelock/core/log/chain";
+import type { Session } from "./session.ts";
+
+export interface Issue {
+  /** An error code, or the code of a standing matter such as `insecure-key-file`. */
+  readonly code: string;
+  readonly why: string;
+  readonly next: string;
+}
+
+export interface VaultStatus {
+  readonly code: StatusCode;
+  /** One of the ten labels; empty while something is under way. */
+  readonly label: string;
+  readonly detail?: string;
+  readonly action?: string;
+  readonly dot: "grey" | "red" | "amber" | "green";
+  /** What `tidelock status` ends with. */
+  readonly exit: number;
+  /** Hexadecimal. */
+  readonly vault: string;
+  readonly device?: number;
+  readonly devices: number;
+  readonly encryption?: "E2E Encrypted" | "E2E Pending";
+  readonly remote?: string;
+  /** RFC 3339. */
+  readonly lastSync?: string;
+  readonly lastUpload?: string;
+  readonly lastDownload?: string;
+  readonly pendingUp: number;
+  readonly pendingDown: number;
+  readonly conflicts: number;
+  readonly withheldDeletions: number;
+  readonly databases: number;
+  readonly seq: number;
+  /** Chain hash at `seq`: equal on two devices that saw the same log. */
+  readonly head: string;
+  /** Digest of the confirmed state at `seq`. */
+  readonly fingerprint: string;
+  readonly issues: readonly Issue[];
+}
+
+export function statusOf(session: Session, facts: Facts = session.facts()): VaultStatus {
+  const { replica, engine, info } = session;
+  const derived = deriveStatus(facts);
+  const sync = engine.sync?.facts();
+  const { seq, head, devices, hasKey } = replica.read((tx) => {
+    const { applied } = getCursor(tx);
+    return {
+      seq: applied,
+      head: (linkAt(tx, replica.vault, applied) as Link).hash,
+      devices: replica.membership.devices(tx).length,
+      hasKey: replica.ring.epochKey(tx, replica.membership.newestEpoch(tx)?.n ?? 1) !== undefined,
+    };
+  });
+  const device = engine.device;
+  return {
+    code: derived.code,
+    label: derived.label,
+    ...optional("detail", derived.detail),
+    ...optional("action", derived.action),
+    dot: derived.dot,
+    exit: derived.exit,
+    vault: toHex(replica.vault),
+    ...optional("device", device),
+    devices,
+    ...(facts.hasRemote
+      ? { encryption: hasKey ? ("E2E Encrypted" as const) : ("E2E Pending" as const) }
+      : {}),
+    ...optional("remote", info.remote),
+    ...optional("lastSync", time(sync?.lastSync)),
+    ...optional("lastUpload", time(sync?.lastUpload)),
+    ...optional("lastDownload", time(sync?.lastDownload)),
+    pendingUp: facts.pending,
+    pendingDown: facts.behind + facts.unprojected,
+    conflicts: facts.openConflicts,
+    withheldDeletions: facts.withheldDeletions,
+    databases: session.attachments.list().length,
+    seq,
+    head: toHex(head),
+    fingerprint: replica.digest().toString(16).padStart(32, "0"),
+    issues: session.issues(),
+  };
+}
+
+function time(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
+}
+
+/** A property that is absent rather than undefined: the same in memory as in JSON. */
+export function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
+}

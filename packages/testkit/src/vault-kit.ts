@@ -11,9 +11,10 @@ import { createEngine } from "@tidelock/core/engine/engine";
 import { getEntry, linkAt } from "@tidelock/core/engine/entries";
 import { foundVault, makeGenesis } from "@tidelock/core/engine/found";
 import { findVault, joinVault } from "@tidelock/core/engine/join";
-import { runs } from "@tidelock/core/engine/outbox";
+import { getFrame, putFrame, runs } from "@tidelock/core/engine/outbox";
 import type { EnginePoint } from "@tidelock/core/engine/points";
 import { createReplica, type Replica, replicaSpaces } from "@tidelock/core/engine/replica";
+import { SEQS, sealedAt } from "@tidelock/core/engine/seal";
 import { getVerdict } from "@tidelock/core/engine/verdicts";
 import type { Link } from "@tidelock/core/log/chain";
 import { type FrameHeader, frameKinds, sealFrame } from "@tidelock/core/log/frame";
@@ -35,8 +36,8 @@ export const traps = {
   malformed: "!malformed",
   /** Its decoder throws. */
   decode: "!decode",
-  /** Void for a reason of the kind's own. */
-  content: "!content",
+  /** Void for a reason of the kind's own up to the seq that follows. */
+  content: "!content:",
   judge: "!judge",
   /** Its reducer throws. */
   apply: "!apply",
@@ -47,7 +48,7 @@ const HELD = "x.held";
 const SECTION = 2;
 
 /** Keeps each note of the log in order; a section is one note. */
-export function notesKind(content: () => boolean = () => false): Kind<string> {
+export function notesKind(): Kind<string> {
   const fault = (note: string, trap: keyof typeof traps): void => {
     if (note.startsWith(traps[trap])) throw new RangeError(`planted: ${trap}`);
   };
@@ -64,9 +65,10 @@ export function notesKind(content: () => boolean = () => false): Kind<string> {
       fault(note, "decode");
       return { changes: note.startsWith("*") ? Number(note.slice(1)) : 1, value: note };
     },
-    judge: (_tx, note): VoidReason | undefined => {
+    judge: (_tx, note, { seq }): VoidReason | undefined => {
       fault(note, "judge");
-      return note.startsWith(traps.content) && !content() ? "content" : undefined;
+      const upTo = note.startsWith(traps.content) ? Number(note.slice(traps.content.length)) : 0;
+      return seq <= upTo ? "content" : undefined;
     },
     apply: (tx, notes, at) => {
       for (const [i, note] of notes.entries()) {
@@ -179,8 +181,6 @@ export interface Held {
 export interface KitOptions {
   readonly suite: Suite;
   readonly point?: (name: EnginePoint) => void;
-  /** Whether what a `!content` note names is there. */
-  readonly content?: () => boolean;
 }
 
 export class Kit {
@@ -236,7 +236,7 @@ export class Kit {
   }
 
   get kinds(): readonly Kind[] {
-    return [notesKind(this.#options.content) as Kind];
+    return [notesKind() as Kind];
   }
 
   newKeys(): SecretKeys {
@@ -271,8 +271,14 @@ export class Kit {
     return { name, keys, localKey, store, replica, engine, faults };
   }
 
-  /** The same device after a restart: nothing in memory is kept. */
+  /** The same device after a kill: nothing in memory is kept. */
   restart(device: Device, log: MemoryVaultLog = this.log): Device {
+    device.engine.sync?.dispatch("stop");
+    return this.clone(device, log);
+  }
+
+  /** A copy of a device's home: both are at work from now on. */
+  clone(device: Device, log: MemoryVaultLog = this.log): Device {
     const { name, replica, keys, localKey } = device;
     const store = MapReplicaStore.fromImage(device.store.image());
     return this.open(name, replica.genesis, keys, { store, localKey, log });
@@ -398,6 +404,21 @@ export class Kit {
       frameKey ?? suite.random(32),
       keys.signSecret,
     );
+  }
+
+  /** Puts other bytes in the place of a sealed frame in the outbox: what a fault of the program would have made. */
+  replaceSealed(device: Device, deviceSeq: number, bytes: Sealed): void {
+    device.engine.write((tx) => {
+      const at = sealedAt(tx, deviceSeq);
+      const frame = at === undefined ? undefined : getFrame(tx, at.run, at.index);
+      if (at === undefined || frame === undefined) throw new Error(`nothing sealed as ${deviceSeq}`);
+      putFrame(tx, { ...frame, sealed: bytes });
+      tx.put(
+        SEQS,
+        u64Key(deviceSeq),
+        new Writer(48).v(at.run).v(at.index).fixed(this.suite.sha256(bytes)).done(),
+      );
+    });
   }
 
   /** A membership frame of a device, at the head it has read. */

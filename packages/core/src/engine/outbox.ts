@@ -109,9 +109,26 @@ export function frames(
 }
 
 export function framesOf(tx: Tx, run: number): readonly OutFrame[] {
-  return tx
-    .scan(FRAMES, pairKey(run, 0), pairKey(run + 1, 0))
-    .map(([key, bytes]) => parseOutFrame(key, bytes));
+  return [...eachFrame(tx, run)];
+}
+
+/** The frames of one run, a few in memory at a time. They may be changed while they are gone through. */
+export function* eachFrame(tx: Tx, run: number): Generator<OutFrame> {
+  for (let index = 0; ; ) {
+    const batch = frames(tx, { run, index }, 16);
+    for (const f of batch) {
+      if (f.run !== run) return;
+      yield f;
+      index = f.index + 1;
+    }
+    if (batch.length < 16) return;
+  }
+}
+
+export function getFrame(tx: Tx, run: number, index: number): OutFrame | undefined {
+  const key = pairKey(run, index);
+  const bytes = tx.get(FRAMES, key);
+  return bytes === undefined ? undefined : parseOutFrame(key, bytes);
 }
 
 function parseOutFrame(key: Uint8Array, bytes: Uint8Array): OutFrame {
@@ -125,6 +142,6 @@ function parseOutFrame(key: Uint8Array, bytes: Uint8Array): OutFrame {
 }
 
 export function dropRun(tx: Tx, id: number): void {
-  for (const f of framesOf(tx, id)) tx.delete(FRAMES, pairKey(f.run, f.index));
+  for (const f of eachFrame(tx, id)) tx.delete(FRAMES, pairKey(f.run, f.index));
   tx.delete(RUNS, u64Key(id));
 }

@@ -10,16 +10,17 @@ import { Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
 import type { SecretKeys } from "../crypto/identity.ts";
 import type { Suite } from "../crypto/suite.ts";
+import { TidelockError } from "../errors.ts";
 import type { Link } from "../log/chain.ts";
 import { frameFlags, frameKinds, sealFrame } from "../log/frame.ts";
 import { encodePlaintext } from "../log/plaintext.ts";
 import type { Tx } from "../log/tx.ts";
 import type { Clock } from "../ports.ts";
 import type { Membership } from "../vault/membership.ts";
-import { getCursor, linkAt, pairKey } from "./entries.ts";
+import { getCursor, linkAt } from "./entries.ts";
 import { getTrack } from "./judge.ts";
 import type { KeyRing } from "./key-ring.ts";
-import { FRAMES, frames, getOwn, getRun, type OutFrame, putFrame, putOwn } from "./outbox.ts";
+import { eachFrame, frames, getFrame, getOwn, getRun, type OutFrame, putFrame, putOwn } from "./outbox.ts";
 
 /** Own device seqs that are sealed and without a verdict: where their frame lies, and its hash. */
 export const SEQS = "o.seq";
@@ -63,8 +64,9 @@ export function nextBatch(deps: SealDeps, tx: Tx, placed: ReadonlySet<number>): 
     const deviceSeq = readU64Key(key);
     if (placed.has(deviceSeq)) continue;
     const r = new Reader(value);
-    const [frame] = frames(tx, { run: r.v(), index: r.v() }, 1);
-    const sealed = (frame as OutFrame).sealed as Sealed;
+    const sealed = getFrame(tx, r.v(), r.v())?.sealed;
+    if (sealed === undefined)
+      throw new TidelockError("replica-damaged", { why: "a sealed frame is not here" });
     if (out.length === limits.framesPerAppend || (out.length > 0 && bytes + sealed.length > BATCH_BYTES))
       break;
     out.push({ deviceSeq, frame: sealed });
@@ -120,25 +122,39 @@ function sealNew(deps: SealDeps, tx: Tx): readonly SealedFrame[] {
   return out;
 }
 
+/** A frame may be large: so many are held at a time. */
+const HELD = 16;
+
 /** Unsealed frames of runs that are neither parked nor failed, in the order they were made. */
 function* waitingFrames(tx: Tx): Generator<OutFrame> {
   let from = { run: 0, index: 0 };
   for (;;) {
-    const page = frames(tx, from, limits.framesPerAppend);
+    const page = frames(tx, from, HELD);
     for (const f of page) {
       from = { run: f.run, index: f.index + 1 };
       if (f.deviceSeq !== 0) continue;
       const run = getRun(tx, f.run);
       if (run !== undefined && run.parked === undefined && run.failed === undefined) yield f;
     }
-    if (page.length < limits.framesPerAppend) return;
+    if (page.length < HELD) return;
   }
 }
 
-/** Takes a run's frames back to unsealed, to be sealed anew under later numbers. */
-export function unseal(tx: Tx, list: readonly OutFrame[]): void {
-  for (const f of list) {
-    if (tx.get(FRAMES, pairKey(f.run, f.index)) !== undefined)
-      putFrame(tx, { ...f, deviceSeq: 0, sealed: undefined });
+/** The run of the next frame that is sealed and without a verdict: a run's frames have numbers in a row. */
+export function nextSealed(tx: Tx, deviceSeq: number): number | undefined {
+  const [next] = tx.scan(SEQS, u64Key(deviceSeq + 1), undefined, 1);
+  return next === undefined ? undefined : new Reader(next[1]).v();
+}
+
+/**
+ * Takes a run's frames back to unsealed, to be sealed anew under later numbers. False where one was
+ * made whole: such a frame means one place in the log and is not made again.
+ */
+export function unseal(tx: Tx, run: number): boolean {
+  let whole = true;
+  for (const f of eachFrame(tx, run)) {
+    if (f.changes.length === 0) whole = false;
+    else putFrame(tx, { ...f, deviceSeq: 0, sealed: undefined });
   }
+  return whole;
 }

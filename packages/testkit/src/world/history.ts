@@ -1,4 +1,5 @@
 /** One history from its seed to its verdict: chaos, heal, quiet, oracles, restart, a fresh device. */
+import type { Suite } from "@tidelock/core/crypto/suite";
 import type { App } from "./app.ts";
 import { type Attack, attack } from "./attacks.ts";
 import type { Decision } from "./faults.ts";
@@ -8,8 +9,9 @@ import { type Host, SimNode } from "./node.ts";
 import { drawPlan, type Plan, type Profile, type Step } from "./plan.ts";
 import { Stream } from "./random.ts";
 import { createRegisterApp } from "./register-app.ts";
+import { createTablesApp } from "./tables-app.ts";
 import { judgeHistory } from "./verdict.ts";
-import { type Violation, World, type WorldOptions } from "./world.ts";
+import { SimCrash, type Violation, World, type WorldOptions } from "./world.ts";
 
 export interface Verdict {
   readonly profile: string;
@@ -27,8 +29,13 @@ export interface Verdict {
 }
 
 export interface Options extends WorldOptions {
-  readonly apps?: Readonly<Record<string, () => App>>;
+  readonly apps?: Readonly<Record<string, (suite: Suite) => App>>;
 }
+
+const apps: Readonly<Record<string, (suite: Suite) => App>> = {
+  register: createRegisterApp,
+  tables: createTablesApp,
+};
 
 /** Quiet after the faults: with a hint that the network is back, and from the timers alone. */
 const QUIET = { nudged: 60_000, alone: 100_000 };
@@ -42,12 +49,23 @@ export function runHistory(profile: Profile, seed: bigint, options: Options = {}
 
 export function runPlan(plan: Plan, options: Options = {}): Verdict {
   const world = new World(plan, options);
-  const createApp = options.apps?.[plan.app] ?? createRegisterApp;
+  const createApp = options.apps?.[plan.app] ?? apps[plan.app] ?? createRegisterApp;
   const server = new LogServer(world.suite);
   const network = new Network(world, server);
   const host: Host = { createApp, connect: (node, life) => network.connect(node, life) };
   const history = new History(world, server, host);
-  history.run();
+  const rejected = (error: unknown): void => {
+    // The code of a device that is gone ends wherever it was.
+    if (error instanceof SimCrash) return;
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    world.fail("error", `nobody handled ${stack.split("\n").slice(0, 4).join(" | ")}`);
+  };
+  process.on("unhandledRejection", rejected);
+  try {
+    history.run();
+  } finally {
+    process.off("unhandledRejection", rejected);
+  }
   return {
     profile: plan.profile,
     seed: plan.seed,

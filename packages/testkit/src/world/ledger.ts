@@ -35,15 +35,15 @@ export class Ledger {
   readonly #sent = new Set<string>();
   /** By seq: what the first device that applied it had there. */
   readonly ids: Uint8Array[] = [];
-  readonly digests = new Map<number, bigint>();
+  readonly digests: Map<number, bigint> = new Map();
   readonly acks: { readonly node: string; readonly first: number; readonly ids: readonly Uint8Array[] }[] = [];
   readonly runs: RunRecord[] = [];
   /** The remote's holder changed what was there: devices may stop, and nothing else is promised. */
   tampered = false;
   /** Seqs of entries that nobody signed: each costs its wait. */
-  readonly unsigned = new Set<number>();
+  readonly unsigned: Set<number> = new Set();
   /** Pages of an attacker that join no history: one entry each. */
-  readonly unsignedPages = new Set<unknown>();
+  readonly unsignedPages: Set<unknown> = new Set();
   edits = 0;
 
   constructor(world: World) {

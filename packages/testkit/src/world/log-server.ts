@@ -11,7 +11,7 @@ export interface Placed {
 export class LogServer {
   readonly #suite: Suite;
   readonly objects: LogObject[] = [];
-  readonly blobs = new Map<string, Uint8Array>();
+  readonly blobs: Map<string, Uint8Array> = new Map();
   genesis: Uint8Array | undefined;
   /** Called when the log has grown. */
   onGrowth: () => void = () => undefined;

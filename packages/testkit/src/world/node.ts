@@ -43,7 +43,7 @@ export interface Home {
 export type Connect = (node: SimNode, life: Life) => Remote;
 
 export interface Host {
-  readonly createApp: () => App;
+  readonly createApp: (suite: Suite) => App;
   readonly connect: Connect;
 }
 
@@ -79,7 +79,7 @@ export class Life {
   constructor(node: SimNode, host: Host) {
     const { world, home } = node;
     this.node = node;
-    this.app = host.createApp();
+    this.app = host.createApp(node.suite);
     this.monoOrigin = node.random.int(0, 1_000_000);
     const disk =
       home.disk === undefined
@@ -310,7 +310,11 @@ export class SimNode {
     } else {
       replica = await this.#retry(life, async () => make(await findVault(suite, remote, world.person)));
     }
-    if (replica.read((tx) => replica.ownDevice(tx)) === undefined)
+    // A copy of a disk that was still joining finds itself admitted by its twin, without the key.
+    const ready = replica.read(
+      (tx) => replica.ownDevice(tx) !== undefined && replica.ring.epochKey(tx, 1) !== undefined,
+    );
+    if (!ready)
       await this.#retry(life, () =>
         joinVault(suite, env.clock, replica, remote, world.person, this.name, env.scheduler),
       );

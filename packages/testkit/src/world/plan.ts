@@ -61,6 +61,14 @@ export interface Plan {
 export const profiles: Readonly<Record<string, Profile>> = {
   small: {
     name: "small",
+    app: "tables",
+    remote: "memory",
+    devices: [2, 4],
+    edits: [4, 12],
+    span: [4_000, 90_000],
+  },
+  register: {
+    name: "register",
     app: "register",
     remote: "memory",
     devices: [2, 4],
@@ -69,7 +77,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
   },
   large: {
     name: "large",
-    app: "register",
+    app: "tables",
     remote: "memory",
     devices: [4, 8],
     edits: [20, 60],

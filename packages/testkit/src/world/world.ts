@@ -170,8 +170,11 @@ export class World {
       try {
         more = timeline.step(end);
       } catch (error) {
-        if (!(error instanceof SimCrash)) throw error;
         more = true;
+        if (!(error instanceof SimCrash)) {
+          const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+          this.fail("error", stack.split("\n").slice(0, 6).join(" | "));
+        }
       }
       drain();
       if (!more) return done?.() ?? true;

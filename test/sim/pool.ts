@@ -1,0 +1,217 @@
+/** Runs histories on worker threads: bundles the world with the product, hands out seeds, watches for hangs. */
+import { mkdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { build, type Plugin } from "esbuild";
+import type { Plan } from "@tidelock/testkit/world/plan";
+import type { Violation } from "@tidelock/testkit/world/world";
+
+export const root: string = join(import.meta.dirname, "../..");
+
+/** A planted bug: an exact edit of one source file. */
+export interface Edit {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Job {
+  readonly profile: string;
+  readonly from: string;
+  readonly step: number;
+  readonly count: number;
+  readonly seconds: number;
+  readonly shrink: boolean;
+  readonly plan: Plan | undefined;
+  readonly say: boolean;
+}
+
+export type Report =
+  | {
+      readonly kind: "progress";
+      readonly histories: number;
+      readonly events: number;
+      readonly edits: number;
+      readonly done: boolean;
+    }
+  | { readonly kind: "failed" | "shrunk"; readonly seed: string; readonly failure: Violation; readonly plan: Plan }
+  | {
+      readonly kind: "replayed";
+      readonly failure: Violation | undefined;
+      readonly lines: readonly string[];
+      readonly trace: string;
+    };
+
+/** A thread that says nothing for this long hangs: a history takes milliseconds. */
+const HANG_MS = 20_000;
+/** Shrinking has its own bound. */
+const SHRINK_MS = 90_000;
+
+/** Builds the worker, with a planted bug if one is given; the path of the bundle. */
+export async function bundle(name: string, edits: readonly Edit[] = []): Promise<string> {
+  const folder = join(tmpdir(), `tidelock-sim-${process.pid}`);
+  mkdirSync(folder, { recursive: true });
+  const outfile = join(folder, `${name}.mjs`);
+  await build({
+    entryPoints: [join(root, "test/sim/worker.ts")],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    conditions: ["@tidelock/source"],
+    sourcemap: "inline",
+    absWorkingDir: root,
+    logLevel: "error",
+    plugins: edits.map(plant),
+  });
+  return outfile;
+}
+
+/** Throws unless the text stands in the file exactly once: a planted bug that went stale is no bug. */
+export function applyEdit({ file, find, replace }: Edit): string {
+  const source = readFileSync(join(root, file), "utf8");
+  const parts = source.split(find);
+  if (parts.length !== 2) throw new Error(`${file} holds the text of the planted bug ${parts.length - 1} times`);
+  return parts.join(replace);
+}
+
+function plant(edit: Edit): Plugin {
+  const path = join(root, edit.file);
+  return {
+    name: "planted bug",
+    setup: ({ onLoad }) => {
+      const filter = new RegExp(`${path.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`);
+      onLoad({ filter }, () => ({ contents: applyEdit(edit), loader: "ts" }));
+    },
+  };
+}
+
+export interface SeedRun {
+  readonly script: string;
+  readonly profile: string;
+  readonly from: bigint;
+  readonly count?: number;
+  readonly seconds?: number;
+  readonly workers?: number;
+  readonly shrink?: boolean;
+  /** Ends everything at the first violation. */
+  readonly stopAtFirst?: boolean;
+  readonly onReport?: (report: Report) => void;
+}
+
+export interface Failed {
+  readonly seed: string;
+  readonly failure: Violation;
+  readonly plan: Plan | undefined;
+}
+
+export interface Outcome {
+  readonly histories: number;
+  readonly events: number;
+  readonly edits: number;
+  readonly ms: number;
+  readonly failures: readonly Failed[];
+}
+
+export async function runSeeds(run: SeedRun): Promise<Outcome> {
+  const workers = Math.min(run.workers ?? 1, 2);
+  const count = run.count ?? Number.MAX_SAFE_INTEGER;
+  const start = performance.now();
+  const total = { histories: 0, events: 0, edits: 0 };
+  const failures: Failed[] = [];
+  const threads: Thread[] = [];
+  const one = (index: number): Promise<void> => {
+    const job: Job = {
+      profile: run.profile,
+      from: String(run.from + BigInt(index)),
+      step: workers,
+      count: Math.floor(count / workers) + (index < count % workers ? 1 : 0),
+      seconds: run.seconds ?? Number.MAX_SAFE_INTEGER,
+      shrink: run.shrink ?? false,
+      plan: undefined,
+      say: false,
+    };
+    const thread = new Thread(run.script, job, (report) => {
+      run.onReport?.(report);
+      if (report.kind === "progress") {
+        total.histories += report.histories;
+        total.events += report.events;
+        total.edits += report.edits;
+      } else if (report.kind === "failed") {
+        const { seed, failure, plan } = report;
+        failures.push({ seed, failure, plan });
+        if (run.stopAtFirst && !run.shrink) for (const other of threads) other.end();
+      } else if (report.kind === "shrunk") {
+        const at = failures.findIndex((f) => f.seed === report.seed);
+        if (at >= 0) failures[at] = report;
+        if (run.stopAtFirst) for (const other of threads) other.end();
+      }
+    });
+    threads.push(thread);
+    return thread.finished;
+  };
+  await Promise.all(Array.from({ length: workers }, (_, index) => one(index)));
+  for (const { hang } of threads) if (hang !== undefined) failures.push(hang);
+  return { ...total, ms: performance.now() - start, failures };
+}
+
+export interface Replayed {
+  readonly failure: Violation | undefined;
+  readonly lines: readonly string[];
+  readonly trace: string;
+}
+
+export async function replay(script: string, plan: Plan, say = false): Promise<Replayed> {
+  let result: Replayed | undefined;
+  const job: Job = { profile: plan.profile, from: plan.seed, step: 1, count: 1, seconds: 60, shrink: false, plan, say };
+  const thread = new Thread(script, job, (report) => {
+    if (report.kind !== "replayed") return;
+    result = report;
+    thread.end();
+  });
+  await thread.finished;
+  return result ?? { failure: { oracle: "hang", detail: "no end", at: 0 }, lines: [], trace: "" };
+}
+
+class Thread {
+  readonly #worker: Worker;
+  readonly finished: Promise<void>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #done: () => void = () => undefined;
+  hang: Failed | undefined;
+
+  constructor(script: string, job: Job, onReport: (report: Report) => void) {
+    this.#worker = new Worker(script, { workerData: job, execArgv: ["--enable-source-maps"] });
+    let next = BigInt(job.from);
+    const watch = (ms: number): void => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => {
+        const detail = `no history finished within ${ms / 1_000} s, near seed ${next}`;
+        this.hang = { seed: String(next), failure: { oracle: "hang", detail, at: 0 }, plan: undefined };
+        this.end();
+      }, ms);
+    };
+    this.finished = new Promise((resolve, reject) => {
+      this.#done = resolve;
+      this.#worker.on("message", (report: Report) => {
+        watch(report.kind === "failed" && job.shrink ? SHRINK_MS : HANG_MS);
+        if (report.kind === "progress") next += BigInt(report.histories * job.step);
+        onReport(report);
+        if (report.kind === "progress" && report.done) this.end();
+      });
+      this.#worker.on("error", (error) => {
+        clearTimeout(this.#timer);
+        reject(error);
+      });
+    });
+    watch(HANG_MS);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    void this.#worker.terminate();
+    this.#done();
+  }
+}

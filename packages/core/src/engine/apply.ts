@@ -6,7 +6,6 @@ import { equalBytes } from "../bytes/bytes.ts";
 import { limits } from "../bytes/limits.ts";
 import { Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
-import { TidelockError } from "../errors.ts";
 import { isMembership, nextLogTime } from "../log/chain.ts";
 import { type Frame, frameFlags, frameKinds, parseFrame } from "../log/frame.ts";
 import type { Kind, VoidReason } from "../log/kind.ts";
@@ -16,6 +15,7 @@ import type { HaltCode } from "./ingest.ts";
 import {
   type Author,
   getTrack,
+  guarded,
   type JudgeDeps,
   judge,
   putTrack,
@@ -40,8 +40,6 @@ export interface ApplyDeps extends JudgeDeps {
   readonly refuses: (tx: Tx, entry: Entry, frame: Frame | undefined) => HaltCode | undefined;
   readonly ownDevice: (tx: Tx) => number | undefined;
   readonly attested: Attested;
-  /** Entries whose reducer threw on this device: kept, shown, and without effect here. */
-  readonly quarantined: ReadonlySet<number>;
   readonly point: (name: EnginePoint) => void;
 }
 
@@ -179,15 +177,6 @@ function useUpDeviceSeq(tx: Tx, entry: Entry, frame: Frame, accepted: boolean, a
   });
 }
 
-/** A reducer threw at this entry. Nothing of the transaction stands; the entry is set aside (P14). */
-export class Poison extends Error {
-  readonly seq: number;
-  constructor(seq: number, cause: unknown) {
-    super("a reducer failed", { cause });
-    this.seq = seq;
-  }
-}
-
 function reduce(seq: number, tx: Tx, sections: readonly Section[], at: Parameters<Kind["apply"]>[2]): void {
   const byKind = new Map<Kind, unknown[]>();
   for (const { kind, decoded } of sections) {
@@ -195,12 +184,9 @@ function reduce(seq: number, tx: Tx, sections: readonly Section[], at: Parameter
     if (values === undefined) byKind.set(kind, [decoded.value]);
     else values.push(decoded.value);
   }
-  try {
+  guarded(seq, () => {
     for (const [kind, values] of byKind) kind.apply(tx, values, at);
-  } catch (error) {
-    // The store's own troubles (disk full, damaged) are no fault of the entry.
-    throw error instanceof TidelockError ? error : new Poison(seq, error);
-  }
+  });
 }
 
 interface OpenRun {
@@ -276,6 +262,7 @@ function joinRun(
 
 /** The sections of a frame that was accepted before, as part of an open run. */
 function reopen(deps: ApplyDeps, tx: Tx, seq: number): readonly Section[] {
+  if (deps.quarantined.has(seq)) return [];
   const entry = getEntry(tx, seq) as Entry;
   const frame = parseFrame(entry.frame as Uint8Array) as Frame;
   return reopenFrame(deps, tx, frame);

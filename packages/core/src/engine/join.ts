@@ -4,6 +4,7 @@
  * device keys. Rules VLT7, VLT10.
  */
 import { equalBytes } from "../bytes/bytes.ts";
+import { limits } from "../bytes/limits.ts";
 import { deviceId, personId, type SecretKeys } from "../crypto/identity.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { TidelockError } from "../errors.ts";
@@ -181,13 +182,19 @@ function admission(
   const { vault, keys, membership } = replica;
   const { read: seq } = getCursor(tx);
   const link = linkAt(tx, vault, seq) as Link;
+  const index = membership.devices(tx).length;
+  if (index >= limits.devicesPerPerson)
+    throw new TidelockError("no-access", {
+      why: `this person has ${index} devices in the vault, and no more may join`,
+      next: "use a vault of its own for this device",
+    });
   const epoch = membership.newestEpoch(tx);
   const key = epoch === undefined ? undefined : replica.ring.epochKey(tx, epoch.n);
   if (epoch === undefined || key === undefined)
     throw new TidelockError("key-missing", { why: "the vault's key did not arrive" });
   const id = deviceId(suite, keys.sign, keys.box);
   return sealMembership(suite, vault, {
-    author: { keys, id, index: membership.devices(tx).length, deviceSeq: 1 },
+    author: { keys, id, index, deviceSeq: 1 },
     at: { seq, link, now: clock.now() },
     epoch: { n: epoch.n, key },
     records: [

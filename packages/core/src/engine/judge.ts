@@ -98,6 +98,27 @@ export function signerOf(deps: SignerDeps, tx: Tx, frame: Frame): Signer {
 export interface JudgeDeps extends SignerDeps {
   readonly kinds: ReadonlyMap<number, Kind>;
   readonly keys: KeyRing;
+  /** Entries on which a kind failed on this device: kept, shown, and without effect here. */
+  readonly quarantined: ReadonlySet<number>;
+}
+
+/** A kind threw on this entry. Nothing of the transaction stands; the entry is set aside (ENG2). */
+export class Poison extends Error {
+  readonly seq: number;
+  constructor(seq: number, cause: unknown) {
+    super("a kind failed", { cause });
+    this.seq = seq;
+  }
+}
+
+/** Runs a kind's code on what an entry says: a fault of it must not stop the log. */
+export function guarded<T>(seq: number, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    // The store's own troubles (disk full, damaged) are no fault of the entry.
+    throw error instanceof TidelockError ? error : new Poison(seq, error);
+  }
 }
 
 export function judge(deps: JudgeDeps, tx: Tx, entry: Entry): Judged {
@@ -179,10 +200,11 @@ function judgeData(deps: JudgeDeps, tx: Tx, frame: Frame, carrier: Carrier): Jud
   if (plain === null) return voided("sealed-wrong");
   const text = decodePlaintext(suite, plain);
   if (text.kind === "void") return voided(text.reason);
-  const sections = decodeAll(deps.kinds, text.changes);
+  if (deps.quarantined.has(carrier.seq)) return { kind: "ok", frame, author, sections: [], carrier };
+  const sections = guarded(carrier.seq, () => decodeAll(deps.kinds, text.changes));
   if (typeof sections === "string") return voided(sections);
   for (const { kind, decoded } of sections) {
-    const reason = kind.judge?.(tx, decoded.value, carrier);
+    const reason = guarded(carrier.seq, () => kind.judge?.(tx, decoded.value, carrier));
     if (reason !== undefined) return voided(reason);
   }
   return { kind: "ok", frame, author, sections, carrier };

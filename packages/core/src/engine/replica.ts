@@ -29,11 +29,10 @@ import {
   applyEntries,
   type EntryVerdict,
   OPEN_RUNS,
-  Poison,
 } from "./apply.ts";
 import { type Cursor, type Entry, getCursor, getReach, LOG, linkAt, META } from "./entries.ts";
 import { type HaltCode, type Ingested, ingest, rereadFrom } from "./ingest.ts";
-import { decodeAll, learnPrivate, type Section, TRACKS } from "./judge.ts";
+import { decodeAll, learnPrivate, Poison, type Section, TRACKS } from "./judge.ts";
 import { createKeyRing, EPOCH_KEYS, type KeyRing } from "./key-ring.ts";
 import { FRAMES, getOwn, putFrame, putOwn, putRun, RUNS, runs } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
@@ -338,7 +337,8 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
         const o = getOwn(tx);
         putOwn(tx, { ...o, sealed: Math.max(o.sealed, 1), settled: Math.max(o.settled, 1) });
       }),
-    learn: (tx, entry) => learnPrivate({ suite, vault, membership, kinds, keys: ring }, tx, entry),
+    learn: (tx, entry) =>
+      learnPrivate({ suite, vault, membership, kinds, keys: ring, quarantined }, tx, entry),
     attest: (tx) => submit(tx, { frames: [{ sections: new Map([[1, new Uint8Array(0)]]) }] }),
     verdict: (run) =>
       new Promise((resolve) => {

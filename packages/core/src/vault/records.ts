@@ -2,12 +2,13 @@
  * Records of membership frames: a public part anyone can check without a key, and a private part
  * under the epoch key. Bytes: docs/format.md, "Membership". Rules MEM1..MEM4.
  */
-import { concat } from "../bytes/bytes.ts";
+import { concat, encodeUtf8 } from "../bytes/bytes.ts";
 import { limits } from "../bytes/limits.ts";
-import { decodeWith, Malformed } from "../bytes/reader.ts";
+import { decodeWith, Malformed, type Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
 import type { PublicKeys } from "../crypto/identity.ts";
 import { ctx, signatureContexts } from "../crypto/labels.ts";
+import { TidelockError } from "../errors.ts";
 import { ENVELOPE } from "./epoch.ts";
 
 export const recordTypes = {
@@ -104,10 +105,15 @@ export function parseBody(body: Uint8Array): MembershipBody | null {
     const count = r.v(RECORDS_MAX);
     if (count === 0) throw new Malformed("no record");
     const records: MembershipRecord[] = [];
+    const said = new Set<string>();
     for (let i = 0; i < count; i++) {
       const type = r.u8();
       const record = parseRecord(type, r.bytes(limits.membershipFrame));
       if (record === null) throw new Malformed("record");
+      // Judging looks at the state before the frame, so no record may change what another one is judged by.
+      const what = record.type === "rules" ? `rules ${record.section}` : record.type;
+      if (said.has(what)) throw new Malformed("said twice");
+      said.add(what);
       records.push(record);
     }
     const publicPart = r.slice(0);
@@ -189,11 +195,30 @@ export function recoverBytes(vault: Uint8Array, device: PublicKeys, anchor: Uint
 
 /** What a device may be called: 1..255 bytes, no control characters. Null where the part is none. */
 export function parseName(bytes: Uint8Array): string | null {
-  return decodeWith(bytes, (r) => r.str(limits.name));
+  return decodeWith(bytes, readName);
 }
 
+/** Throws `bad-name` for what `parseName` would not read back. */
 export function encodeName(name: string): Uint8Array {
-  return new Writer(64).str(name).done();
+  return writeName(new Writer(64), name).done();
+}
+
+function readName(r: Reader): string {
+  const name = r.str(limits.name);
+  if (!isName(name)) throw new Malformed("name");
+  return name;
+}
+
+function writeName(w: Writer, name: string): Writer {
+  const nfc = name.normalize("NFC");
+  if (!isName(nfc) || encodeUtf8(nfc).length > limits.name)
+    throw new TidelockError("bad-name", { why: "a name has 1 to 255 bytes and no control characters" });
+  return w.str(nfc);
+}
+
+function isName(name: string): boolean {
+  // Half a surrogate pair has no UTF-8 and would be read back as another character.
+  return name !== "" && !/[\p{Cc}\u2028\u2029]/u.test(name) && !/\p{Cs}/u.test(name);
 }
 
 export interface Settings {
@@ -205,12 +230,16 @@ export interface Settings {
 }
 
 export function encodeSettings(s: Settings): Uint8Array {
-  return new Writer(128).str(s.vaultName).v(s.retentionDays).v(s.maxFileSize).fixed(s.chunkerSeed).done();
+  return writeName(new Writer(128), s.vaultName)
+    .v(s.retentionDays)
+    .v(s.maxFileSize)
+    .fixed(s.chunkerSeed)
+    .done();
 }
 
 export function parseSettings(bytes: Uint8Array): Settings | null {
   return decodeWith(bytes, (r) => ({
-    vaultName: r.str(limits.name),
+    vaultName: readName(r),
     retentionDays: r.v(),
     maxFileSize: r.v(),
     chunkerSeed: r.fixed(32),

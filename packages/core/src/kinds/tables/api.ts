@@ -7,8 +7,9 @@
  * is what the attached file held when we last looked or wrote: it differs from the view only
  * for keys in `dirty`.
  */
-import type { Tx } from "../../log/tx.ts";
+
 import type { Seq } from "../../bytes/brand.ts";
+import type { Tx } from "../../log/tx.ts";
 import type { Born, Cell, Conflict, Hlc, RowKey, ShownRow, TableDeclaration } from "./types.ts";
 
 export interface TablesView {
@@ -17,7 +18,12 @@ export interface TablesView {
 
   view(tx: Tx, table: string, key: RowKey): ShownRow;
   /** The view's rows in key order, after `after`; live and visible ones only. */
-  scanView(tx: Tx, table: string, after: RowKey | undefined, limit: number): readonly { key: RowKey; row: ShownRow }[];
+  scanView(
+    tx: Tx,
+    table: string,
+    after: RowKey | undefined,
+    limit: number,
+  ): readonly { key: RowKey; row: ShownRow }[];
   /** The number the view gives to a minted row, and back (live rows). */
   numberOf(tx: Tx, table: string, born: Born): bigint | undefined;
   bornOf(tx: Tx, table: string, number: bigint): Born | undefined;

@@ -10,8 +10,8 @@ import type { NoopReason } from "./journal.ts";
 import { bornKey, bornOfKey, keyCells } from "./key.ts";
 import { type Author, findTwin, resolveCell, resolveKey, settleNumber } from "./minted.ts";
 import {
-  type Clock,
   type CellState,
+  type Clock,
   compareCells,
   compareClocks,
   effective,
@@ -287,4 +287,3 @@ function put(
   ground.store(table, key, old, row);
   out?.effect({ table, key, op, clock, before: old.row, after: row, cells, lostNumber });
 }
-

@@ -43,25 +43,38 @@ export function cellAt(schema: Schema, key: readonly Cell[], row: Row, column: n
   return place >= 0 && !schema.minted ? key[place] : row.cells[column]?.cell;
 }
 
-export function entriesOf(suite: Suite, table: Table, schema: Schema, key: RowKey, row: Row, returned: boolean): Entries {
+export function entriesOf(
+  suite: Suite,
+  table: Table,
+  schema: Schema,
+  key: RowKey,
+  row: Row,
+  returned: boolean,
+): Entries {
   const own = keyCells(key);
   const claims: Claim[] = [];
   for (const set of schema.sets) {
     const value = foldAll(set.columns, set.collations, (column) => cellAt(schema, own, row, column));
-    if (value !== undefined) claims.push(claimOf(suite, table, set, value, key, claimSeq(schema, set, row), returned));
+    if (value !== undefined)
+      claims.push(claimOf(suite, table, set, value, key, claimSeq(schema, set, row), returned));
   }
   if (schema.minted) {
     // Live rows hold their numbers in the order of the log; only a returned one may find it taken.
     if (returned && row.number !== undefined)
-      claims.push(claimOf(suite, table, keySet(schema), integerCell(row.number), key, row.ins?.seq ?? 0, true));
+      claims.push(
+        claimOf(suite, table, keySet(schema), integerCell(row.number), key, row.ins?.seq ?? 0, true),
+      );
   } else if (mayMeet(schema, own)) {
     const set = keySet(schema);
     const value = foldAll(set.columns, set.collations, (column) => own[schema.keyPlace[column] as number]);
-    if (value !== undefined) claims.push(claimOf(suite, table, set, value, key, claimSeq(schema, set, row), returned));
+    if (value !== undefined)
+      claims.push(claimOf(suite, table, set, value, key, claimSeq(schema, set, row), returned));
   }
   const refs = schema.foreignKeys.flatMap((fk) => {
     const cells = fk.columns.map((column) => cellAt(schema, own, row, column));
-    return cells.some(isNull) ? [] : [{ fk, entry: concat(refGroup(suite, table, fk, cells as Cell[]), key) }];
+    return cells.some(isNull)
+      ? []
+      : [{ fk, entry: concat(refGroup(suite, table, fk, cells as Cell[]), key) }];
   });
   return { claims, refs };
 }
@@ -144,7 +157,11 @@ export function anyReturnedNumber(session: Session, table: Table): boolean {
 }
 
 /** The row a foreign key's cells name; undefined where they cannot name one we know of. */
-export function parentKey(session: Session, fk: ForeignKey, cells: readonly Cell[]): { table: Table; key: RowKey } | undefined {
+export function parentKey(
+  session: Session,
+  fk: ForeignKey,
+  cells: readonly Cell[],
+): { table: Table; key: RowKey } | undefined {
   const table = session.table(fk.parent);
   const schema = table?.view;
   if (table === undefined || schema === undefined) return undefined;
@@ -171,7 +188,8 @@ export function children(
 ): RowKey[] {
   const fk = kid.table.view?.foreignKeys[kid.index];
   const schema = parent.view;
-  if (fk === undefined || schema === undefined || fk.columns.length !== schema.declaration.key.length) return [];
+  if (fk === undefined || schema === undefined || fk.columns.length !== schema.declaration.key.length)
+    return [];
   const own = keyCells(key);
   const cells: Cell[] = [];
   for (const name of fk.parentColumns) {
@@ -180,5 +198,7 @@ export function children(
     cells.push(cell);
   }
   const group = refGroup(session.suite, kid.table, fk, cells);
-  return session.tx.scan(local.ref, group, endOf(group), limit).map(([at]) => at.subarray(group.length) as RowKey);
+  return session.tx
+    .scan(local.ref, group, endOf(group), limit)
+    .map(([at]) => at.subarray(group.length) as RowKey);
 }

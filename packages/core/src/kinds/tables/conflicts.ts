@@ -8,6 +8,7 @@ import { decodeProjection, isHidden, type Projection } from "./projection.ts";
 import { type Clock, decodeRow, hlcOf, isAlive, newestClock, PENDING, type Row } from "./row.ts";
 import { KEY_SET, type Schema } from "./schema.ts";
 import type { Session, Table } from "./session.ts";
+import { numberOf } from "./view.ts";
 import { local, NOTHING, readU16, rowOf } from "./spaces.ts";
 import type { Cell, Conflict, ConflictSide, RowKey } from "./types.ts";
 
@@ -20,7 +21,10 @@ export function constraintConflicts(session: Session): Conflict[] {
     if (schema === undefined || stored === undefined) return [];
     const made = decodeProjection(bytes);
     const row = decodeRow(stored);
-    const found = [uniqueConflict(session, table, schema, key, row, made), parentConflict(session, table, schema, key, row, made)];
+    const found = [
+      uniqueConflict(session, table, schema, key, row, made),
+      parentConflict(session, table, schema, key, row, made),
+    ];
     return found.filter((one) => one !== undefined);
   });
 }
@@ -36,7 +40,9 @@ function uniqueConflict(
   if (!made.hiddenByUnique && made.nulledByUnique.length === 0) return undefined;
   const { claims } = entriesOf(session.suite, table, schema, key, row, made.returned && !isAlive(row));
   for (const { set, group } of claims) {
-    const holder = set.index === KEY_SET && schema.minted ? taker(session, table, row) : holderOf(session, group);
+    const holder =
+      (set.index === KEY_SET && schema.minted ? taker(session, table, row) : undefined) ??
+      holderOf(session, group);
     if (holder === undefined || equalBytes(holder, key)) continue;
     const other = session.viewBytes(table, holder);
     if (other === undefined) continue;
@@ -53,7 +59,9 @@ function uniqueConflict(
 /** Who has the number of a returned row now. */
 function taker(session: Session, table: Table, row: Row): RowKey | undefined {
   const holder = row.number === undefined ? undefined : new Overlay(session).holder(table, row.number);
-  return holder === undefined ? undefined : bornKey(holder.born);
+  if (holder === undefined) return undefined;
+  const shown = numberOf(session, table, holder.born);
+  return shown === row.number ? bornKey(holder.born) : undefined;
 }
 
 function parentConflict(
@@ -106,7 +114,13 @@ function conflict(
   };
 }
 
-function side(session: Session, schema: Schema, key: RowKey, row: Row, columns: readonly number[]): ConflictSide {
+function side(
+  session: Session,
+  schema: Schema,
+  key: RowKey,
+  row: Row,
+  columns: readonly number[],
+): ConflictSide {
   const own = keyCells(key);
   const newest = newestClock(row);
   return {

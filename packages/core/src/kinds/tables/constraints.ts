@@ -17,7 +17,7 @@ import {
   parentKey,
 } from "./claims.ts";
 import { Overlay } from "./ground.ts";
-import { bornKey, bornOfKey, keyCells } from "./key.ts";
+import { bornKey, keyCells } from "./key.ts";
 import { decodeProjection, encodeProjection, isHidden, type Projection } from "./projection.ts";
 import { aliveBytes, decodeRow, knownBytes, type Row } from "./row.ts";
 import { type ForeignKey, KEY_SET, type Schema, type UniqueSet } from "./schema.ts";
@@ -99,7 +99,10 @@ class Passes {
         const before = this.#entriesBefore(table, touched);
         const now = node.alive ? this.#entries(node, false) : NO_ENTRIES;
         const [gone, come] = difference(before, now);
-        for (const { claims: some, put } of [{ ...gone, put: false }, { ...come, put: true }]) {
+        for (const { claims: some, put } of [
+          { ...gone, put: false },
+          { ...come, put: true },
+        ]) {
           for (const claim of some) {
             this.#noteGroup(table, claim.group);
             claims.push([claim.entry, put]);
@@ -110,7 +113,8 @@ class Passes {
         if (gone.refs.length > 0 || come.refs.length > 0) seeds.push(node);
         // A load of many rows must not be held decoded; the few that matter later are read again.
         node.row = undefined;
-        if (node.old.returned || (!node.alive && this.#holdingKids(table).length > 0)) this.#candidates.add(node);
+        if (node.old.returned || (!node.alive && this.#holdingKids(table).length > 0))
+          this.#candidates.add(node);
       }
     }
     // All reads of who held what came first: a store that sorts when it is read sorts once.
@@ -127,7 +131,8 @@ class Passes {
     if (node.table.viewBefore !== undefined && before !== undefined)
       this.#candidateParents(node.table.viewBefore, cells, before);
     const now = this.#row(node);
-    if (node.table.view !== undefined && now !== undefined) this.#candidateParents(node.table.view, cells, now);
+    if (node.table.view !== undefined && now !== undefined)
+      this.#candidateParents(node.table.view, cells, now);
   }
 
   #candidateParents(schema: Schema, key: readonly Cell[], row: Row): void {
@@ -183,7 +188,8 @@ class Passes {
     for (const node of this.#candidates) if (node.returned !== node.old.returned) this.#judge(node);
     for (const { table, old, now } of this.#groups.values()) {
       if (old !== undefined && now !== undefined && equalBytes(old, now)) continue;
-      for (const key of [old, now]) if (key !== undefined) this.#judge(this.#node(table, key.slice() as RowKey));
+      for (const key of [old, now])
+        if (key !== undefined) this.#judge(this.#node(table, key.slice() as RowKey));
     }
   }
 
@@ -249,18 +255,19 @@ class Passes {
     };
     for (const { set, group } of this.#entries(node, node.returned).claims) {
       const holder = (this.#groups.get(textOf(group))?.now ?? holderOf(this.#session, group)) as RowKey;
-      const taken = set.index === KEY_SET && node.table.view?.minted === true && this.#numberTaken(node);
-      if (taken || !equalBytes(holder, node.key)) lose(set);
+      const taker = set.index === KEY_SET && node.table.view?.minted === true ? this.#taker(node) : undefined;
+      if (!equalBytes(taker ?? holder, node.key)) lose(set);
     }
     return { hidden: hiddenNow, nulled: [...nulled].sort((a, b) => a - b) };
   }
 
-  /** Whether the last taker of a returned row's number is in the view. */
-  #numberTaken(node: Node): boolean {
+  /** TBL26: who took a returned row's number last, if it is in the view and still has it. */
+  #taker(node: Node): RowKey | undefined {
     const number = this.#row(node)?.number;
     const holder = number === undefined ? undefined : new Overlay(this.#session).holder(node.table, number);
-    if (holder === undefined || equalBytes(holder.born, bornOfKey(node.key) as Uint8Array)) return false;
-    return exists(this.#node(node.table, bornKey(holder.born)));
+    if (holder === undefined) return undefined;
+    const taker = this.#node(node.table, bornKey(holder.born));
+    return exists(taker) && this.#row(taker)?.number === number ? taker.key : undefined;
   }
 
   /** Returned rows that wait for the number of a row that came or went. */
@@ -315,7 +322,9 @@ class Passes {
     return this.#session
       .kids(node.table)
       .flatMap((kid) =>
-        children(this.#session, node.table, node.key, kid).map((key) => this.#node(kid.table, key.slice() as RowKey)),
+        children(this.#session, node.table, node.key, kid).map((key) =>
+          this.#node(kid.table, key.slice() as RowKey),
+        ),
       );
   }
 
@@ -340,8 +349,11 @@ class Passes {
 
   #load(table: Table, key: RowKey, touched: Touched | undefined): Node {
     const bytes = table.view === undefined ? undefined : this.#session.viewBytes(table, key);
-    const old = decodeProjection(touched === undefined ? this.#session.projection(table, key) : touched.projection);
-    const before = touched === undefined ? bytes : table.viewBefore === undefined ? undefined : touched.before;
+    const old = decodeProjection(
+      touched === undefined ? this.#session.projection(table, key) : touched.projection,
+    );
+    const before =
+      touched === undefined ? bytes : table.viewBefore === undefined ? undefined : touched.before;
     return {
       table,
       key,

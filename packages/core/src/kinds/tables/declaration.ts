@@ -21,12 +21,8 @@ export const MAX_TYPE = 1024;
 const MAX_SETS = 1000;
 
 /** How a name is written: inline, or as an entry of a section's dictionary. */
-export interface NameWriter {
-  (writer: Writer, name: string): void;
-}
-export interface NameReader {
-  (reader: Reader): string;
-}
+export type NameWriter = (writer: Writer, name: string) => void;
+export type NameReader = (reader: Reader) => string;
 
 /** SQLite compares names byte by byte but for ASCII case: kept verbatim, never normalised. */
 export function writeName(writer: Writer, name: string): void {

@@ -10,6 +10,7 @@ import { children } from "./claims.ts";
 import { extendsDeclaration } from "./declaration.ts";
 import { Overlay } from "./ground.ts";
 import { hlcAt, hlcCount, hlcMs } from "./hlc.ts";
+import { bornKey, bornOfKey } from "./key.ts";
 import { resolveCell } from "./minted.ts";
 import type { Schema } from "./schema.ts";
 import type { Session, Table, Touched } from "./session.ts";
@@ -17,7 +18,6 @@ import { local, metaKeys, NOTHING, numberKey, readU16, rowOf, tableKey, tableRan
 import type { Born, Cell, RowKey, ShownRow } from "./types.ts";
 import { integerOf, NULL_CELL, readCell, sameCell } from "./value.ts";
 import { bornOfNumber, isShown, NO_ROW, resolveIn, showRow, stored, viewRow } from "./view.ts";
-import { bornKey, bornOfKey } from "./key.ts";
 
 interface Mark {
   readonly shown: ShownRow;
@@ -38,7 +38,13 @@ function readMark(session: Session, table: Table, key: RowKey): Mark | undefined
 }
 
 /** Every change of a mark goes through here: it keeps the count and the numbers still shown. */
-function writeMark(session: Session, table: Table, key: RowKey, old: Mark | undefined, mark: Mark | undefined): void {
+function writeMark(
+  session: Session,
+  table: Table,
+  key: RowKey,
+  old: Mark | undefined,
+  mark: Mark | undefined,
+): void {
   const { tx } = session;
   const place = tableKey(table.lid, key);
   if (table.view?.minted === true) {
@@ -120,7 +126,8 @@ function settleRow(session: Session, table: Table, touched: Touched, adapt: Adap
     if (isShown(session, table, key)) writeMark(session, table, key, mark, { shown, forced: false });
     return;
   }
-  if (adapt !== undefined && told === undefined) shown = { clock: shown.clock, cells: shown.cells?.map(adapt) };
+  if (adapt !== undefined && told === undefined)
+    shown = { clock: shown.clock, cells: shown.cells?.map(adapt) };
   const view = viewRow(session, table, key);
   const forced =
     (touched.forced || (mark?.forced === true && told === undefined)) &&
@@ -185,9 +192,13 @@ function forceReferring(session: Session): void {
     if (table.view?.minted !== true || session.kids(table).length === 0) continue;
     for (const touched of [...table.touched.values()]) {
       if (touched.before === undefined) continue;
-      const before = shownNumber(table.view, showRow(table.viewBefore, touched.key, touched.before, touched.projection));
+      const before = shownNumber(
+        table.view,
+        showRow(table.viewBefore, touched.key, touched.before, touched.projection),
+      );
       const now = shownNumber(table.view, viewRow(session, table, touched.key));
-      if (before !== undefined && now !== undefined && before !== now) forceChildren(session, table, touched.key);
+      if (before !== undefined && now !== undefined && before !== now)
+        forceChildren(session, table, touched.key);
     }
   }
 }
@@ -199,7 +210,8 @@ function forceChildren(session: Session, table: Table, key: RowKey): void {
       if (touched.forced) continue;
       touched.forced = true;
       // Its own key shows the number: those that refer to it show it too.
-      if (kid.table.view?.foreignKeys[kid.index]?.inKey === true) forceChildren(session, kid.table, touched.key);
+      if (kid.table.view?.foreignKeys[kid.index]?.inKey === true)
+        forceChildren(session, kid.table, touched.key);
     }
   }
 }
@@ -279,7 +291,9 @@ export function dirtyRows(session: Session, limit: number): { table: string; key
 }
 
 function parentsFirst(session: Session, tables: readonly Table[]): Table[] {
-  const wanted = new Set([...tables].sort((a, b) => (a.id ?? limits.tables + a.lid) - (b.id ?? limits.tables + b.lid)));
+  const wanted = new Set(
+    [...tables].sort((a, b) => (a.id ?? limits.tables + a.lid) - (b.id ?? limits.tables + b.lid)),
+  );
   const ordered: Table[] = [];
   const visited = new Set<Table>();
   const visit = (table: Table): void => {
@@ -309,4 +323,3 @@ export function shownBornOf(session: Session, table: Table, number: bigint): Bor
   if (born === undefined || readMark(session, table, bornKey(born)) !== undefined) return undefined;
   return born;
 }
-

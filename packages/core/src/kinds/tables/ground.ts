@@ -77,6 +77,7 @@ export class Truth implements Ground {
   }
 
   setHolder(table: Table, number: bigint, holder: Holder): void {
+    if (this.session.pending) this.session.noteNumber(table, number);
     this.session.tx.put(confirmed.num, tableKey(table.id as number, numberKey(number)), encodeHolder(holder));
   }
 
@@ -86,7 +87,11 @@ export class Truth implements Ground {
   }
 
   setHigh(table: Table, high: High): void {
-    this.session.tx.put(confirmed.high, tableKey(table.id as number), encodeHigh(new Writer(24), high).done());
+    this.session.tx.put(
+      confirmed.high,
+      tableKey(table.id as number),
+      encodeHigh(new Writer(24), high).done(),
+    );
   }
 
   displaced(): void {}
@@ -144,7 +149,8 @@ export class Overlay implements Ground {
   setHolder(table: Table, number: bigint, holder: Holder): void {
     const { tx } = this.session;
     tx.put(local.vnum, tableKey(table.lid, numberKey(number)), encodeHolder(holder));
-    if (readMeta(this.session, table) === undefined) this.#writeMeta(table, { high: undefined, displaced: 0 });
+    if (readMeta(this.session, table) === undefined)
+      this.#writeMeta(table, { high: undefined, displaced: 0 });
   }
 
   high(table: Table): High | undefined {

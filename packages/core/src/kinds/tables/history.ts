@@ -10,7 +10,7 @@ import { Reader } from "../../bytes/reader.ts";
 import { Writer } from "../../bytes/writer.ts";
 import type { Tx } from "../../log/tx.ts";
 import type { RowVersion } from "./api.ts";
-import { type CellState, type Clock, decodeRow, hlcOf, readClock, type Row, writeClock } from "./row.ts";
+import { type CellState, type Clock, decodeRow, hlcOf, type Row, readClock, writeClock } from "./row.ts";
 import type { Schema } from "./schema.ts";
 import type { Session, Table } from "./session.ts";
 import { confirmed, endOf, local, placeKey, tableKey } from "./spaces.ts";

@@ -5,7 +5,7 @@
 import { equalBytes } from "../../bytes/bytes.ts";
 import type { Ground, Holder } from "./ground.ts";
 import { bornKey, joinKey, keyCells } from "./key.ts";
-import { isAlive, type Row } from "./row.ts";
+import { isAlive, PENDING, type Row } from "./row.ts";
 import type { Schema } from "./schema.ts";
 import type { Table } from "./session.ts";
 import type { Born, Cell, RowKey } from "./types.ts";
@@ -37,20 +37,28 @@ export function settleNumber(
   author: Author,
 ): { readonly row: Row; readonly lostTo: Holder | undefined } {
   const schema = ground.schema(table) as Schema;
-  const wasAlive = before !== undefined && isAlive(before);
   const had = before?.number;
-  if (!isAlive(row)) {
-    if (wasAlive && had !== undefined) release(ground, table, born, had, author);
-    return { row: { ...row, number: had }, lostTo: undefined };
-  }
+  if (row.ins === undefined) return { row, lostTo: undefined };
+  const wasAlive = before !== undefined && isAlive(before);
+  const lives = isAlive(row);
   const wanted = wantedNumber(schema, row);
-  const asksAnew = had === undefined || wanted !== wantedNumber(schema, before);
-  if (wasAlive && !asksAnew) return { row: { ...row, number: had }, lostTo: undefined };
-  const asked = asksAnew ? wanted : had;
-  const { number, lostTo } = claim(ground, table, born, asked, author);
-  if (had !== undefined && had !== number) release(ground, table, born, had, author);
-  if (number !== wanted) ground.displaced(table);
-  return { row: { ...row, number }, lostTo: asksAnew ? lostTo : undefined };
+  const asksAnew = had === undefined || (lives && wanted !== wantedNumber(schema, before));
+  if (!asksAnew && lives === wasAlive) return { row: { ...row, number: had }, lostTo: undefined };
+  let number = had;
+  let lostTo: Holder | undefined;
+  if (lives || had === undefined) {
+    const claimed = claim(ground, table, born, asksAnew ? wanted : had, author);
+    number = claimed.number;
+    if (had !== undefined && had !== number) {
+      release(ground, table, born, had, author);
+      ground.consult(table, bornKey(born));
+    }
+    if (number !== wanted) ground.displaced(table);
+    if (asksAnew) lostTo = claimed.lostTo;
+  }
+  // A row that comes deleted has a number too: it may return because others refer to it.
+  if (!lives) release(ground, table, born, number as bigint, author);
+  return { row: { ...row, number }, lostTo };
 }
 
 function claim(
@@ -73,7 +81,9 @@ function claim(
 function yields(holder: Holder, born: Born, author: Author): boolean {
   if (equalBytes(holder.born, born)) return true;
   const { released } = holder;
-  return released !== undefined && (released.seq <= author.seen || released.device === author.device);
+  if (released === undefined) return false;
+  // What is not confirmed yet was done here, whatever this device is called in the vault.
+  return released.seq <= author.seen || released.device === author.device || released.seq >= PENDING;
 }
 
 function nextNumber(ground: Ground, table: Table): bigint {

@@ -5,22 +5,33 @@
  * whole overlay is made anew instead: rare, and plainly right.
  */
 import { equalBytes, readU64Key, u64Key } from "../../bytes/bytes.ts";
+import { limits } from "../../bytes/limits.ts";
 import { Reader } from "../../bytes/reader.ts";
-import { Writer } from "../../bytes/writer.ts";
 import { type At, type DataChange, reduceChange } from "./apply.ts";
 import { decodeSection, encodeSection } from "./codec.ts";
 import { encodeDeclaration, extendsDeclaration } from "./declaration.ts";
 import { decodeHolder, Overlay, readMeta } from "./ground.ts";
 import { bornOfKey } from "./key.ts";
 import { decodeRow, isAlive, PENDING, type Row } from "./row.ts";
-
 import type { Session, Table } from "./session.ts";
-import { endOf, local, metaKeys, NOTHING, numberKey, placeKey, readU16, rowOf, tableKey, textOf } from "./spaces.ts";
+import {
+  confirmed,
+  endOf,
+  local,
+  metaKeys,
+  NOTHING,
+  numberKey,
+  placeKey,
+  readU16,
+  rowOf,
+  tableKey,
+} from "./spaces.ts";
 import type { Born, RowKey, TableChange, TableDeclaration, TablesSection } from "./types.ts";
-import { limits } from "../../bytes/limits.ts";
 
 const SOLO = Uint8Array.of(0);
 const ENTANGLED = Uint8Array.of(1);
+/** Before this device has an index; no device ever has this one. */
+const NO_DEVICE = 2 ** 32;
 /** Where a table's declaration stands among its rows. */
 const NO_KEY = NOTHING as RowKey;
 
@@ -62,6 +73,8 @@ export function releaseRun(session: Session, run: number): void {
 /** Brings the overlay up to date with truth and with what is left unconfirmed. */
 export function syncOverlay(session: Session): void {
   const { stale } = session;
+  session.redo ||= !numbersHold(session);
+  session.numbers.clear();
   if (!session.redo) {
     for (const [table, keys] of stale) {
       for (const key of keys.values()) {
@@ -94,36 +107,48 @@ function resync(session: Session, table: Table, key: RowKey): boolean {
       overlay.stored = [];
       const change = pend.section.changes[0] as DataChange;
       reduceChange(overlay, change, at(session, run, pend.section.seen), undefined);
-      if (overlay.entangled || overlay.stored.some((s) => s.table !== table || !equalBytes(s.key, key))) return false;
+      if (overlay.entangled || overlay.stored.some((s) => s.table !== table || !equalBytes(s.key, key)))
+        return false;
     }
   }
-  return table.view?.minted !== true || numbersHold(session, table, key, before, notes.length > 0);
+  return table.view?.minted !== true || keepsNumber(session, table, key, before, notes.length > 0);
 }
 
-/** Whether what happened to a minted row leaves the numbers of all unconfirmed rows as they are. */
-function numbersHold(session: Session, table: Table, key: RowKey, before: Row | undefined, noted: boolean): boolean {
+/** Whether the numbers that the log gave or took are those we took them for, or none that matter to us. */
+function numbersHold(session: Session): boolean {
   const { tx } = session;
-  const meta = readMeta(session, table);
-  if (meta === undefined) return true;
-  const bytes = session.viewBytes(table, key);
-  const now = bytes === undefined ? undefined : decodeRow(bytes);
-  if (before !== undefined) {
-    // Confirmed, or edited by others: fine if the row is what we took it for.
-    if (!sameNumber(before, now)) return false;
-    if (noted || before.number === undefined) return true;
-    const born = bornOfKey(key) as Born;
-    const place = tableKey(table.lid, numberKey(before.number));
-    const holder = tx.get(local.vnum, place);
-    if (holder !== undefined && equalBytes(decodeHolder(holder).born, born)) tx.delete(local.vnum, place);
-    return true;
+  for (const [table, numbers] of session.numbers) {
+    const meta = readMeta(session, table);
+    if (meta === undefined) continue;
+    for (const number of numbers) {
+      const ours = tx.get(local.vnum, tableKey(table.lid, numberKey(number)));
+      const truth = tx.get(confirmed.num, tableKey(table.id as number, numberKey(number))) as Uint8Array;
+      const foreseen = ours !== undefined && equalBytes(decodeHolder(ours).born, decodeHolder(truth).born);
+      // A row that did not get its own number depends on every number given.
+      if (!foreseen && (ours !== undefined || meta.displaced > 0)) return false;
+    }
   }
-  const touched = table.touched.get(textOf(key))?.before;
-  const was = touched === undefined ? undefined : decodeRow(touched);
-  if (sameNumber(was, now)) return true;
-  if (meta.displaced > 0) return false;
-  return [was?.number, now?.number].every(
-    (n) => n === undefined || tx.get(local.vnum, tableKey(table.lid, numberKey(n))) === undefined,
-  );
+  return true;
+}
+
+/** Whether a row that was judged again, or confirmed, is numbered as before; forgets what is confirmed. */
+function keepsNumber(
+  session: Session,
+  table: Table,
+  key: RowKey,
+  before: Row | undefined,
+  noted: boolean,
+): boolean {
+  if (before === undefined) return true;
+  const { tx } = session;
+  const bytes = session.viewBytes(table, key);
+  if (!sameNumber(before, bytes === undefined ? undefined : decodeRow(bytes))) return false;
+  if (noted || before.number === undefined) return true;
+  const place = tableKey(table.lid, numberKey(before.number));
+  const holder = tx.get(local.vnum, place);
+  const own = bornOfKey(key) as Born;
+  if (holder !== undefined && equalBytes(decodeHolder(holder).born, own)) tx.delete(local.vnum, place);
+  return true;
 }
 
 function sameNumber(a: Row | undefined, b: Row | undefined): boolean {
@@ -146,7 +171,12 @@ function remake(session: Session): void {
   const overlay = new Overlay(session);
   for (const [place, bytes] of waiting) {
     const { section, raw } = readPend(session, bytes);
-    const notes = judge(session, overlay, section.changes[0] as TableChange, at(session, readU64Key(place), section.seen));
+    const notes = judge(
+      session,
+      overlay,
+      section.changes[0] as TableChange,
+      at(session, readU64Key(place), section.seen),
+    );
     keep(session, place, notes, raw, overlay.entangled);
   }
 }
@@ -168,10 +198,18 @@ function judge(session: Session, overlay: Overlay, change: TableChange, where: A
   overlay.entangled = true;
   if (change.key.length > limits.key) return [{ table, key: NO_KEY }];
   const notes = [...overlay.stored, ...overlay.consulted, { table, key: change.key }];
-  return notes.filter((n, i) => notes.findIndex((m) => m.table === n.table && equalBytes(m.key, n.key)) === i);
+  return notes.filter(
+    (n, i) => notes.findIndex((m) => m.table === n.table && equalBytes(m.key, n.key)) === i,
+  );
 }
 
-function keep(session: Session, place: Uint8Array, notes: readonly Note[], section: Uint8Array, entangled: boolean): void {
+function keep(
+  session: Session,
+  place: Uint8Array,
+  notes: readonly Note[],
+  section: Uint8Array,
+  entangled: boolean,
+): void {
   const writer = session.writer.reset().v(notes.length);
   for (const { table, key } of notes) writer.fixed(tableKey(table.lid)).bytes(key);
   session.tx.put(local.pend, place, writer.fixed(section).done());
@@ -211,8 +249,7 @@ function at(session: Session, run: number, seen: number): At {
   return {
     seq: PENDING + run,
     time: Number.POSITIVE_INFINITY,
-    device: self === undefined ? -1 : new Reader(self).v(),
+    device: self === undefined ? NO_DEVICE : new Reader(self).v(),
     seen,
   };
 }
-

@@ -94,4 +94,3 @@ function eachBatch(session: Session, table: Table, work: (keys: readonly RowKey[
     if (from === undefined) break;
   }
 }
-

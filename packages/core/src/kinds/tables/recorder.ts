@@ -46,8 +46,14 @@ export class RunRecorder implements Recorder {
       this.#conflict(table, key, {
         reason: "edit",
         columns: group.map((c) => c.column),
-        winner: this.#mine(clock, group.map((c) => c.after)),
-        loser: this.#theirs(group[0]?.before?.clock as Clock, group.map((c) => c.before?.cell)),
+        winner: this.#mine(
+          clock,
+          group.map((c) => c.after),
+        ),
+        loser: this.#theirs(
+          group[0]?.before?.clock as Clock,
+          group.map((c) => c.before?.cell),
+        ),
       });
     }
   }
@@ -61,19 +67,29 @@ export class RunRecorder implements Recorder {
       return;
     }
     if (lived && lives) this.#judgeCells(effect);
-    else if (before.del !== undefined && this.#concurrent(before.del.seq)) this.#judgeDeleted(effect, before.del, lives);
+    else if (before.del !== undefined && this.#concurrent(before.del.seq))
+      this.#judgeDeleted(effect, before.del, lives);
   }
 
   /** Two edits of a cell. */
   #judgeCells(effect: Effect): void {
     const found = effect.op === "found";
     const differing = effect.cells.filter(
-      (c) => c.before !== undefined && !sameCell(c.before.cell, c.after) && (found || this.#concurrent(c.before.clock.seq)),
+      (c) =>
+        c.before !== undefined &&
+        !sameCell(c.before.cell, c.after) &&
+        (found || this.#concurrent(c.before.clock.seq)),
     );
     for (const won of [true, false]) {
       for (const group of this.#bySeq(differing.filter((c) => c.won === won))) {
-        const mine = this.#mine(effect.clock, group.map((c) => c.after));
-        const theirs = this.#theirs(group[0]?.before?.clock as Clock, group.map((c) => c.before?.cell));
+        const mine = this.#mine(
+          effect.clock,
+          group.map((c) => c.after),
+        );
+        const theirs = this.#theirs(
+          group[0]?.before?.clock as Clock,
+          group.map((c) => c.before?.cell),
+        );
         this.#conflict(effect.table, effect.key, {
           reason: found ? "first-attach" : "edit",
           columns: group.map((c) => c.column),
@@ -99,7 +115,10 @@ export class RunRecorder implements Recorder {
       this.#conflict(effect.table, effect.key, {
         reason: "delete",
         columns: cells.map((c) => c.column),
-        winner: this.#theirs(newest, cells.map((c) => c.after)),
+        winner: this.#theirs(
+          newest,
+          cells.map((c) => c.after),
+        ),
         loser: deletion,
       });
       return;
@@ -109,7 +128,10 @@ export class RunRecorder implements Recorder {
         reason: "delete",
         columns: group.map((c) => c.column),
         winner: deletion,
-        loser: this.#theirs(group[0]?.before?.clock as Clock, group.map((c) => c.after)),
+        loser: this.#theirs(
+          group[0]?.before?.clock as Clock,
+          group.map((c) => c.after),
+        ),
       });
     }
   }
@@ -118,7 +140,10 @@ export class RunRecorder implements Recorder {
   #judgeDeleted(effect: Effect, del: Clock, lives: boolean): void {
     // A new row under the key of a deleted one takes nothing from anybody.
     if (lives && (effect.op === "insert" || effect.op === "found")) return;
-    const mine = this.#mine(effect.clock, effect.cells.map((c) => c.after));
+    const mine = this.#mine(
+      effect.clock,
+      effect.cells.map((c) => c.after),
+    );
     const deletion = this.#theirs(del, undefined);
     this.#conflict(effect.table, effect.key, {
       reason: "delete",

@@ -2,8 +2,9 @@
  * The state of a row and how two states merge. Merging is a join (the greater of each part), so
  * truth and unconfirmed changes can be put together per row, in any grouping, at any time.
  */
-import { compareBytes } from "../../bytes/bytes.ts";
+
 import type { Seq } from "../../bytes/brand.ts";
+import { compareBytes } from "../../bytes/bytes.ts";
 import { limits } from "../../bytes/limits.ts";
 import { Reader } from "../../bytes/reader.ts";
 import { Writer } from "../../bytes/writer.ts";
@@ -206,7 +207,11 @@ function sameClock(a: Clock, b: Clock): boolean {
 }
 
 export function writeClock(writer: Writer, clock: Clock): Writer {
-  return writer.u48(clock.ms).u8(clock.count >> 8).u8(clock.count & 0xff).v(clock.seq);
+  return writer
+    .u48(clock.ms)
+    .u8(clock.count >> 8)
+    .u8(clock.count & 0xff)
+    .v(clock.seq);
 }
 
 export function readClock(reader: Reader): Clock {

@@ -61,6 +61,7 @@ export class Session {
   readonly redeclared: Set<Table> = new Set();
   /** Rows whose truth or unconfirmed changes changed since the overlay was last brought up to date. */
   readonly stale: Map<Table, Map<string, RowKey>> = new Map();
+  readonly numbers: Map<Table, Set<bigint>> = new Map();
   /** The overlay has to be made anew. */
   redo = false;
   /** Keys that now mean another row: what the file shows under the first belongs to the second. */
@@ -171,8 +172,10 @@ export class Session {
   /** What the view shows for tables became something else: foreign keys are found anew. */
   setView(table: Table, schema: Schema | undefined): void {
     if (table.view === schema) return;
-    for (const fk of table.view?.foreignKeys ?? []) this.tx.delete(local.kid, kidKey(fk.parent, table.lid, fk.index));
-    for (const fk of schema?.foreignKeys ?? []) this.tx.put(local.kid, kidKey(fk.parent, table.lid, fk.index), NOTHING);
+    for (const fk of table.view?.foreignKeys ?? [])
+      this.tx.delete(local.kid, kidKey(fk.parent, table.lid, fk.index));
+    for (const fk of schema?.foreignKeys ?? [])
+      this.tx.put(local.kid, kidKey(fk.parent, table.lid, fk.index), NOTHING);
     table.view = schema;
     this.redeclared.add(table);
     this.#kids.clear();
@@ -222,7 +225,12 @@ export class Session {
   }
 
   /** Marks a row as if it had been this before. */
-  touchAs(table: Table, key: RowKey, before: Uint8Array | undefined, projection: Uint8Array | undefined): void {
+  touchAs(
+    table: Table,
+    key: RowKey,
+    before: Uint8Array | undefined,
+    projection: Uint8Array | undefined,
+  ): void {
     const own = key.slice() as RowKey;
     table.touched.set(textOf(own), { key: own, before, projection, forced: false, shown: undefined });
     this.touchedTables.add(table);
@@ -243,12 +251,20 @@ export class Session {
     keys.set(textOf(key), key);
   }
 
+  /** Notes that the log gave or took a number, while unconfirmed rows may have it too. */
+  noteNumber(table: Table, number: bigint): void {
+    const numbers = this.numbers.get(table);
+    if (numbers === undefined) this.numbers.set(table, new Set([number]));
+    else numbers.add(number);
+  }
+
   /** Everything is read anew from the replica, which was changed beside this session. */
   forget(): void {
     this.clearTouched();
     this.#tables.clear();
     this.#kids.clear();
     this.stale.clear();
+    this.numbers.clear();
     this.redo = false;
     this.renamed = [];
     this.dirtyCount = undefined;

@@ -72,7 +72,11 @@ export const spaces: readonly Space[] = [
 ];
 
 /** What `meta` holds. */
-export const metaKeys: Readonly<Record<"dirty" | "self" | "kept", Uint8Array>> = { dirty: encodeUtf8("dirty"), self: encodeUtf8("self"), kept: encodeUtf8("kept") };
+export const metaKeys: Readonly<Record<"dirty" | "self" | "kept", Uint8Array>> = {
+  dirty: encodeUtf8("dirty"),
+  self: encodeUtf8("self"),
+  kept: encodeUtf8("kept"),
+};
 
 export const NOTHING: Uint8Array = new Uint8Array(0);
 

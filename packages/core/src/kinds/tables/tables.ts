@@ -207,6 +207,6 @@ function declare(session: Session, declaration: TableDeclaration, recorder: RunR
 
 /** Which device this is shows in the first own run that comes back; only the overlay asks. */
 function rememberSelf(tx: Tx, device: number): void {
-  if (tx.get(local.meta, metaKeys.self) === undefined) tx.put(local.meta, metaKeys.self, new Writer(8).v(device).done());
+  if (tx.get(local.meta, metaKeys.self) === undefined)
+    tx.put(local.meta, metaKeys.self, new Writer(8).v(device).done());
 }
-

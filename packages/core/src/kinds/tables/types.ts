@@ -79,14 +79,38 @@ export interface TableDeclaration {
 export type NamedCell = readonly [column: string, cell: Cell];
 
 export type TableChange =
-  | { readonly op: "set"; readonly table: string; readonly key: RowKey; readonly hlc: Hlc; readonly cells: readonly NamedCell[] }
+  | {
+      readonly op: "set";
+      readonly table: string;
+      readonly key: RowKey;
+      readonly hlc: Hlc;
+      readonly cells: readonly NamedCell[];
+    }
   /** All columns of a new row, or of a row returned after a delete. */
-  | { readonly op: "insert"; readonly table: string; readonly key: RowKey; readonly hlc: Hlc; readonly cells: readonly NamedCell[] }
+  | {
+      readonly op: "insert";
+      readonly table: string;
+      readonly key: RowKey;
+      readonly hlc: Hlc;
+      readonly cells: readonly NamedCell[];
+    }
   /** An insert by the scan of a first attach: it has no write time (hlc 0) and loses to any cell there. */
-  | { readonly op: "found"; readonly table: string; readonly key: RowKey; readonly cells: readonly NamedCell[] }
+  | {
+      readonly op: "found";
+      readonly table: string;
+      readonly key: RowKey;
+      readonly cells: readonly NamedCell[];
+    }
   | { readonly op: "delete"; readonly table: string; readonly key: RowKey; readonly hlc: Hlc }
   /** The key changed; `cells` are all cells of the row under its new key. */
-  | { readonly op: "move"; readonly table: string; readonly key: RowKey; readonly to: RowKey; readonly hlc: Hlc; readonly cells: readonly NamedCell[] }
+  | {
+      readonly op: "move";
+      readonly table: string;
+      readonly key: RowKey;
+      readonly to: RowKey;
+      readonly hlc: Hlc;
+      readonly cells: readonly NamedCell[];
+    }
   | { readonly op: "schema"; readonly declaration: TableDeclaration };
 
 /** The tables section of one frame. */

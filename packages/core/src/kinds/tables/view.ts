@@ -77,7 +77,11 @@ export function stored(
 ): [RowKey, Uint8Array][] {
   const range = (space: string, id: number): [RowKey, Uint8Array][] => {
     // Every key is longer than the two bytes where a declaration may stand.
-    const from = tableKey(id, after ?? Uint8Array.of(0), after === undefined ? Uint8Array.of() : Uint8Array.of(0));
+    const from = tableKey(
+      id,
+      after ?? Uint8Array.of(0),
+      after === undefined ? Uint8Array.of() : Uint8Array.of(0),
+    );
     return session.tx.scan(space, from, tableRange(id)[1], limit).map(([at, bytes]) => [rowOf(at), bytes]);
   };
   const truth = table.id === undefined ? [] : range(confirmed.row, table.id);
@@ -123,4 +127,3 @@ export function bornOfNumber(session: Session, table: Table, number: bigint): Bo
   }
   return undefined;
 }
-

@@ -74,6 +74,7 @@ export interface Page {
 
 /** Why a remote did not do it. Nothing was placed, and the same call may be made again. */
 export type Failure =
+  /** `retryAfter` in ms. */
   | { readonly kind: "busy"; readonly retryAfter: number }
   | { readonly kind: "unreachable"; readonly why: string }
   | { readonly kind: "denied"; readonly why: string }
@@ -105,9 +106,12 @@ export interface RemoteCaps {
  */
 export interface Remote {
   readonly caps: RemoteCaps;
-  /** Once per vault, put-if-absent, kept for ever. `exists` when other bytes are there; the same bytes are ok. */
+  /**
+   * Once per vault, put-if-absent, kept for ever. `exists` when other bytes are there; the same bytes are ok.
+   * Throws `TidelockError` `remote-no-cas` where the place cannot order writes: nothing mends that.
+   */
   create(genesis: Sealed): Promise<Result<"created"> | { readonly kind: "exists" }>;
-  /** Undefined where no vault was founded. */
+  /** Undefined where no vault was founded; `unreachable` where that cannot be told from a lost volume (a folder). */
   genesis(): Promise<Result<Uint8Array | undefined>>;
   /**
    * The objects after `after`, whole and in order, about `bytes` of them (at least one).

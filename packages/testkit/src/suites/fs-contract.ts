@@ -7,7 +7,7 @@ export interface FsFixture {
   readonly fs: Fs;
   /** An empty directory, absolute. */
   readonly root: string;
-  dispose(): void;
+  readonly dispose: () => void;
 }
 
 export type CreateFs = () => FsFixture;

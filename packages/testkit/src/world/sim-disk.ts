@@ -14,11 +14,11 @@ export interface DiskCall {
 /** What a world does to the calls of one mount. Without hooks each call is done at once. */
 export interface DiskHooks {
   /** The errno name with which a call fails before it did anything; a failing write or sync leaves its traces. */
-  before?(call: DiskCall): string | undefined;
+  readonly before?: (call: DiskCall) => string | undefined;
   /** The errno name with which a call fails that was done. */
-  after?(call: DiskCall): string | undefined;
+  readonly after?: (call: DiskCall) => string | undefined;
   /** Runs `step` when it is its turn: first the effect, then the answer. Dropping it is a call that never ends. */
-  schedule?(step: () => void, call: DiskCall): void;
+  readonly schedule?: (step: () => void, call: DiskCall) => void;
 }
 
 export interface DiskOptions {
@@ -161,9 +161,10 @@ class Mount implements SimMount {
     const { schedule } = this.#hooks;
     if (schedule === undefined) {
       try {
-        return Promise.resolve(this.#now(call, effect, spoil));
+        const value = this.#now(call, effect, spoil);
+        return this.#dead ? new Promise(() => {}) : Promise.resolve(value);
       } catch (error) {
-        return Promise.reject(error as Error);
+        return this.#dead ? new Promise(() => {}) : Promise.reject(error as Error);
       }
     }
     return new Promise((resolve, reject) => {
@@ -180,8 +181,10 @@ class Mount implements SimMount {
     });
   }
 
+  /** A hook may kill this process or cut the power: then nothing more is done, and nothing answered. */
   #now<T>(call: DiskCall, effect: () => T, spoil: (() => void) | undefined): T {
     const before = this.#hooks.before?.(call);
+    if (this.#dead) throw errno("EIO", call.path);
     if (before !== undefined) {
       spoil?.();
       throw errno(before, call.path);

@@ -1,0 +1,24 @@
+import { type ContractCase, describeCases } from "./cases.ts";
+import { blobCases } from "./remote/blobs.ts";
+import { durabilityCases } from "./remote/durability.ts";
+import type { CreateRemote } from "./remote/fixture.ts";
+import { logCases } from "./remote/log.ts";
+import { outcomeCases } from "./remote/outcomes.ts";
+import { placeCases } from "./remote/places.ts";
+import { raceCases } from "./remote/races.ts";
+
+export type { CreateRemote, FaultPoint, RemoteFixture } from "./remote/fixture.ts";
+
+/** The contract of `Remote`: the memory model and every real place give the same answers. */
+export function describeRemote(name: string, create: CreateRemote): void {
+  describeCases(`Remote: ${name}`, remoteCases, create);
+}
+
+export const remoteCases: readonly ContractCase<CreateRemote>[] = [
+  ...placeCases,
+  ...logCases,
+  ...outcomeCases,
+  ...raceCases,
+  ...blobCases,
+  ...durabilityCases,
+];

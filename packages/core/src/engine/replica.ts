@@ -32,7 +32,7 @@ import {
 } from "./apply.ts";
 import { type Cursor, type Entry, getCursor, getReach, LOG, linkAt, META } from "./entries.ts";
 import { type HaltCode, type Ingested, ingest, rereadFrom } from "./ingest.ts";
-import { decodeAll, learnPrivate, Poison, type Section, TRACKS } from "./judge.ts";
+import { decodeAll, getTrack, learnPrivate, Poison, type Section, TRACKS } from "./judge.ts";
 import { createKeyRing, EPOCH_KEYS, type KeyRing } from "./key-ring.ts";
 import { FRAMES, getOwn, putFrame, putOwn, putRun, RUNS, runs } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
@@ -413,10 +413,14 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       ),
     spool: (tx, id, bytes) => tx.put(SPOOL, id, bytes),
     dropSpooled: (id) => write((tx) => tx.delete(SPOOL, id)),
-    attestDue: () => {
-      const bytes = store.get(META, ATTEST);
-      return bytes === undefined ? undefined : new Reader(bytes).v();
-    },
+    attestDue: () =>
+      read((tx) => {
+        const bytes = tx.get(META, ATTEST);
+        const due = bytes === undefined ? 0 : new Reader(bytes).v();
+        const device = ownDevice(tx);
+        // An own frame that was accepted since is anchored past it anyway.
+        return device === undefined || getTrack(tx, device).anchorSeq >= due ? undefined : due;
+      }),
     setAttestDue: (seq) =>
       write((tx) =>
         seq === undefined ? tx.delete(META, ATTEST) : tx.put(META, ATTEST, new Writer(8).v(seq).done()),

@@ -64,6 +64,7 @@ export async function joinVault(
   encodeName(deviceName);
   if (replica.read((tx) => replica.membership.devices(tx).length) === 0)
     replica.write((tx) => beginReplica(replica, tx, true));
+  let behindAt: number | undefined;
   for (let tries = 0; tries < TRIES; tries++) {
     await catchUp(suite, clock, replica, remote, person, scheduler);
     if (replica.read((tx) => replica.ownDevice(tx)) !== undefined) return;
@@ -71,7 +72,11 @@ export async function joinVault(
     replica.expectAdmission();
     const { seq, hash } = replica.head();
     const result = await remote.append([frame], { seq, hash });
-    if (result.kind !== "committed" && result.kind !== "behind" && result.kind !== "unknown") must(result);
+    if (result.kind === "behind") {
+      if (behindAt === seq)
+        throw new TidelockError("remote-corrupt", { why: "the log has grown, and nothing of it can be read" });
+      behindAt = seq;
+    } else if (result.kind !== "committed" && result.kind !== "unknown") must(result);
   }
   throw new TidelockError("unreachable", { why: "other devices were faster a hundred times" });
 }

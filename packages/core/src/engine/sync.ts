@@ -80,6 +80,8 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   let reads = 0;
   let running: Promise<unknown> = Promise.resolve();
   let more = false;
+  /** The head at which an append was last told to read first. */
+  let behindAt: number | undefined;
   const placed = new Set<number>();
   let facts: Omit<SyncFacts, "state" | "stalled" | "fresh"> = {
     halt: undefined,
@@ -260,6 +262,9 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         return "sent";
       }
       case "behind":
+        // A second time at one head: the remote says others were faster and shows nothing of them.
+        if (behindAt === head.seq) return noteFailure({ kind: "corrupt", why: "behind, and nothing to read" });
+        behindAt = head.seq;
         return "behind";
       default:
         return noteFailure(result);

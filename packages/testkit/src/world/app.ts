@@ -9,6 +9,8 @@ export const CANARY: Uint8Array = Uint8Array.of(0xca, 0x4a, 0x12, 0x9e, 0xd7, 0x
 
 export interface Edit {
   readonly frames: readonly RunFrame[];
+  /** What the kind's own words for the edit have wrong, if anything. */
+  readonly wrong?: string | undefined;
   /** Whether this device's view shows the edit, asked right after it was committed. */
   readonly shown: (tx: Tx) => boolean;
 }
@@ -29,6 +31,20 @@ export interface App {
   readonly kind: Kind;
   /** Undefined where there is nothing to do. */
   edit(tx: Tx, what: EditKind, moment: Moment): Edit | undefined;
+  /** All that the view shows, for comparing two devices. */
+  state(tx: Tx): string;
+  /** How this state differs from what a reference makes of the log; undefined where there is none. */
+  compare?(tx: Tx, runs: readonly AppliedRun[]): string | undefined;
   /** What half of a run shows, if any: the view must hold all of it or none. */
   halfShown(tx: Tx): string | undefined;
+}
+
+/** A run as the log applied it. */
+export interface AppliedRun {
+  readonly seq: number;
+  /** Log time there, ms. */
+  readonly time: number;
+  readonly device: number;
+  /** Per frame its sections by id. */
+  readonly frames: readonly ReadonlyMap<number, Uint8Array>[];
 }

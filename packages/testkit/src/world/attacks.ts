@@ -13,6 +13,7 @@ export function attack(world: World, server: LogServer, what: Attack, step: numb
   const time = Math.floor(world.plan.knobs.epoch + world.timeline.now);
   const wasted = (): void => {
     ledger.unsigned.add(server.head);
+    ledger.planted.add(server.head);
   };
   if (what === "garbage") {
     server.placeGarbage(random.bytes(random.int(0, 80)));
@@ -25,6 +26,7 @@ export function attack(world: World, server: LogServer, what: Attack, step: numb
   switch (what) {
     case "repeated-frame":
       server.place(null, [frame], time);
+      ledger.planted.add(server.head);
       break;
     case "altered-frame":
       server.place(null, [altered(frame, random)], time);
@@ -42,12 +44,12 @@ export function attack(world: World, server: LogServer, what: Attack, step: numb
       const at = random.int(0, old.entries.length - 1);
       const rewritten = old.entries.map((e, i) => (i === at ? { ...e, frame: altered(e.frame, random) } : e));
       server.objects[index] = { kind: "page", first: old.first, prev: null, entries: rewritten, hash: old.hash };
-      ledger.tampered = true;
+      ledger.rewritten = true;
       break;
     }
     case "truncate":
       server.objects.length -= random.int(1, Math.min(5, server.objects.length));
-      ledger.tampered = true;
+      ledger.rewritten = true;
       break;
   }
   world.say(() => `attacker  ${what}, head ${server.head}`);

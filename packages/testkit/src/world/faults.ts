@@ -35,11 +35,12 @@ export const eventKinds = [
   "stray-page",
   "rewrite",
   "truncate",
+  "false-ack",
 ] as const;
 export type EventKind = (typeof eventKinds)[number];
 
 /** Lasting properties of a history. */
-const traits = ["drift", "year-ahead", "writer-stamps", "false-stamps"] as const;
+const traits = ["drift", "year-ahead", "coarse-clock", "writer-stamps", "false-stamps"] as const;
 export type Trait = (typeof traits)[number];
 
 export type FaultClass = FaultKind | EventKind | Trait;
@@ -71,8 +72,10 @@ const classes: Readonly<Record<FaultClass, readonly [exists: number, low: number
   "stray-page": [0.1, 0.7, 2],
   rewrite: [0.03, 0.7, 1],
   truncate: [0.03, 0.7, 1],
+  "false-ack": [0.05, 0.7, 2],
   drift: [0.35, 0.000001, 0.0002],
   "year-ahead": [0.2, 1, 1],
+  "coarse-clock": [0.25, 1, 1],
   "writer-stamps": [0.3, 1, 1],
   "false-stamps": [0.15, 1, 1],
 };

@@ -40,7 +40,6 @@ const apps: Readonly<Record<string, (suite: Suite) => App>> = {
 /** Quiet after the faults: with a hint that the network is back, and from the timers alone. */
 const QUIET = { nudged: 60_000, alone: 100_000 };
 const UNSIGNED_WAIT = 62_000;
-const TIMEOUT = 31_000;
 
 /** Runs in a macrotask of a thread of its own: it empties the microtask queue itself. */
 export function runHistory(profile: Profile, seed: bigint, options: Options = {}): Verdict {
@@ -99,14 +98,15 @@ class History {
     world.run((plan.steps.at(-1)?.at ?? 0) + 1_000);
     this.#heal();
     // What hangs in the network when the faults end is part of them.
-    world.run(timeline.now + TIMEOUT);
+    world.run(Math.max(timeline.now, world.hangsUntil) + 1_000);
     const { nudge } = plan.knobs;
-    if (nudge) for (const { life } of this.#nodes) life?.engine?.sync?.dispatch("now");
+    if (nudge) this.#nudge();
     this.#settle("after the faults", nudge ? QUIET.nudged : QUIET.alone);
     this.#restart();
     this.#settle("after a restart of every device", QUIET.alone);
     this.#join();
     this.#settle("after a new device joined", QUIET.alone);
+    this.#probe();
     if (world.failure === undefined)
       judgeHistory(world, this.#server, this.#nodes, this.#host.createApp);
   }
@@ -175,6 +175,9 @@ class History {
       case "restore":
         node.restore();
         break;
+      case "false-ack":
+        node.liedTo = true;
+        break;
       case "clone": {
         const clone = node.clone(node.world.plan.knobs.clocks.length - 1 - this.#clones++);
         if (clone === undefined) break;
@@ -192,9 +195,19 @@ class History {
     for (const node of this.#nodes) {
       node.wakeUp();
       node.cutOffUntil = 0;
+      node.liedTo = false;
       if (node.home.halt === "op-reused" && node.random.chance(0.5)) node.enrolAnew();
       if (node.life === undefined) node.boot();
       else node.life.engine?.resume();
+    }
+  }
+
+  /** What an operating system tells its programs when the network is back. */
+  #nudge(): void {
+    for (const { life } of this.#nodes) {
+      if (life === undefined) continue;
+      life.notBefore = 0;
+      life.engine?.sync?.dispatch("now");
     }
   }
 
@@ -204,6 +217,7 @@ class History {
       node.crash(0);
       // What it tells again about its state is compared with what it told before.
       node.applied = 0;
+      if (node.home.halt !== "op-reused") node.home.halt = undefined;
     }
   }
 
@@ -212,6 +226,14 @@ class History {
     const node = new SimNode(this.#world, 25, this.#host);
     this.#nodes.push(node);
     node.boot();
+  }
+
+  /** In a rewritten history each device says something: only then can others see where it stands. */
+  #probe(): void {
+    const world = this.#world;
+    if (world.failure !== undefined || !world.ledger.rewritten) return;
+    for (const node of this.#nodes) node.edit("small", 1_000_000 + node.index);
+    world.run(world.timeline.now + QUIET.alone + UNSIGNED_WAIT);
   }
 
   /** Until every device has all of the log and nothing to send. */
@@ -223,7 +245,7 @@ class History {
     const extra = Math.min(2, ledger.unsigned.size) * UNSIGNED_WAIT;
     if (world.run(timeline.now + limit + extra, quiet)) return;
     const waits = this.#nodes.map((node) => this.#unquiet(node)).filter((why) => why !== undefined);
-    if (!ledger.tampered) world.fail("quiet", `${when}, ${limit + extra} ms: ${waits.join("; ")}`);
+    if (!ledger.rewritten) world.fail("quiet", `${when}, ${limit + extra} ms: ${waits.join("; ")}`);
   }
 
   #unquiet(node: SimNode): string | undefined {
@@ -235,10 +257,10 @@ class History {
     const { pending } = replica.waiting();
     const { applied } = replica.cursor();
     const { head } = this.#server;
-    const { unsigned } = this.#world.ledger;
+    const { unsigned, planted } = this.#world.ledger;
     let signed = applied + 1;
     // Entries that nobody signed need no one to pass them until somebody has something to say.
-    while (signed <= head && unsigned.has(signed)) signed++;
+    if (unsigned.has(signed)) while (signed <= head && planted.has(signed)) signed++;
     if (pending === 0 && signed > head) return undefined;
     const facts = sync?.facts();
     return `${name} is ${facts?.state} at ${applied} of ${head} with ${pending} edits${facts?.stuck === undefined ? "" : `, stuck: ${facts.stuck.why}`}`;

@@ -39,9 +39,13 @@ export class Ledger {
   readonly acks: { readonly node: string; readonly first: number; readonly ids: readonly Uint8Array[] }[] = [];
   readonly runs: RunRecord[] = [];
   /** The remote's holder changed what was there: devices may stop, and nothing else is promised. */
-  tampered = false;
+  rewritten = false;
+  /** The remote acknowledged what it threw away. */
+  lied = false;
   /** Seqs of entries that nobody signed: each costs its wait. */
   readonly unsigned: Set<number> = new Set();
+  /** Seqs of what nobody who uses the vault has sent. */
+  readonly planted: Set<number> = new Set();
   /** Pages of an attacker that join no history: one entry each. */
   readonly unsignedPages: Set<unknown> = new Set();
   edits = 0;
@@ -132,7 +136,7 @@ export class Ledger {
         const before = this.ids[seq];
         if (id === undefined) world.fail("chain", `${node.name}: no entry at ${seq}, which it applied`);
         else if (before === undefined) this.ids[seq] = id;
-        else if (!equalBytes(before, id) && !this.tampered)
+        else if (!equalBytes(before, id) && !this.rewritten)
           world.fail(
             "ghost",
             `device ${node.name} applied seq ${seq} = ${short(id)}, another applied ${short(before)}`,
@@ -140,11 +144,12 @@ export class Ledger {
       }
     });
     node.applied = applied;
+    if (replica.quarantined() > 0) world.fail("error", `${node.name}: a reducer failed on an entry up to ${applied}`);
     const digest = replica.digest();
     world.mix(applied, Number(digest & 0xffff_ffffn) | 0);
     const before = this.digests.get(applied);
     if (before === undefined) this.digests.set(applied, digest);
-    else if (before !== digest && !this.tampered)
+    else if (before !== digest && !this.rewritten)
       world.fail("digest", `device ${node.name} holds another state at seq ${applied} than the first to get there`);
   }
 
@@ -152,11 +157,9 @@ export class Ledger {
     const world = this.#world;
     node.home.halt ??= code;
     world.say(() => `${node.name}  halted: ${code}`);
-    const expected =
-      code === OWN_DOUBLE ? node.home.doubled : this.tampered && (code === "fork" || code === "rollback");
-    if (expected) return;
-    // A device that joined under an index which a fork gave to another finds its own numbers used.
-    if (this.tampered) return;
+    if (code === OWN_DOUBLE && node.home.doubled) return;
+    // In a rewritten history a device may also find its own numbers or its index used by another.
+    if (this.rewritten || (this.lied && (code === "fork" || code === "rollback"))) return;
     world.fail(code === OWN_DOUBLE ? "acked" : "chain", `${node.name} halted with ${code}, and nobody attacked`);
   }
 

@@ -42,6 +42,7 @@ export class Network {
     const world = this.#world;
     const caps: RemoteCaps = { wake: knobs.wake, deletes: false, accounts: false, links: false };
     const call = new Calls(world, node, life);
+    const lies = new Set<readonly Uint8Array[]>();
     const read = <T>(name: string, serve: () => T): Promise<Result<T>> =>
       call.make<Result<T>>(name, () => ({ kind: "ok", value: serve() }), unreachable);
     return {
@@ -60,13 +61,19 @@ export class Network {
           .make<AppendResult>(
             "append",
             () => {
+              if (node.liedTo) {
+                node.liedTo = false;
+                world.ledger.lied = true;
+                lies.add(frames);
+                return { kind: "committed", first: seen.seq + 1 };
+              }
               const clock = knobs.writerStamps ? node.wall() : Math.floor(knobs.epoch + world.timeline.now);
               return server.append(frames, seen, Math.max(0, clock + knobs.stampOffset));
             },
             unknown,
           )
           .then((result) => {
-            if (result.kind === "committed") world.ledger.acknowledged(node, result.first, frames);
+            if (result.kind === "committed" && !lies.has(frames)) world.ledger.acknowledged(node, result.first, frames);
             return result;
           });
       },
@@ -131,6 +138,7 @@ export class Calls {
     life.pass(node.pointSite(`remote.${name}/before`));
     const decision = world.decide(world.site(`${node.name}/remote.${name}`, CALL));
     const after = node.pointSite(`remote.${name}/after`);
+    const { timeline } = world;
     return new Promise<T>((resolve) => {
       const answer = (ms: number, value: T): void =>
         node.deliver(life, ms, () => {
@@ -140,8 +148,11 @@ export class Calls {
           world.ledger.answered(node, life, value as { readonly kind: string; readonly retryAfter?: number });
           resolve(value);
         });
-      const away = (ms: number): void => answer(ms, lost as T);
-      const timeline = world.timeline;
+      const away = (ms: number): void => {
+        const until = timeline.now + ms;
+        if (until > world.hangsUntil) world.hangsUntil = until;
+        answer(ms, lost as T);
+      };
       const request = latency(world, node);
       const reply = latency(world, node);
       // Once sent, a request arrives even if its sender is gone by then.
@@ -179,8 +190,10 @@ export class Calls {
           arrive(request + decision.ms, () => undefined);
           break;
         case "slow":
-          if (decision.ms < TIMEOUT) arrive(decision.ms, (value) => answer(reply, value));
-          else {
+          if (decision.ms < TIMEOUT) {
+            world.hangsUntil = Math.max(world.hangsUntil, timeline.now + decision.ms);
+            arrive(decision.ms, (value) => answer(reply, value));
+          } else {
             arrive(decision.ms, () => undefined);
             away(TIMEOUT);
           }

@@ -85,7 +85,8 @@ export class Life {
       home.disk === undefined
         ? new MapReplicaStore(replicaSpaces([this.app.kind]))
         : MapReplicaStore.fromImage(home.disk);
-    this.store = new SimStore(disk, {
+    const shown = this.app.kind.spaces.map((space) => space.name);
+    this.store = new SimStore(disk, shown, {
       before: () => this.#step(node.sites.begin),
       commit: () => this.#step(node.sites.commit),
       after: () => this.#step(node.sites.committed),
@@ -181,6 +182,8 @@ export class SimNode {
   /** Replies are lost, requests are not. */
   oneWay = false;
   jump = 0;
+  /** The next append is acknowledged and thrown away. */
+  liedTo = false;
   /** The newest seq it has applied, over all its lives on this disk. */
   applied = 0;
   /** Calls of the current virtual minute. */
@@ -231,7 +234,8 @@ export class SimNode {
     const { knobs } = this.world.plan;
     const clock = knobs.clocks[this.index] ?? { offset: 0, drift: 0 };
     const now = this.world.timeline.now;
-    return Math.max(0, Math.floor(knobs.epoch + clock.offset + this.jump + now * (1 + clock.drift)));
+    const exact = knobs.epoch + clock.offset + this.jump + now * (1 + clock.drift);
+    return Math.max(0, Math.floor(exact / knobs.tick) * knobs.tick);
   }
 
   /** Does `work` on this device after `ms`: later if it sleeps then, never if this boot of it has ended. */
@@ -346,6 +350,8 @@ export class SimNode {
   }
 
   #look(life: Life): void {
+    if (!life.store.touched) return;
+    life.store.touched = false;
     const half = life.replica?.read((tx) => life.app.halfShown(tx));
     if (half !== undefined) this.world.fail("reads", `${this.name}: ${half}`);
   }
@@ -361,6 +367,7 @@ export class SimNode {
       engine.write((tx) => {
         const edit = life.app.edit(tx, what, { random, now: this.wall(), marker: step + 1 });
         if (edit === undefined) return;
+        if (edit.wrong !== undefined) world.fail("intent", `${this.name}: ${edit.wrong}`);
         const id = engine.submit(tx, { frames: edit.frames });
         const run = world.ledger.tried(this.home, id, edit.frames);
         life.store.onCommit(() => world.ledger.committed(this, life, run));

@@ -26,6 +26,8 @@ export interface Knobs {
   readonly nudge: boolean;
   /** Wall clock of the start of the history, ms since 1970. */
   readonly epoch: number;
+  /** Wall clocks show multiples of this, ms. */
+  readonly tick: number;
   /** Added to every receive time. */
   readonly stampOffset: number;
   /** Receive times come from the writer's clock, as in a folder. */
@@ -117,7 +119,7 @@ export function drawPlan(profile: Profile, seed: bigint): Plan {
   for (let d = 0; d < devices + 8; d++) {
     const ahead = rates["year-ahead"] !== undefined && random.chance(0.4) ? YEAR : 0;
     const drift = rates.drift === undefined ? 0 : (random.float() * 2 - 1) * rates.drift;
-    clocks.push({ offset: ahead + Math.round((random.float() - 0.5) * 4_000), drift });
+    clocks.push({ offset: ahead + Math.round((random.float() - 0.5) * 4) * 1_000 + random.int(0, 99), drift });
   }
   const knobs: Knobs = {
     shuffle: random.chance(0.5),
@@ -126,6 +128,7 @@ export function drawPlan(profile: Profile, seed: bigint): Plan {
     wake: random.chance(0.7),
     nudge: random.chance(0.5),
     epoch: 1_750_000_000_000,
+    tick: rates["coarse-clock"] === undefined ? 1 : 1_000,
     stampOffset: rates["false-stamps"] === undefined ? 0 : random.pick([-2 * DAY, -3_600_000, 3_600_000, YEAR]),
     writerStamps: rates["writer-stamps"] !== undefined,
     clocks,
@@ -166,6 +169,7 @@ function drawEvents(random: Stream, rates: Rates, devices: number, span: number,
   each("altered-frame", (at, d) => add(at, d, "altered-frame"));
   each("stray-page", (at, d) => add(at, d, "stray-page"));
   each("rewrite", (at, d) => add(at, d, "rewrite"));
+  each("false-ack", (at, d) => add(at, d, "false-ack"));
   each("truncate", (at, d) => add(at, d, "truncate"));
   if (rates.kill !== undefined || rates["power-cut"] !== undefined)
     for (let n = random.int(0, devices); n > 0; n--)

@@ -113,7 +113,7 @@ function view(tx: Tx, table: number, key: number): Row | undefined {
 }
 
 export function createRegisterApp(): App {
-  return { kind: createKind() as Kind, edit, halfShown };
+  return { kind: createKind() as Kind, edit, halfShown, state };
 }
 
 function edit(tx: Tx, what: EditKind, moment: Moment): Edit {
@@ -147,6 +147,13 @@ function whole(tx: Tx, { now, marker }: Moment, framesPerRow: number): Edit {
 function frame(changes: readonly Change[], unique: number): RunFrame {
   const note: Change = { table: 255, key: 0, ms: 0, marker: unique };
   return { sections: new Map([[SECTION, encode([...changes, note], true)]]) };
+}
+
+function state(tx: Tx): string {
+  const rows: string[] = [];
+  for (let table = 0; table < 3; table++)
+    for (let key = 0; key < KEYS; key++) rows.push(`${table}/${key}=${view(tx, table, key)?.marker ?? 0}`);
+  return rows.join(" ");
 }
 
 function halfShown(tx: Tx): string | undefined {

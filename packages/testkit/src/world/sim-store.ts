@@ -17,9 +17,13 @@ export class SimStore implements ReplicaStore {
   #depth = 0;
   #onCommit: (() => void)[] = [];
   readonly #disk: MapReplicaStore;
+  readonly #watched: ReadonlySet<string>;
+  /** Whether a watched space was written since somebody last set this to false. */
+  touched = false;
   readonly #hooks: StoreHooks;
 
-  constructor(disk: MapReplicaStore, hooks: StoreHooks) {
+  constructor(disk: MapReplicaStore, watched: readonly string[], hooks: StoreHooks) {
+    this.#watched = new Set(watched);
     this.#disk = disk;
     this.#inner = disk;
     this.#hooks = hooks;
@@ -74,10 +78,12 @@ export class SimStore implements ReplicaStore {
   }
 
   put(space: string, key: Uint8Array, value: Uint8Array): void {
+    if (!this.touched && this.#watched.has(space)) this.touched = true;
     this.#inner.put(space, key, value);
   }
 
   delete(space: string, key: Uint8Array): void {
+    if (!this.touched && this.#watched.has(space)) this.touched = true;
     this.#inner.delete(space, key);
   }
 

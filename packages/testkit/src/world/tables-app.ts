@@ -1,8 +1,9 @@
 /** The shipped tables kind, and an app that uses it: keyed and numbered rows, references, deletes, moves. */
+import { toHex } from "@tidelock/core/bytes/bytes";
 import { getCursor } from "@tidelock/core/engine/entries";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { packRun } from "@tidelock/core/kinds/tables/codec";
-import { nextHlc } from "@tidelock/core/kinds/tables/hlc";
+import { hlcMs, nextHlc } from "@tidelock/core/kinds/tables/hlc";
 import { bornKey, bornOfKey, keyOf } from "@tidelock/core/kinds/tables/key";
 import { createTablesKind, type TablesKind } from "@tidelock/core/kinds/tables/tables";
 import {
@@ -72,6 +73,7 @@ export function createTablesApp(suite: Suite): App & { readonly tables: TablesKi
     kind: tables as Kind,
     tables,
     edit: (tx, what, moment) => edit(tables, tx, what, moment),
+    state: (tx) => state(tables, tx),
     halfShown: (tx) => halfShown(tables, tx),
   };
 }
@@ -91,7 +93,7 @@ function edit(tables: TablesKind, tx: Tx, what: EditKind, moment: Moment): Edit 
     // Two devices may delete the same row in the same words: one change of each edit is its own.
     if (!changes.some((c) => "cells" in c && c.cells.some(([, cell]) => cell === mark)))
       changes.push(note(tables, tx, moment, `extra${random.int(0, 2)}`, mark));
-    return finish(tables, tx, [changes], mark);
+    return finish(tables, tx, [changes], mark, moment.now);
   }
   const keys = PAIRS.map((side) => keyOf(side));
   const hlc = clockAfter(tables, tx, moment.now, keys.map((key) => ["pair", key] as const));
@@ -108,7 +110,7 @@ function edit(tables: TablesKind, tx: Tx, what: EditKind, moment: Moment): Edit 
     frame.push(note(tables, tx, moment, `run${i}`, marked(marker * 0x1000 + i)));
     if (i > 0) frames.push(frame);
   }
-  return finish(tables, tx, frames, mark);
+  return finish(tables, tx, frames, mark, moment.now);
 }
 
 function finish(
@@ -116,6 +118,7 @@ function finish(
   tx: Tx,
   frames: readonly (readonly TableChange[])[],
   mark: NamedCell[1],
+  now: number,
 ): Edit {
   const seen = getCursor(tx).applied;
   const compressOff = (table: string): boolean => tables.declaration(tx, table)?.compressOff === true;
@@ -125,6 +128,9 @@ function finish(
       sections: new Map([[SECTION, section]]),
       compressOff: stored,
     })),
+    wrong: frames.flat().some((c) => "hlc" in c && hlcMs(c.hlc) > bound(tables, tx, now, c))
+      ? "an edit's clock is later than its time and one past the row it saw"
+      : undefined,
     shown: (after) => {
       const last = frames.flat().findLast((c) => "cells" in c && c.cells.some(([, cell]) => cell === mark));
       if (last === undefined || !("key" in last)) return true;
@@ -134,6 +140,12 @@ function finish(
       return last.op !== "insert" || sameCell(row.cells?.[index], mark);
     },
   };
+}
+
+/** TBL6: the latest that an edit's clock may be. */
+function bound(tables: TablesKind, tx: Tx, now: number, c: Exclude<TableChange, { op: "schema" }>): number {
+  const rows = c.table === "pair" ? PAIRS.map((side) => keyOf(side)) : c.op === "move" ? [c.key, c.to] : [c.key];
+  return Math.max(now, ...rows.map((key) => hlcMs(tables.view(tx, c.table, key).clock) + 1));
 }
 
 function change(
@@ -239,6 +251,14 @@ function marked(n: number): NamedCell[1] {
   new DataView(bytes.buffer).setUint16(CANARY.length, Math.floor(n / 2 ** 32));
   new DataView(bytes.buffer).setUint32(CANARY.length + 2, n % 2 ** 32);
   return encodeValue(bytes);
+}
+
+function state(tables: TablesKind, tx: Tx): string {
+  const rows: string[] = [];
+  for (const { name } of tables.declarations(tx))
+    for (const { key, row } of tables.scanView(tx, name, undefined, 10_000))
+      rows.push(`${name} ${toHex(key)}: ${(row.cells ?? []).map((cell) => toHex(cell)).join(" ")}`);
+  return rows.join("\n");
 }
 
 function halfShown(tables: TablesKind, tx: Tx): string | undefined {

@@ -6,12 +6,12 @@ import type { Suite } from "@tidelock/core/crypto/suite";
 import { beginReplica, createReplica, type Replica, replicaSpaces } from "@tidelock/core/engine/replica";
 import { getRun } from "@tidelock/core/engine/outbox";
 import { getVerdict } from "@tidelock/core/engine/verdicts";
-import { type Frame, frameKinds, openFrame, parseFrame } from "@tidelock/core/log/frame";
-import { decodePlaintext } from "@tidelock/core/log/plaintext";
+import { type Frame, frameFlags, frameKinds, openFrame, parseFrame } from "@tidelock/core/log/frame";
+import { decodePlaintext, decodeSections } from "@tidelock/core/log/plaintext";
 import { digestedSpaces, Tx } from "@tidelock/core/log/tx";
 import { parseGenesis } from "@tidelock/core/vault/genesis";
 import { MapReplicaStore } from "../map-store.ts";
-import { type App, CANARY } from "./app.ts";
+import { type App, type AppliedRun, CANARY } from "./app.ts";
 import { createFastSuite } from "./fast-suite.ts";
 import { type RunRecord, short, text } from "./ledger.ts";
 import type { LogServer } from "./log-server.ts";
@@ -29,11 +29,13 @@ export function judgeHistory(
   const genesis = server.genesis === undefined ? null : parseGenesis(world.suite, server.genesis);
   if (genesis === null) return;
   judgeChain(world, server, nodes, genesis.vault);
+  if (world.ledger.rewritten) judgeSurvivors(world, nodes);
   const auditor = replay(world, server, nodes, createApp);
   if (auditor === undefined || world.failure !== undefined) return;
-  const accepted = judgeEntries(world, auditor);
-  if (world.ledger.tampered) return;
-  judgeAcks(world, auditor);
+  const accepted = judgeEntries(world, auditor.replica, auditor.app);
+  if (world.ledger.rewritten) return;
+  judgeAcks(world, auditor.replica);
+  judgeViews(world, nodes);
   judgeRuns(world, nodes, accepted, createApp);
 }
 
@@ -74,12 +76,12 @@ function judgeChain(world: World, server: LogServer, nodes: readonly SimNode[], 
       add(0, object.hash, false);
       continue;
     }
-    if (object.prev !== null && !equalBytes(object.prev, head) && !ledger.tampered)
+    if (object.prev !== null && !equalBytes(object.prev, head) && !ledger.rewritten)
       world.fail("chain", `the page at ${object.first} was written for another history`);
     for (const { time, frame } of object.entries)
       add(time, suite.sha256(frame), frame[2] === frameKinds.membership && frame.length <= 64 << 10);
   }
-  if (ledger.tampered) return;
+  if (ledger.rewritten) return;
   for (const { name, life } of nodes) {
     const replica = life?.replica;
     if (replica === undefined) continue;
@@ -101,7 +103,7 @@ function replay(
   server: LogServer,
   nodes: readonly SimNode[],
   createApp: (suite: Suite) => App,
-): Replica | undefined {
+): { readonly replica: Replica; readonly app: App } | undefined {
   const random = new Stream(world.seed, "auditor");
   const suite = createFastSuite((n) => random.bytes(n));
   const genesis = parseGenesis(suite, server.genesis as Uint8Array);
@@ -130,7 +132,7 @@ function replay(
     const { read } = replica.cursor();
     const ingested = replica.ingest(read, server.read(read, Number.POSITIVE_INFINITY));
     if (ingested.kind === "halt" || replica.cursor().read === read) {
-      if (!ledger.tampered)
+      if (!ledger.rewritten)
         world.fail("chain", `a reader from genesis stops at ${read}: ${JSON.stringify(ingested)}`);
       break;
     }
@@ -139,32 +141,35 @@ function replay(
     const seq = replica.cursor().applied + 1;
     const applied = replica.apply(1, seq);
     if (applied.kind !== "ok" || replica.cursor().applied < seq) {
-      if (!ledger.tampered) world.fail("chain", `a replay from genesis stops at ${seq}: ${applied.kind}`);
+      if (!ledger.rewritten) world.fail("chain", `a replay from genesis stops at ${seq}: ${applied.kind}`);
       break;
     }
     const seen = ledger.digests.get(seq);
-    if (seen !== undefined && seen !== replica.digest() && !ledger.tampered)
+    if (seen !== undefined && seen !== replica.digest() && !ledger.rewritten)
       world.fail("digest", `a replay from genesis holds another state at seq ${seq} than the first device there`);
     const id = ledger.ids[seq];
     const here = replica.read((tx) => getEntry(tx, seq)?.id) as Uint8Array;
-    if (id !== undefined && !equalBytes(id, here) && !ledger.tampered)
+    if (id !== undefined && !equalBytes(id, here) && !ledger.rewritten)
       world.fail("ghost", `a device applied seq ${seq} = ${short(id)}, the log holds ${short(here)}`);
   }
-  return replica;
+  return { replica, app };
 }
 
 /** Frames by their changes, with the seqs at which each was accepted. */
 type Accepted = ReadonlyMap<RunRecord, readonly number[]>;
 
 /** Nothing accepted that nobody wrote, and nothing twice. */
-function judgeEntries(world: World, auditor: Replica): Accepted {
+function judgeEntries(world: World, auditor: Replica, app: App): Accepted {
   const { ledger, suite } = world;
+  const runs: AppliedRun[] = [];
+  const open = new Map<number, ReadonlyMap<number, Uint8Array>[]>();
   const accepted = new Map<RunRecord, number[]>();
   const claimed = new Map<string, number>();
   auditor.read((tx) => {
     const { applied } = auditor.cursor();
     for (let seq = 1; seq <= applied; seq++) {
-      if (getVerdict(tx, seq)?.reason !== "") continue;
+      const judged = getVerdict(tx, seq);
+      if (judged?.reason !== "") continue;
       const bytes = getEntry(tx, seq)?.frame as Uint8Array;
       if (!ledger.wasSent(bytes)) world.fail("intent", `seq ${seq} was accepted, and no device sent it`);
       const frame = parseFrame(bytes) as Frame;
@@ -178,6 +183,11 @@ function judgeEntries(world: World, auditor: Replica): Accepted {
         world.fail("intent", `seq ${seq} was accepted and does not open`);
         continue;
       }
+      const frames = (frame.flags & frameFlags.continues) === 0 ? [] : (open.get(frame.device) ?? []);
+      frames.push(decodeSections(opened.changes) ?? new Map());
+      open.set(frame.device, frames);
+      if ((frame.flags & frameFlags.more) === 0)
+        runs.push({ seq, time: judged.time, device: frame.device, frames: [...frames] });
       if (isAttestation(opened.changes)) continue;
       const run = ledger.find(opened.changes);
       const name = text(opened.changes);
@@ -188,12 +198,45 @@ function judgeEntries(world: World, auditor: Replica): Accepted {
       else accepted.set(run, [...(accepted.get(run) ?? []), seq]);
       claimed.set(name, seq);
     }
+    const difference = app.compare?.(tx, runs);
+    if (difference !== undefined) world.fail("digest", `the log means something else to the reference: ${difference}`);
   });
   return accepted;
 }
 
+/** What waits for nothing any more looks the same on every device. */
+function judgeViews(world: World, nodes: readonly SimNode[]): void {
+  const first = new Map<number, { readonly name: string; readonly state: string }>();
+  for (const { life, name } of nodes) {
+    const replica = life?.engine?.replica;
+    if (life === undefined || replica === undefined) continue;
+    const { pending } = replica.waiting();
+    if (pending > 0) continue;
+    const { applied } = replica.cursor();
+    const state = replica.read((tx) => life.app.state(tx));
+    const other = first.get(applied);
+    if (other === undefined) first.set(applied, { name, state });
+    else if (other.state !== state) world.fail("reads", `${name} and ${other.name} show different rows at seq ${applied}`);
+  }
+}
+
 function isAttestation(changes: Uint8Array): boolean {
   return changes.length === 2 && changes[0] === 1 && changes[1] === 0;
+}
+
+/** After a history was rewritten, devices that still go on hold one state. */
+function judgeSurvivors(world: World, nodes: readonly SimNode[]): void {
+  const first = new Map<number, { readonly name: string; readonly digest: bigint }>();
+  for (const { life, name, home } of nodes) {
+    if (home.halt !== undefined || life?.engine === undefined) continue;
+    const { replica } = life.engine;
+    const { applied } = replica.cursor();
+    const digest = replica.digest();
+    const other = first.get(applied);
+    if (other === undefined) first.set(applied, { name, digest });
+    else if (other.digest !== digest)
+      world.fail("ghost", `${name} and ${other.name} go on with different histories up to seq ${applied}`);
+  }
 }
 
 /** What a remote acknowledged is where it said. */

@@ -65,6 +65,8 @@ export class World {
   /** False once the faults are over. */
   chaos = true;
   failure: Violation | undefined;
+  /** Until then a call that something went wrong with may be without an answer. */
+  hangsUntil = 0;
   events = 0;
 
   constructor(plan: Plan, options: WorldOptions) {

@@ -10,6 +10,7 @@ import {
   type FileKey,
   type FileRow,
   type FileValue,
+  keyOfRow,
   namesOf,
   place,
   sameValue,
@@ -69,7 +70,7 @@ export function applySlice(core: Core, tx: Tx, slice: Slice): Outcome {
   for (const op of parentsFirst.filter((o) => o.to !== undefined && o.from !== undefined))
     settle(op, update(core, now, op));
   for (const op of parentsFirst.filter((o) => o.to !== undefined && o.from === undefined))
-    settle(op, insert(core, op));
+    settle(op, insert(core, now, op));
 
   const blocked: { op: Op; text: string }[] = [];
   if (waiting.length > 0) swap(core, now, waiting, done, refused, blocked);
@@ -149,7 +150,7 @@ export function deleteAt(file: AppFile, op: Place, at: FileKey): Written {
 function update(core: Core, now: Lens, op: Op): Written {
   const current = currentRow(core, now, op);
   return current === undefined
-    ? insert(core, op)
+    ? insert(core, now, op)
     : change(core.file, op, op.from as FileKey, current, op.to as FileRow);
 }
 
@@ -166,8 +167,14 @@ export function change(file: AppFile, op: Place, at: FileKey, from: FileRow, to:
   return guarded(file, op, () => file.statement(sql).run(...params).changes);
 }
 
-function insert(core: Core, op: Op): Written {
-  return put(core.file, op, op.to as FileRow, undefined);
+function insert(core: Core, now: Lens, op: Op): Written {
+  const to = op.to as FileRow;
+  const written = put(core.file, op, to, undefined);
+  if (written.kind !== "taken") return written;
+  // A natural row the file holds though nobody said so is still that row.
+  const at = keyOfRow(op.plan, to);
+  const there = currentRow(core, now, { ...op, from: at });
+  return there === undefined ? written : change(core.file, op, at, there, to);
 }
 
 export function put(file: AppFile, op: Place, row: FileRow, rowid: bigint | undefined): Written {

@@ -191,6 +191,7 @@ class Attachment implements DatabaseAttachment {
   /** Another file stands at the path: merged as at first, with the numbers kept if it is a copy of this one. */
   async #replace(record: AttachmentRecord, copy: boolean): Promise<void> {
     this.#state = "replaced";
+    this.#host.deps.log?.event("database.replaced", { copy });
     const anew = startOver(this.#host, record, copy);
     this.#core = undefined;
     this.#pace = newPace();
@@ -227,6 +228,7 @@ class Attachment implements DatabaseAttachment {
         break;
       case "older": {
         this.#state = "went-back";
+        this.#host.deps.log?.event("database.went-back", { counter: verdict.counter });
         const done = await goBack(core, verdict.counter);
         if (done.kind !== "done")
           return this.#pause("database-busy", "the file went back and cannot be read now");

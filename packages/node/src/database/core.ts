@@ -125,13 +125,16 @@ export function dirtyKeys(
   skip: (plan: TablePlan, key: RowKey) => boolean,
 ): DirtyKey[] {
   const total = core.tables.dirtyCount(tx);
+  const lens = lensOf(core, tx);
   // Rows that stay dirty come first again and again, so ask for more until enough others are found.
   for (let ask = Math.min(limit + 64, total + 1); ; ask *= 4) {
     const all = core.tables.dirty(tx, ask);
     const found: DirtyKey[] = [];
     for (const { table, key } of all) {
       const plan = core.byName.get(table);
-      if (plan !== undefined && !skip(plan, key)) found.push({ plan, key });
+      // A key that names a twin stands nowhere by itself: the row it stands for is dirty if need be.
+      if (plan === undefined || lens.resolveKey(key) !== key || skip(plan, key)) continue;
+      found.push({ plan, key });
     }
     if (found.length >= limit || all.length < ask || ask > total) return found.slice(0, limit);
   }

@@ -60,15 +60,8 @@ export function planSlice(core: Core, tx: Tx, options: SliceOptions): Slice {
   const complete = found.length <= options.limit;
   const now = lensOf(core, tx);
   const keys = new Map<string, { plan: TablePlan; key: RowKey }>();
-  const add = (plan: TablePlan, key: RowKey): void => {
+  for (const { plan, key } of found.slice(0, options.limit))
     keys.set(`${plan.number}:${text(key)}`, { plan, key });
-  };
-  for (const { plan, key } of found.slice(0, options.limit)) {
-    add(plan, key);
-    // A row that turned out to be another's twin goes with it: one place in the file, one write.
-    const stands = now.resolveKey(key);
-    if (stands !== key) add(plan, stands);
-  }
   const drafts = [...keys.values()].map(({ plan, key }) => ({
     plan,
     key,

@@ -84,6 +84,8 @@ export class Device {
   /** Throws there, once. */
   stopAt: { readonly point: DatabasePoint; skip: number } | undefined;
   readonly reached: DatabasePoint[] = [];
+  /** Names of the events logged. */
+  readonly events: string[] = [];
   /** Called at every point, e.g. to let the app write in between. */
   onPoint: ((point: DatabasePoint) => void) | undefined;
 
@@ -107,6 +109,11 @@ export class Device {
       clock: time,
       scheduler: time,
       random: this.random,
+      log: {
+        event: (name) => {
+          this.events.push(name);
+        },
+      },
       point: (name) => {
         this.reached.push(name);
         this.onPoint?.(name);

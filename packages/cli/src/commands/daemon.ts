@@ -42,7 +42,7 @@ export async function stop(ctx: Context): Promise<undefined> {
   const client = socket === undefined ? undefined : createClient(socket);
   try {
     const info = await client?.stop();
-    await ended(ctx, client?.info);
+    if (info !== undefined) await ended(ctx);
     ctx.out.data("Daemon", { running: false }, () => [
       info === undefined ? "no daemon runs here" : `stopped process ${info.pid}`,
     ]);
@@ -66,8 +66,7 @@ export async function status(ctx: Context): Promise<undefined> {
 }
 
 /** Answers once the home is free again, so that the next command finds nobody. */
-async function ended(ctx: Context, info: (() => Promise<unknown>) | undefined): Promise<void> {
-  if (info === undefined) return;
+async function ended(ctx: Context): Promise<void> {
   const { tryLock } = await import("@tidelock/node/home/lock");
   const { setTimeout: sleep } = await import("node:timers/promises");
   const until = performance.now() + (ctx.timeoutMs ?? ENDING);

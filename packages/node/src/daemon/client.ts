@@ -79,7 +79,11 @@ function exchange(
       const absent = error.code === "ENOENT" || error.code === "ECONNREFUSED" || error.code === "ECONNRESET";
       reject(absent && !sent.reusedSocket ? new NoDaemon(error.code) : error);
     });
-    if (body !== undefined) sent.setHeader("content-type", "application/json");
+    if (body !== undefined) {
+      sent.setHeader("content-type", "application/json");
+      // Said for every method: Node.js sends the body of a DELETE without any length else.
+      sent.setHeader("content-length", Buffer.byteLength(body));
+    }
     sent.end(body);
   });
 }

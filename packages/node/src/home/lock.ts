@@ -73,7 +73,7 @@ export function inUse(paths: HomePaths): TidelockError {
 
 function lockFault(paths: HomePaths, cause: unknown): unknown {
   const code = errnoOf(cause);
-  if (/^SQLITE_FULL/.test(code))
+  if (code.startsWith("SQLITE_FULL"))
     return new TidelockError("disk-full", { why: `no room for ${paths.lock}`, cause });
   if (/^SQLITE_(CANTOPEN|READONLY|PERM)/.test(code))
     return new TidelockError("usage", {

@@ -4,6 +4,7 @@ import type { Suite } from "@tidelock/core/crypto/suite";
 import type { Engine } from "@tidelock/core/engine/api";
 import { TidelockError } from "@tidelock/core/errors";
 import type { TablesView } from "@tidelock/core/kinds/tables/api";
+import type { Tx } from "@tidelock/core/log/tx";
 import type { Clock, Log, Scheduler } from "@tidelock/core/ports";
 import { type AttachDeps, attachDatabase, type DatabaseAttachment } from "../database/attachment.ts";
 import { detachForce } from "../database/detach.ts";
@@ -111,7 +112,10 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
 
   function infoOf(record: AttachmentRecord): DatabaseInfo {
     const opened = openByPath.get(record.path);
-    const counts = opened?.counts() ?? { unprojected: 0, withheld: 0 };
+    const { withheld, waiting } = engine.read((tx) => {
+      const counts = countsOf(tx, record);
+      return { ...counts, waiting: Math.max(0, tables.dirtyCount(tx) - counts.aside) };
+    });
     const issues = opened?.issues() ?? [];
     const paused = opened?.state === "paused" ? issues[0]?.text : undefined;
     const failure = failedByPath.get(record.path);
@@ -126,8 +130,8 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
       tables: record.tables.map((table) => table.name),
       state,
       ...optional("why", paused ?? failure),
-      waiting: counts.unprojected,
-      withheld: counts.withheld,
+      waiting,
+      withheld,
       aside: issues.filter((i) => asides.has(i.code)).reduce((sum, i) => sum + i.count, 0),
       notes: notesOf(opened),
     };
@@ -207,16 +211,16 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
     at: (path) => openByPath.get(pathOf(path)),
     settle,
     unread: () => known().reduce((sum, record) => sum + unreadIn(record.path), 0),
-    facts: () => {
-      const all = engine.read((tx) => tables.dirtyCount(tx));
-      const counts = [...openByPath.values()].map((opened) => opened.counts());
-      // Each counts all that is dirty but its own rows set aside.
-      const aside = counts.reduce((sum, c) => sum + (all - c.unprojected), 0);
-      return {
-        withheldDeletions: counts.reduce((sum, c) => sum + c.withheld, 0),
-        unprojected: Math.max(0, all - aside),
-      };
-    },
+    facts: () =>
+      engine.read((tx) => {
+        const counts = records(tx).map((record) => countsOf(tx, record));
+        const aside = counts.reduce((sum, c) => sum + c.aside, 0);
+        return {
+          withheldDeletions: counts.reduce((sum, c) => sum + c.withheld, 0),
+          // Rows set aside stay different; nobody waits for them.
+          unprojected: Math.max(0, tables.dirtyCount(tx) - aside),
+        };
+      }),
     issues: () =>
       [...failedByPath.values()].map(pausedIssue).concat([...openByPath.values()].flatMap(issuesOf)),
     close: async () => {
@@ -226,6 +230,12 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
       openByPath.clear();
     },
   };
+}
+
+/** As the replica has it, so that it is known without the file. */
+function countsOf(tx: Tx, record: AttachmentRecord): { readonly withheld: number; readonly aside: number } {
+  const registry = new Registry(record.slot);
+  return { withheld: registry.helds(tx).length, aside: registry.asides(tx).length };
 }
 
 const asides: ReadonlySet<string> = new Set(["null-key", "row-refused", "row-too-large", "trigger-fights"]);

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { TidelockError } from "@tidelock/core/errors";
-import type { Remote } from "@tidelock/core/ports";
+import type { Failure, Remote } from "@tidelock/core/ports";
 import { errnoOf } from "../home/files.ts";
 
 /** A path or a `file:` URL, as the `file:` URL that a home keeps. */
@@ -45,21 +45,39 @@ export function holdsVault(remote: string): boolean {
   return existsSync(join(folderOf(remote), "genesis"));
 }
 
-/** A new vault may need its folder made, one level of it. A typing mistake further up stays one. */
+/** A new vault may need its folder made, one level of it: a typing mistake further up stays one. */
+export function needParent(remote: string): void {
+  const parent = dirname(folderOf(remote));
+  if (!existsSync(parent))
+    throw new TidelockError("unreachable", {
+      why: `${parent} is not there`,
+      next: "make the folder, or mount it, and try again",
+      retryable: false,
+    });
+}
+
 export function makeFolder(remote: string): void {
   const folder = folderOf(remote);
   try {
     mkdirSync(folder, { mode: 0o700 });
   } catch (cause) {
     const code = errnoOf(cause);
-    if (code === "EEXIST") return;
-    if (code === "ENOENT")
-      throw new TidelockError("unreachable", {
-        why: `${dirname(folder)} is not there`,
-        next: "make the folder, or mount it, and try again",
-        retryable: false,
-        cause,
-      });
-    throw new TidelockError("remote-denied", { why: `${folder} cannot be made (${code})`, cause });
+    if (code !== "EEXIST")
+      throw new TidelockError("remote-denied", { why: `${folder} cannot be made (${code})`, cause });
   }
+}
+
+/** In place of a remote that cannot be used at all: what is here can still be read. */
+export function refusingRemote(why: string): Remote {
+  const denied = async (): Promise<Failure> => ({ kind: "denied", why });
+  return {
+    caps: { wake: false, deletes: false, accounts: false, links: false },
+    create: denied,
+    genesis: denied,
+    read: denied,
+    append: denied,
+    putBlob: denied,
+    getBlob: denied,
+    close: () => undefined,
+  };
 }

@@ -21,7 +21,7 @@ import { type Attachments, createAttachments } from "./attachments.ts";
 import { checkPlacement, copiedError, noteEnrolAnew } from "./copied.ts";
 import { noLog } from "./log-file.ts";
 import { createKinds, type Kinds, openStore, placeOf } from "./place.ts";
-import { folderOf, openRemote } from "./remote.ts";
+import { folderOf, openRemote, refusingRemote } from "./remote.ts";
 import { matchesVault } from "./setup.ts";
 import type { Issue } from "./status.ts";
 import { hasSheet, sheetPath } from "./words.ts";
@@ -100,11 +100,21 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const env = { suite, clock, scheduler, log, point: () => undefined };
     const replica = createReplica(env, { store, genesis, keys, localKey: secrets.local, kinds: kinds.all });
     const copied = checkPlacement(store, paths, place) === "copied";
-    const remote = info.remote === undefined || copied ? undefined : await openRemote(info.remote);
+    const remote = info.remote === undefined || copied ? undefined : await usable(info.remote);
     const session: Parts = { paths, info, suite, clock, scheduler, log, kinds, store, replica, copied };
     return assemble(session, remote, () => wipeKeys(suite, keys));
   } catch (error) {
     store.close();
+    throw error;
+  }
+}
+
+/** A remote that is no longer fit shows in the status; everything that is here stays readable. */
+async function usable(remote: string): Promise<Remote> {
+  try {
+    return await openRemote(remote);
+  } catch (error) {
+    if (error instanceof TidelockError) return refusingRemote(error.why);
     throw error;
   }
 }
@@ -155,7 +165,8 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
       const quiet = await attachments.settle();
       const outcome = await engine.syncNow();
       if (outcome.kind === "stopped") throw stopped(outcome);
-      if (wish.wait !== true || wish.signal?.aborted === true) return report();
+      // Without a remote there is no verdict to wait for.
+      if (wish.wait !== true || remote === undefined || wish.signal?.aborted === true) return report();
       await attachments.settle();
       if (replica.waiting().pending === 0 && attachments.facts().unprojected === 0) return report();
       locked = quiet ? 0 : locked + 1;

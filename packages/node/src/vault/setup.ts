@@ -35,7 +35,7 @@ import type { SqlStore } from "../store/sql-store.ts";
 import { carryOver } from "./carry-over.ts";
 import { checkPlacement, enrolAnewNoted, rememberPlacement } from "./copied.ts";
 import { createKinds, openStore, placeOf, type VaultPlace } from "./place.ts";
-import { holdsVault, makeFolder, openRemote } from "./remote.ts";
+import { holdsVault, makeFolder, needParent, openRemote } from "./remote.ts";
 
 export interface Setup {
   readonly suite: Suite;
@@ -77,7 +77,10 @@ export async function foundHome(setup: Setup, options: FoundOptions): Promise<vo
   needName("vault", options.vaultName);
   needName("device", options.deviceName);
   const form = await chooseKeyForm(setup.keys);
-  if (options.remote !== undefined) needFreeRemote(options.remote);
+  if (options.remote !== undefined) {
+    needFreeRemote(options.remote);
+    makeFolder(options.remote);
+  }
 
   const person = personKeys(suite, options.entropy);
   const secrets: DeviceSecrets = { seeds: drawDeviceSeeds(suite), local: suite.random(32) };
@@ -236,9 +239,9 @@ function configure(paths: HomePaths, genesis: Genesis, keys: KeyForm, remote: st
   writeConfig(paths, { vaults: [{ id, keys, ...(remote === undefined ? {} : { remote }) }] });
 }
 
-/** Throws `exists` where a vault lives in the remote's folder. Makes the folder, one level of it. */
+/** Throws `exists` where a vault lives in the remote's folder. Writes nothing. */
 export function needFreeRemote(remote: string): void {
-  makeFolder(remote);
+  needParent(remote);
   if (holdsVault(remote))
     throw new TidelockError("exists", {
       why: "a vault lives on this remote",
@@ -282,9 +285,8 @@ function failed(failure: Failure): TidelockError {
 
 /** 1..255 bytes without control characters: what the log takes. */
 function needName(what: string, name: string): void {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
-  const fits = /^[^\u0000-\u001f\u007f]+$/.test(name) && Buffer.byteLength(name) <= 255;
-  if (!fits)
+  const bytes = Buffer.from(name);
+  if (bytes.length === 0 || bytes.length > 255 || bytes.some((b) => b < 0x20 || b === 0x7f))
     throw new TidelockError("bad-name", {
       why: `the ${what}'s name is empty, too long, or has control characters`,
     });

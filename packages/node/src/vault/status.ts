@@ -5,7 +5,9 @@
 import { toHex } from "@tidelock/core/bytes/bytes";
 import { getCursor, linkAt } from "@tidelock/core/engine/entries";
 import { deriveStatus, type Facts, type StatusCode } from "@tidelock/core/engine/status";
+import type { TidelockError } from "@tidelock/core/errors";
 import type { Link } from "@tidelock/core/log/chain";
+import type { VaultConfig } from "../home/config.ts";
 import type { Session } from "./session.ts";
 
 export interface Issue {
@@ -27,7 +29,7 @@ export interface VaultStatus {
   /** Hexadecimal. */
   readonly vault: string;
   readonly device?: number;
-  readonly devices: number;
+  readonly devices?: number;
   readonly encryption?: "E2E Encrypted" | "E2E Pending";
   readonly remote?: string;
   /** RFC 3339. */
@@ -39,11 +41,12 @@ export interface VaultStatus {
   readonly conflicts: number;
   readonly withheldDeletions: number;
   readonly databases: number;
-  readonly seq: number;
+  /** This and what follows is absent while the keys cannot be opened. */
+  readonly seq?: number;
   /** Chain hash at `seq`: equal on two devices that saw the same log. */
-  readonly head: string;
+  readonly head?: string;
   /** Digest of the confirmed state at `seq`. */
-  readonly fingerprint: string;
+  readonly fingerprint?: string;
   readonly issues: readonly Issue[];
 }
 
@@ -89,6 +92,55 @@ export function statusOf(session: Session, facts: Facts = session.facts()): Vaul
     issues: session.issues(),
   };
 }
+
+/** The status of a home whose keys cannot be opened: nothing more can be told. */
+export function lockedStatus(info: VaultConfig, error: TidelockError): VaultStatus {
+  const { code, label, action, dot, exit } = deriveStatus({
+    ...noFacts,
+    hasRemote: true,
+    keysReadable: false,
+  });
+  return {
+    code,
+    label,
+    detail: error.why,
+    ...optional("action", action),
+    dot,
+    exit,
+    vault: info.id,
+    ...optional("remote", info.remote),
+    pendingUp: 0,
+    pendingDown: 0,
+    conflicts: 0,
+    withheldDeletions: 0,
+    databases: 0,
+    issues: [{ code: error.code, why: error.why, next: error.next }],
+  };
+}
+
+const noFacts: Facts = {
+  hasRemote: false,
+  keysReadable: true,
+  halt: undefined,
+  diskFull: false,
+  removed: false,
+  authenticated: true,
+  entitled: true,
+  network: true,
+  remoteReachable: true,
+  paused: false,
+  failed: undefined,
+  stalled: false,
+  quarantined: 0,
+  openConflicts: 0,
+  withheldDeletions: 0,
+  transition: undefined,
+  pending: 0,
+  behind: 0,
+  unprojected: 0,
+  keyArrived: true,
+  fresh: false,
+};
 
 function time(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : new Date(ms).toISOString();

@@ -130,7 +130,14 @@ async function remoteCheck(session: Session): Promise<Check> {
         `the remote ends at entry ${page.value.head}, this device has seen ${read}`,
       );
     for (const object of page.value.objects) {
-      const other = replica.read((tx) => differs(object, read, (seq) => getEntry(tx, seq), suite.sha256));
+      const other = replica.read((tx) =>
+        differs(
+          object,
+          read,
+          (seq) => getEntry(tx, seq),
+          (bytes) => suite.sha256(bytes),
+        ),
+      );
       if (other !== undefined) return failed("remote", "fork", `entry ${other} is another one on the remote`);
       after = object.first + (object.kind === "page" ? object.entries.length : 1) - 1;
     }

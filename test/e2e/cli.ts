@@ -1,0 +1,192 @@
+/**
+ * The command line as real processes: built once from the sources for each test file, run with
+ * homes of their own and nothing of the environment but what a test gives.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { type ShapeName, shapes } from "../../packages/cli/src/shapes.ts";
+import { root } from "../repo.ts";
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly ms: number;
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  readonly cwd?: string;
+}
+
+export interface Daemon {
+  readonly pid: number;
+  readonly stderr: () => string;
+  /** Ends it as a person would; answers its exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
+  /** As a crash would. */
+  kill(): Promise<void>;
+}
+
+export interface Cli {
+  /** A folder of this test file; gone afterwards. */
+  readonly folder: string;
+  run(args: readonly string[], options?: RunOptions): Promise<Ran>;
+  /** With `--json`: the object, checked against its shape. The exit code must be the one expected. */
+  json<T = Record<string, unknown>>(
+    shape: ShapeName,
+    args: readonly string[],
+    expected?: number,
+    options?: RunOptions,
+  ): Promise<T>;
+  /** `daemon run` of a home; resolves once it answers. */
+  daemon(home: string, options?: RunOptions): Promise<Daemon>;
+  remove(): Promise<void>;
+}
+
+/** Native or loaded by name at run time: left where they are. */
+const external = ["better-sqlite3", "sodium-native", "@napi-rs/keyring", "libsodium-wrappers-sumo"];
+
+export async function createCli(): Promise<Cli> {
+  const folder = mkdtempSync(join(tmpdir(), "tidelock-e2e-"));
+  // Inside the checkout, so that what is not bundled is found.
+  const cache = join(root, "node_modules", ".cache");
+  mkdirSync(cache, { recursive: true });
+  const out = mkdtempSync(join(cache, "tidelock-e2e-"));
+  await build({
+    entryPoints: [join(root, "packages/cli/src/main.ts")],
+    outdir: join(out, "dist"),
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    conditions: ["@tidelock/source"],
+    external,
+    // Packages of CommonJS ask for Node's own modules by `require`.
+    banner: {
+      js: `import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);`,
+    },
+    logLevel: "warning",
+  });
+  writeFileSync(
+    join(out, "tidelock.mjs"),
+    'import { main } from "./dist/main.js";\nprocess.exitCode = await main(process.argv.slice(2));\n',
+  );
+  const running = new Set<ChildProcess>();
+
+  function start(args: readonly string[], options: RunOptions): ChildProcess {
+    const child = spawn(process.execPath, [join(out, "tidelock.mjs"), ...args], {
+      cwd: options.cwd ?? folder,
+      env: { PATH: process.env["PATH"], HOME: join(folder, "account"), TMPDIR: tmpdir(), ...options.env },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    running.add(child);
+    child.once("exit", () => running.delete(child));
+    return child;
+  }
+
+  async function run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+    const started = performance.now();
+    const child = start(args, options);
+    const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+    child.stdin?.end(options.input ?? "");
+    const code = await ended(child);
+    return { code: code ?? -1, stdout: stdout(), stderr: stderr(), ms: performance.now() - started };
+  }
+
+  return {
+    folder,
+    run,
+    json: async <T>(shape: ShapeName, args: readonly string[], expected = 0, options: RunOptions = {}) => {
+      const ran = await run([...args, "--json"], options);
+      if (ran.code !== expected)
+        throw new Error(`exit ${ran.code}, expected ${expected}: ${ran.stdout}${ran.stderr}`);
+      const lines = ran.stdout.trimEnd().split("\n");
+      if (lines.length !== 1) throw new Error(`one object expected: ${ran.stdout}`);
+      const value: unknown = JSON.parse(ran.stdout);
+      const checked = shapes[shape].safeParse(value);
+      if (!checked.success) throw new Error(`not a ${shape}: ${checked.error.message}\n${ran.stdout}`);
+      return value as T;
+    },
+    daemon: async (home, options = {}) => {
+      const child = start(["--home", home, "daemon", "run"], options);
+      const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+      child.stdin?.end();
+      const exit = ended(child);
+      await new Promise<void>((resolve, reject) => {
+        child.stdout?.on("data", () => stdout().includes("in sync") && resolve());
+        exit.then((code) => reject(new Error(`the daemon ended with ${code}: ${stderr()}`)), reject);
+      });
+      return {
+        pid: child.pid as number,
+        stderr,
+        stop: (signal = "SIGTERM") => {
+          child.kill(signal);
+          return exit;
+        },
+        kill: async () => {
+          child.kill("SIGKILL");
+          await exit;
+        },
+      };
+    },
+    remove: async () => {
+      await Promise.all(
+        [...running].map((child) => {
+          child.kill("SIGKILL");
+          return ended(child);
+        }),
+      );
+      rmSync(out, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Runs another program and answers its output; throws where it fails. */
+export function shell(command: string, args: readonly string[], input?: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, [...args], { stdio: ["pipe", "pipe", "pipe"] });
+    const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+    child.on("error", reject);
+    child.stdin.end(input ?? "");
+    ended(child).then((code) => {
+      if (code === 0) resolve(stdout());
+      else reject(new Error(`${command} ended with ${code}: ${stderr()}`));
+    }, reject);
+  });
+}
+
+/** Asks again every few milliseconds until the answer is not undefined. */
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T | undefined> | T | undefined,
+  ms = 15_000,
+): Promise<T> {
+  const end = performance.now() + ms;
+  for (;;) {
+    const found = await ask();
+    if (found !== undefined) return found;
+    if (performance.now() > end) throw new Error(`waited ${ms} ms for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function collect(stream: NodeJS.ReadableStream | null): () => string {
+  const parts: Buffer[] = [];
+  stream?.on("data", (part: Buffer) => parts.push(part));
+  return () => Buffer.concat(parts).toString("utf8");
+}
+
+function ended(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode);
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => resolve(code));
+  });
+}

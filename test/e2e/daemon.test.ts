@@ -1,0 +1,264 @@
+import { cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Cli, createCli, type Daemon, shell, until } from "./cli.ts";
+import { dump, founded, type Home, joined, makeDatabase, PLAIN, sql, writePrivate } from "./homes.ts";
+
+let cli: Cli;
+let remote: string;
+let a: Home & { readonly words: string };
+let b: Home;
+
+beforeAll(async () => {
+  cli = await createCli();
+  remote = join(cli.folder, "remote");
+  a = await founded(cli, "laptop", remote);
+  b = await joined(cli, "phone", remote, a.words);
+  makeDatabase(file("a.db"), "CREATE TABLE log (id INTEGER PRIMARY KEY, who TEXT, line TEXT)");
+  await cli.json("Attachment", [...a.at, "db", "attach", file("a.db")]);
+  await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
+  await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
+  await cli.json("Attachment", [...b.at, "db", "attach", file("b.db")]);
+});
+
+afterAll(() => cli.remove());
+
+const file = (name: string): string => join(cli.folder, name);
+const live = (home: Home) =>
+  until(`${home.home} is Live`, async () => {
+    const ran = await cli.run([...home.at, "status", "--json"]);
+    const status = JSON.parse(ran.stdout) as { label?: string };
+    return status.label === "Live" ? status : undefined;
+  });
+
+describe("a daemon", () => {
+  test("[IFC2] it owns its home: a second one is refused by name, and its commands go through it", async () => {
+    const daemon = await cli.daemon(a.home);
+    try {
+      const second = await cli.run([...a.at, "daemon", "run"]);
+      expect(second.code).toBe(16);
+      expect(second.stderr).toContain(`process ${daemon.pid} (daemon)`);
+      expect(await cli.json("Daemon", [...a.at, "daemon", "status"])).toMatchObject({
+        running: true,
+        pid: daemon.pid,
+      });
+      await live(a);
+      for (const [shape, args] of [
+        ["AttachmentList", ["db", "ls"]],
+        ["LogPage", ["log"]],
+        ["QueueList", ["queue", "ls"]],
+        ["ConflictList", ["conflicts", "ls"]],
+        ["SyncResult", ["sync", "--wait"]],
+        ["VerifyReport", ["verify"]],
+        ["LogEntry", ["log", "show", "1"]],
+      ] as const)
+        await cli.json(shape, [...a.at, ...args]);
+      expect(
+        (await cli.json<{ error: { code: string } }>("Error", [...a.at, "history", "log/77"], 15)).error.code,
+      ).toBe("not-found");
+      const extra = file("extra.db");
+      makeDatabase(extra, "CREATE TABLE extra (id TEXT PRIMARY KEY)");
+      await cli.json("Attachment", [...a.at, "db", "attach", extra]);
+      expect(await cli.json("Attachment", [...a.at, "db", "detach", extra])).toMatchObject({
+        database: { state: "detached" },
+      });
+    } finally {
+      expect(await daemon.stop()).toBe(0);
+    }
+  });
+
+  test("[IFC3] its socket is this user's alone, also where a long path moves it", async () => {
+    const deep = join(cli.folder, "d".repeat(60), "e".repeat(60));
+    mkdirSync(deep, { recursive: true });
+    const home = join(deep, "home");
+    await cli.json("Init", ["--home", home, ...PLAIN, "init", "--remote", file("deep-remote")]);
+    for (const one of [a.home, home]) {
+      const daemon = await cli.daemon(one);
+      try {
+        const { since } = await cli.json<{ since: string }>("Daemon", ["--home", one, "daemon", "status"]);
+        expect(Date.parse(since)).toBeGreaterThan(0);
+        const owner = JSON.parse(await shell("cat", [join(one, "run", "lock.owner")])) as { socket: string };
+        expect(statSync(owner.socket).mode & 0o777).toBe(0o600);
+        expect(statSync(join(owner.socket, "..")).mode & 0o777).toBe(0o700);
+        expect(owner.socket.startsWith(one)).toBe(one === a.home);
+      } finally {
+        await daemon.stop("SIGINT");
+      }
+    }
+  });
+
+  test("[IFC20] it ends in order by signal and by command, and leaves the home free", async () => {
+    const daemon = await cli.daemon(a.home);
+    const ended = cli.json("Daemon", [...a.at, "daemon", "stop"]);
+    expect(await ended).toMatchObject({ running: false });
+    expect(await cli.json("Daemon", [...a.at, "daemon", "status"])).toMatchObject({ running: false });
+    expect(await daemon.stop()).toBe(0);
+    expect(existsSync(join(a.home, "run", "daemon.sock"))).toBe(false);
+    await cli.json("Status", [...a.at, "status"]);
+    expect((await cli.run(["--home", file("nowhere"), "daemon", "run"])).code).toBe(15);
+  });
+
+  test("[IFC2] killed, it leaves the home free at once, and the next command cleans up after it", async () => {
+    const daemon = await cli.daemon(a.home);
+    await daemon.kill();
+    expect(existsSync(join(a.home, "run", "daemon.sock"))).toBe(true);
+    await cli.json("SyncResult", [...a.at, "sync"]);
+    const again = await cli.daemon(a.home);
+    await again.stop();
+  });
+
+  test("[IFC19] M-27 an edit by another program arrives within moments, and comes back as no entry of its own", async () => {
+    const daemons = [await cli.daemon(a.home), await cli.daemon(b.home)];
+    try {
+      await shell("sqlite3", [
+        file("a.db"),
+        ".timeout 5000",
+        "INSERT INTO log (who, line) VALUES ('shell', 'one')",
+      ]);
+      await until("the row on b", () => sql(file("b.db"), "SELECT * FROM log WHERE line = 'one'")[0]);
+      await Promise.all([live(a), live(b)]);
+      const { entries } = await cli.json<{ entries: unknown[] }>("LogPage", [...a.at, "log"]);
+      await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
+      await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
+      expect((await cli.json<{ entries: unknown[] }>("LogPage", [...a.at, "log"])).entries).toHaveLength(
+        entries.length,
+      );
+    } finally {
+      for (const daemon of daemons) await daemon.stop();
+    }
+  });
+
+  test("[IFC19] M-15 killed at any moment it loses no edit that a program had committed", async () => {
+    const other = await cli.daemon(b.home);
+    const written: string[] = [];
+    let round = 0;
+    try {
+      for (; round < 6; round++) {
+        const daemon: Daemon = await cli.daemon(a.home);
+        // Spread over the steps of a flush and a send: 0 to 90 ms after the last of these commits.
+        for (let i = 0; i < 5; i++) {
+          const line = `r${round}-${i}`;
+          sql(file("a.db"), `INSERT INTO log (who, line) VALUES ('kill', '${line}')`);
+          written.push(line);
+        }
+        await new Promise((resolve) => setTimeout(resolve, round * 18));
+        await daemon.kill();
+      }
+      const last = await cli.daemon(a.home);
+      try {
+        await until("every line on b", () => {
+          const there = sql(file("b.db"), "SELECT line FROM log WHERE who = 'kill'").map(
+            (row) => row["line"],
+          );
+          return there.length >= written.length ? there : undefined;
+        });
+        await live(a);
+      } finally {
+        await last.stop();
+      }
+    } finally {
+      await other.stop();
+    }
+    await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
+    expect(
+      sql(file("b.db"), "SELECT line FROM log WHERE who = 'kill' ORDER BY line").map((row) => row["line"]),
+    ).toEqual(written.toSorted());
+    expect(dump(file("a.db"))).toEqual(dump(file("b.db")));
+    expect(await cli.json("VerifyReport", [...a.at, "verify"])).toMatchObject({ sound: true });
+  });
+
+  test("[IFC19] S-15 while the folder is away edits wait; when it is back they go by themselves", async () => {
+    const daemons = [await cli.daemon(a.home), await cli.daemon(b.home)];
+    try {
+      await live(a);
+      renameSync(remote, `${remote}-away`);
+      sql(file("a.db"), "INSERT INTO log (who, line) VALUES ('away', 'a')");
+      sql(file("b.db"), "INSERT INTO log (who, line) VALUES ('away', 'b')");
+      await until("a says Offline", async () =>
+        (await cli.run([...a.at, "status"])).code === 14 ? true : undefined,
+      );
+      renameSync(`${remote}-away`, remote);
+      const count = (path: string) => sql(path, "SELECT * FROM log WHERE who = 'away'").length;
+      await until(
+        "both rows on both",
+        () => (count(file("a.db")) === 2 && count(file("b.db")) === 2 ? true : undefined),
+        30_000,
+      );
+    } finally {
+      for (const daemon of daemons) await daemon.stop();
+    }
+  });
+});
+
+describe("a home that is not where it was made", () => {
+  interface Failure {
+    readonly error: { readonly code: string; readonly next: string };
+  }
+
+  test("[IFC5] S-11 a copied home sends nothing; joined anew it is a device of its own, with its unsent edits", async () => {
+    const copy = file("copied");
+    // An edit that waits: made while the folder is away.
+    renameSync(remote, `${remote}-away`);
+    sql(file("b.db"), "INSERT INTO log (who, line) VALUES ('unsent', 'kept')");
+    expect((await cli.json<Failure>("Error", [...b.at, "sync"], 14)).error.code).toBe("unreachable");
+    cpSync(b.home, copy, { recursive: true });
+    renameSync(`${remote}-away`, remote);
+
+    expect(await cli.json("Status", ["--home", copy, "status"], 17)).toMatchObject({ label: "Error" });
+    for (const args of [["sync"], ["daemon", "run"], ["db", "attach", file("b.db")]]) {
+      const failed = await cli.json<Failure>("Error", ["--home", copy, ...args], 17);
+      expect(failed.error).toMatchObject({
+        code: "op-reused",
+        next: expect.stringContaining("tidelock join"),
+      });
+    }
+    const words = writePrivate(file("words"), a.words);
+    const anew = [
+      "--home",
+      copy,
+      ...PLAIN,
+      "join",
+      "--remote",
+      remote,
+      "--device",
+      "copy",
+      "--words-file",
+      words,
+    ];
+    expect(await cli.json("Join", anew)).toMatchObject({ device: 2, deviceName: "copy" });
+    await cli.json("SyncResult", ["--home", copy, "sync", "--wait"]);
+    await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
+    expect(sql(file("a.db"), "SELECT line FROM log WHERE who = 'unsent'")).toEqual([{ line: "kept" }]);
+    // The device it was copied from sends the same edit: once is enough.
+    await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
+    await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
+    expect(sql(file("a.db"), "SELECT line FROM log WHERE who = 'unsent'")).toEqual([{ line: "kept" }]);
+    expect((await cli.json<Failure>("Error", anew, 2)).error.code).toBe("exists");
+  });
+
+  test("[IFC5] a restored home is refused by the log at the latest, and enrols anew", async () => {
+    const saved = file("saved");
+    cpSync(join(b.home, "data"), saved, { recursive: true });
+    sql(file("b.db"), "INSERT INTO log (who, line) VALUES ('later', 'one')");
+    await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
+    rmSync(join(b.home, "data"), { recursive: true });
+    renameSync(saved, join(b.home, "data"));
+    const failed = await cli.json<Failure>("Error", [...b.at, "sync"], 17);
+    expect(failed.error.code).toBe("op-reused");
+    const words = writePrivate(file("words"), a.words);
+    expect(
+      await cli.json("Join", [
+        ...b.at,
+        ...PLAIN,
+        "join",
+        "--remote",
+        remote,
+        "--device",
+        "restored",
+        "--words-file",
+        words,
+      ]),
+    ).toMatchObject({ deviceName: "restored" });
+    await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
+  });
+});

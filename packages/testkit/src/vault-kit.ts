@@ -5,11 +5,18 @@
 import type { Sealed } from "@tidelock/core/bytes/brand";
 import { concat, decodeUtf8, encodeUtf8, toHex, u64Key } from "@tidelock/core/bytes/bytes";
 import { Writer } from "@tidelock/core/bytes/writer";
-import { deviceKeys, drawDeviceSeeds, personKeys, type SecretKeys } from "@tidelock/core/crypto/identity";
+import {
+  deviceId,
+  deviceKeys,
+  drawDeviceSeeds,
+  personKeys,
+  type SecretKeys,
+} from "@tidelock/core/crypto/identity";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { createEngine } from "@tidelock/core/engine/engine";
 import { getEntry, linkAt } from "@tidelock/core/engine/entries";
 import { foundVault, makeGenesis } from "@tidelock/core/engine/found";
+import type { HaltCode } from "@tidelock/core/engine/ingest";
 import { findVault, joinVault } from "@tidelock/core/engine/join";
 import { getFrame, putFrame, runs } from "@tidelock/core/engine/outbox";
 import type { EnginePoint } from "@tidelock/core/engine/points";
@@ -23,9 +30,11 @@ import { encodePage } from "@tidelock/core/log/page";
 import { encodePlaintext, encodeSections } from "@tidelock/core/log/plaintext";
 import type { Tx } from "@tidelock/core/log/tx";
 import type { Remote, Scheduler } from "@tidelock/core/ports";
+import { issueCertificate } from "@tidelock/core/vault/certificate";
+import { sealEnvelope } from "@tidelock/core/vault/epoch";
 import type { Genesis } from "@tidelock/core/vault/genesis";
 import { sealMembership } from "@tidelock/core/vault/membership-frame";
-import type { MembershipRecord } from "@tidelock/core/vault/records";
+import { encodeName, joinBytes, type MembershipRecord, recoverBytes } from "@tidelock/core/vault/records";
 import { MapReplicaStore } from "./map-store.ts";
 import { createMemoryRemote, MemoryVaultLog, type RemoteHooks } from "./memory-remote.ts";
 import { createFastSuite } from "./world/fast-suite.ts";
@@ -176,6 +185,32 @@ export interface Held {
   readonly digest: string;
   readonly notes: readonly string[];
   readonly waiting: { readonly pending: number; readonly parked: number };
+}
+
+export interface Judgement {
+  readonly halt: HaltCode | undefined;
+  /** Some entry was passed only because it had waited. */
+  readonly waits: boolean;
+  readonly reasons: readonly (string | undefined)[];
+  readonly digest: bigint;
+}
+
+interface Said {
+  readonly record: MembershipRecord;
+  readonly hidden?: Uint8Array;
+}
+
+export interface AdmissionOver {
+  readonly person?: SecretKeys;
+  readonly signer?: SecretKeys;
+  readonly index?: number;
+  readonly deviceSeq?: number;
+  readonly prev?: Uint8Array;
+  readonly anchorSeq?: number;
+  readonly link?: Link;
+  readonly record?: Partial<Extract<MembershipRecord, { type: "device-add" }>>;
+  readonly before?: readonly Said[];
+  readonly after?: readonly Said[];
 }
 
 export interface KitOptions {
@@ -447,6 +482,57 @@ export class Kit {
       epoch: { n: 1, key },
       records: records.map(({ record, hidden }) => ({ record, hidden })),
     });
+  }
+
+  /** A device's own admission, made by whoever has the phrase and has read what `reader` has. */
+  admission(reader: Device, keys: SecretKeys, over: AdmissionOver = {}): Sealed {
+    const { suite } = this;
+    const { replica } = reader;
+    const seq = over.anchorSeq ?? replica.cursor().read;
+    const link = over.link ?? this.link(reader, seq);
+    const person = over.person ?? this.person;
+    const id = deviceId(suite, keys.sign, keys.box);
+    const key = replica.read((tx) => replica.ring.epochKey(tx, 1)) ?? suite.random(32);
+    const record: MembershipRecord = {
+      type: "device-add",
+      certificate: issueCertificate(suite, person, keys, this.time.now()).bytes,
+      joinSignature: suite.sign(joinBytes(replica.vault, person, keys), keys.signSecret),
+      envelope: sealEnvelope(suite, key, replica.vault, 1, { kind: "device", id, box: keys.box }),
+      recoverSignature: suite.sign(recoverBytes(replica.vault, keys, link.hash), person.signSecret),
+      ...over.record,
+    };
+    const admitted: Said = { record, hidden: encodeName("joined") };
+    return sealMembership(suite, replica.vault, {
+      author: {
+        keys: over.signer ?? keys,
+        id,
+        index: over.index ?? replica.read((tx) => replica.membership.devices(tx)).length,
+        deviceSeq: over.deviceSeq ?? 1,
+      },
+      at: { seq, link: { ...link, members: over.prev ?? link.members }, now: this.time.now() },
+      epoch: { n: 1, key },
+      records: [...(over.before ?? []), admitted, ...(over.after ?? [])].map((r) => ({
+        record: r.record,
+        hidden: r.hidden,
+      })),
+    });
+  }
+
+  /** What a device makes of frames placed after what it has read, without touching the device itself. */
+  judged(device: Device, ...frames: readonly Uint8Array[]): Judgement {
+    const { replica } = this.clone(device);
+    const { read } = replica.cursor();
+    const entries = frames.map((frame) => ({ time: this.time.now(), frame }));
+    const hash = this.suite.random(32);
+    const object = { kind: "page" as const, first: read + 1, prev: null, entries, hash };
+    const ingested = replica.ingest(read, { objects: [object], head: read + frames.length });
+    if (ingested.kind === "halt")
+      return { halt: ingested.code, waits: false, reasons: [], digest: replica.digest() };
+    const waits = replica.apply(1e9, undefined).kind === "waiting";
+    const applied = replica.apply(1e9, Number.MAX_SAFE_INTEGER);
+    const reasons = frames.map((_, i) => replica.read((tx) => getVerdict(tx, read + 1 + i)?.reason));
+    const halt = applied.kind === "halt" ? applied.code : undefined;
+    return { halt, waits, reasons, digest: replica.digest() };
   }
 
   pageBytes(

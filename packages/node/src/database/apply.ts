@@ -160,9 +160,8 @@ export function change(file: AppFile, op: Place, at: FileKey, from: FileRow, to:
     sameValue(value, from[i]) ? [] : [{ name: columns[i] as string, value }],
   );
   if (changed.length === 0) return OK;
-  // OR ABORT: a conflict clause in the table's own declaration must not evict other rows.
   const sets = changed.map(({ name, value }) => `${name} = ${place(value)}`).join();
-  const sql = `UPDATE OR ABORT ${table} SET ${sets} WHERE ${whereKey(op.plan, at)}`;
+  const sql = `UPDATE${orAbort(op.plan)} ${table} SET ${sets} WHERE ${whereKey(op.plan, at)}`;
   const params = [...changed.map((c) => bound(c.value)), ...at.map(bound)];
   return guarded(file, op, () => file.statement(sql).run(...params).changes);
 }
@@ -181,8 +180,16 @@ export function put(file: AppFile, op: Place, row: FileRow, rowid: bigint | unde
   const { table, columns } = namesOf(op.plan);
   const names = rowid === undefined ? columns : [op.plan.file.rowid as string, ...columns];
   const values: FileValue[] = rowid === undefined ? [...row] : [rowid, ...row];
-  const sql = `INSERT OR ABORT INTO ${table}(${names.join()}) VALUES(${values.map(place).join()})`;
+  const sql = `INSERT${orAbort(op.plan)} INTO ${table}(${names.join()}) VALUES(${values.map(place).join()})`;
   return guarded(file, op, () => file.statement(sql).run(...values.map(bound)).changes);
+}
+
+/**
+ * A conflict clause in the table's own declaration must not evict other rows. Elsewhere there is
+ * none, because one of ours would replace those of statements in the app's triggers.
+ */
+function orAbort(plan: TablePlan): string {
+  return plan.file.conflictClause ? " OR ABORT" : "";
 }
 
 /** Runs one statement for one row and says what SQLite made of it. */

@@ -215,12 +215,12 @@ class Attachment implements DatabaseAttachment {
     if (meta === undefined && there === "same" && opened === undefined) {
       return this.#pause("detached", "its triggers and tables were taken out of the file");
     }
-    const core = this.#current(record);
-    if (core === undefined) return undefined;
     if (meta === undefined) {
       await this.#replace(record, false);
       return this.#ready(this.#record());
     }
+    const core = this.#current(record);
+    if (core === undefined) return undefined;
     const verdict = settleToken(core);
     switch (verdict.kind) {
       case "current":

@@ -13,6 +13,7 @@ import type {
 } from "@tidelock/core/kinds/tables/types";
 import { type AppTrigger, classifyTriggers } from "./app-triggers.ts";
 import { type Db, fold, quote } from "./sqlite.ts";
+import { tokens } from "./tokens.ts";
 
 export interface FileTable {
   /** As this file declares it; `minted` and foreign keys as seen among the tables that are attached. */
@@ -23,6 +24,8 @@ export interface FileTable {
   readonly blind: boolean;
   /** A name of the hidden row number that no column shadows, where rows have one beside their key. */
   readonly rowid: string | undefined;
+  /** A constraint of it has a conflict clause, such as UNIQUE ON CONFLICT REPLACE. */
+  readonly conflictClause: boolean;
   /** By column: the minted table whose numbers it holds. */
   readonly refersTo: readonly (string | undefined)[];
   readonly triggers: readonly AppTrigger[];
@@ -254,6 +257,7 @@ function build(db: Db, raws: readonly Raw[], options: InspectOptions): FileTable
       probes,
       blind,
       rowid: r.alias || r.withoutRowid ? undefined : rowidName(r),
+      conflictClause: hasConflictClause(db, r.name),
       refersTo: r.columns.map((_, i) => (isMinted(r) && r.key[0] === i ? undefined : refersTo(r, i))),
       triggers: triggers.get(r.name) ?? [],
     };
@@ -304,6 +308,12 @@ function foreignKeys(db: Db, r: Raw, byName: ReadonlyMap<string, Raw>): FoundKey
     });
   }
   return out;
+}
+
+function hasConflictClause(db: Db, name: string): boolean {
+  const sql = db.prepare("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?").pluck().get(name);
+  const words = tokens(String(sql)).map((t) => (t.kind === "word" ? t.text.toUpperCase() : ""));
+  return words.some((word, i) => word === "ON" && words[i + 1] === "CONFLICT");
 }
 
 function rowidName(r: Raw): string | undefined {

@@ -1,5 +1,6 @@
 /** From the vault to the app's file, slice by slice. Rules ATT15 to ATT17, ATT26, ATT29. */
 import type { RowKey } from "@tidelock/core/kinds/tables/types";
+import { sameCell } from "@tidelock/core/kinds/tables/value";
 import type { Tx } from "@tidelock/core/log/tx";
 import { applySlice, hasFighters, type Outcome, RowRollsBack } from "./apply.ts";
 import {
@@ -87,7 +88,10 @@ export async function project(core: Core, pace: Pace): Promise<ProjectResult> {
       case "moved":
         return { kind: attempt.kind, ...total, runs };
       case "nothing":
-        if (postponed.size === 0) return { kind: "done", ...total, runs };
+        if (postponed.size === 0) {
+          forgive(core);
+          return { kind: "done", ...total, runs };
+        }
         // Only blocked rows are left. If another pass over them moves none, they have nobody to wait for.
         alone = total.rows === rowsBefore;
         rowsBefore = total.rows;
@@ -120,6 +124,23 @@ export async function project(core: Core, pace: Pace): Promise<ProjectResult> {
       await core.file.rest(Math.max(took, REST));
     }
   }
+}
+
+/** A row set aside that the vault no longer asks for: its cause went away by itself. */
+function forgive(core: Core): void {
+  const gone = core.engine.read((tx) =>
+    core.registry.asides(tx).filter(({ table, key, aside }) => {
+      const name = core.byNumber.get(table)?.vault.name;
+      if (name === undefined || aside.reason === "row-too-large") return false;
+      const [shown, view] = [core.tables.shown(tx, name, key).cells, core.tables.view(tx, name, key).cells];
+      if (shown === undefined || view === undefined) return shown === view;
+      return view.every((cell, i) => sameCell(cell, shown[i]));
+    }),
+  );
+  if (gone.length === 0) return;
+  core.engine.write((tx) => {
+    for (const { table, key } of gone) core.registry.dropAside(tx, table, key);
+  });
 }
 
 function adapt(pace: Pace, took: number): void {

@@ -4,7 +4,7 @@
  * what the app edited on the older copy is kept for a person. Rule ATT22.
  */
 import { bornKey, bornOfKey } from "@tidelock/core/kinds/tables/key";
-import type { Cell, RowKey, TableChange } from "@tidelock/core/kinds/tables/types";
+import type { Born, Cell, RowKey, TableChange } from "@tidelock/core/kinds/tables/types";
 import { sameCell } from "@tidelock/core/kinds/tables/value";
 import type { Tx } from "@tidelock/core/log/tx";
 import { type Committed, commitWork } from "./commit.ts";
@@ -94,38 +94,43 @@ function review(core: Core, tx: Tx, counter: number, projected: number, outbox: 
     effects.push({ kind: "shown", table, key, clock: 0n, cells });
   };
 
-  // Numbers first: what stands at them decides what every reference in the file means.
-  for (const plan of core.plans.filter((p) => p.vault.minted)) {
-    for (const { number, holder } of numbers.coveredAfter(tx, plan.number, counter)) {
-      const table = plan.number;
-      const born = core.tables.resolve(tx, holder.born);
-      const row = readRow(core.file, plan, [number]);
-      const elsewhere = holder.live ? undefined : lens.numberOf(table, born);
-      if (elsewhere !== undefined && elsewhere !== number) {
-        if (row === undefined) continue;
-        covered.add(slot(table, [number]));
-        effects.push({ kind: "stray", table, number, there: true });
-        if (edited.has(slot(table, [number])))
-          effects.push({
-            kind: "kept",
-            table,
-            key: bornKey(born),
-            cells: lens.cellsOf(plan, row, undefined),
-          });
-        continue;
-      }
-      const there = row === undefined ? undefined : number;
-      lens.set(table, born, there);
-      effects.push({ kind: "number", table, born, number: there });
+  // Numbers first: what stands at them decides what every reference in the file means. A row that
+  // is not at the number it had later may stand at an earlier one; what is then left over at
+  // earlier numbers is a second image of a row that stands elsewhere.
+  const minted = core.plans
+    .filter((p) => p.vault.minted)
+    .flatMap((plan) =>
+      numbers.coveredAfter(tx, plan.number, counter).map(({ number, holder }) => ({
+        plan,
+        number,
+        live: holder.live,
+        born: core.tables.resolve(tx, holder.born),
+        row: readRow(core.file, plan, [number]),
+      })),
+    );
+  const setNumber = (table: number, born: Born, number: bigint | undefined): void => {
+    lens.set(table, born, number);
+    effects.push({ kind: "number", table, born, number });
+  };
+  for (const { plan, number, live, born, row } of minted) {
+    if (live) setNumber(plan.number, born, row === undefined ? undefined : number);
+  }
+  for (const { plan, number, live, born, row } of minted) {
+    if (live || row === undefined) continue;
+    const table = plan.number;
+    if (lens.numberOf(table, born) === undefined) {
+      setNumber(table, born, number);
+      continue;
+    }
+    covered.add(slot(table, [number]));
+    effects.push({ kind: "stray", table, number, there: true });
+    if (edited.has(slot(table, [number]))) {
+      effects.push({ kind: "kept", table, key: bornKey(born), cells: lens.cellsOf(plan, row, undefined) });
     }
   }
-  for (const plan of core.plans.filter((p) => p.vault.minted)) {
-    for (const { number, holder } of numbers.coveredAfter(tx, plan.number, counter)) {
-      const born = core.tables.resolve(tx, holder.born);
-      const is = lens.numberOf(plan.number, born);
-      if (is === undefined || is === number)
-        shows(plan, bornKey(born), is === undefined ? undefined : readRow(core.file, plan, [number]));
-    }
+  for (const { plan, born } of minted) {
+    const number = lens.numberOf(plan.number, born);
+    shows(plan, bornKey(born), number === undefined ? undefined : readRow(core.file, plan, [number]));
   }
   for (const { table, key: old } of registry.coveredAfter(tx, counter)) {
     const plan = core.byNumber.get(table);

@@ -142,6 +142,10 @@ export class Differ {
   #place(table: number, born: Born, number: bigint | undefined): void {
     this.#c.lens.set(table, born, number);
     this.effects.push({ kind: "number", table, born, number });
+    // What the app wrote anew at a number is nobody's second image any more.
+    if (number !== undefined && this.#c.registry.hasStray(this.#c.lens.tx, table, number)) {
+      this.effects.push({ kind: "stray", table, number, there: false });
+    }
   }
 
   /** Rows whose key changed, followed to where they stand now. */

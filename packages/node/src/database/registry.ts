@@ -229,8 +229,12 @@ export class Registry {
     return this.#rows(tx, DB, area.stray).map(({ table, key }) => ({ table, number: new Reader(key).z() }));
   }
 
+  hasStray(tx: Tx, table: number, number: bigint): boolean {
+    return tx.get(DB, this.#rowKey(area.stray, table, new Writer(10).z(number).done())) !== undefined;
+  }
+
   putStray(tx: Tx, table: number, number: bigint, there: boolean): void {
-    const key = this.#rowKey(area.stray, table, new Writer(10).z(number).done() as RowKey);
+    const key = this.#rowKey(area.stray, table, new Writer(10).z(number).done());
     if (there) tx.put(DB, key, Uint8Array.of(1));
     else tx.delete(DB, key);
   }

@@ -69,7 +69,14 @@ export function planSlice(core: Core, tx: Tx, options: SliceOptions): Slice {
     view: tables.view(tx, plan.vault.name, key),
   }));
   const then = lensOf(core, tx);
+  const strays = (options.keepNumbers === true ? [] : registry.strays(tx)).map((s) => ({
+    plan: then.plan(s.table),
+    number: s.number,
+  }));
   const renumbered = new Map<TablePlan, bigint[]>();
+  const moves = (plan: TablePlan, from: bigint): unknown =>
+    renumbered.set(plan, [...(renumbered.get(plan) ?? []), from]);
+  for (const { plan, number } of strays) moves(plan, number);
   const kept = drafts.filter(({ plan, key, from, view }) => {
     const born = plan.vault.minted ? bornOfKey(key) : undefined;
     if (born === undefined) return true;
@@ -77,7 +84,7 @@ export function planSlice(core: Core, tx: Tx, options: SliceOptions): Slice {
     const number = view.cells === undefined ? undefined : tables.numberOf(tx, plan.vault.name, born);
     if (typeof old === "bigint" && number !== undefined && old !== number) {
       if (options.keepNumbers === true) return false;
-      renumbered.set(plan, [...(renumbered.get(plan) ?? []), old]);
+      moves(plan, old);
     }
     then.set(plan.number, born, number);
     return true;
@@ -88,7 +95,6 @@ export function planSlice(core: Core, tx: Tx, options: SliceOptions): Slice {
     if (options.skip(plan, key)) ops.push(followOp(now, then, plan, key, row));
     else ops.push(opFor(core, then, plan, key, keyOfRow(plan, row), tables.view(tx, plan.vault.name, key)));
   }
-  const strays = registry.strays(tx).map((s) => ({ plan: then.plan(s.table), number: s.number }));
   return { ops, strays, complete, applied: getCursor(tx).applied };
 }
 

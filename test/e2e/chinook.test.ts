@@ -64,10 +64,8 @@ test("[IFC13] M-6 a database with numbered rows attaches without a flag and stan
   expect(rows).toBeGreaterThan(15_000);
   const started = performance.now();
   await cli.json("Attachment", [...a.at, "db", "attach", file("a.db")]);
-  await cli.json("SyncResult", [...a.at, "--timeout", "60", "sync", "--wait"]);
   b = await joined(cli, "phone", remote, a.words);
   await cli.json("Attachment", [...b.at, "db", "attach", file("b.db")]);
-  await cli.json("SyncResult", [...b.at, "--timeout", "60", "sync", "--wait"]);
   const took = performance.now() - started;
   expect(dump(file("b.db"))).toEqual(dump(file("a.db")));
   process.stderr.write(`${rows} rows from one file to the other: ${(took / 1000).toFixed(1)} s\n`);

@@ -35,6 +35,8 @@ export interface Daemon {
 export interface Cli {
   /** A folder of this test file; gone afterwards. */
   readonly folder: string;
+  /** How a command is started by somebody else: arguments, environment, working folder. */
+  command(args: readonly string[]): readonly [readonly string[], Readonly<Record<string, string>>, string];
   run(args: readonly string[], options?: RunOptions): Promise<Ran>;
   /** With `--json`: the object, checked against its shape. The exit code must be the one expected. */
   json<T = Record<string, unknown>>(
@@ -79,10 +81,13 @@ export async function createCli(): Promise<Cli> {
   );
   const running = new Set<ChildProcess>();
 
+  const script = join(out, "tidelock.mjs");
+  const bare = { PATH: process.env["PATH"] ?? "", HOME: join(folder, "account"), TMPDIR: tmpdir() };
+
   function start(args: readonly string[], options: RunOptions): ChildProcess {
-    const child = spawn(process.execPath, [join(out, "tidelock.mjs"), ...args], {
+    const child = spawn(process.execPath, [script, ...args], {
       cwd: options.cwd ?? folder,
-      env: { PATH: process.env["PATH"], HOME: join(folder, "account"), TMPDIR: tmpdir(), ...options.env },
+      env: { ...bare, ...options.env },
       stdio: ["pipe", "pipe", "pipe"],
     });
     running.add(child);
@@ -94,6 +99,7 @@ export async function createCli(): Promise<Cli> {
     const started = performance.now();
     const child = start(args, options);
     const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+    child.stdin?.on("error", () => undefined);
     child.stdin?.end(options.input ?? "");
     const code = await ended(child);
     return { code: code ?? -1, stdout: stdout(), stderr: stderr(), ms: performance.now() - started };
@@ -101,6 +107,7 @@ export async function createCli(): Promise<Cli> {
 
   return {
     folder,
+    command: (args) => [[process.execPath, script, ...args], bare, folder],
     run,
     json: async <T>(shape: ShapeName, args: readonly string[], expected = 0, options: RunOptions = {}) => {
       const ran = await run([...args, "--json"], options);
@@ -154,6 +161,8 @@ export function shell(command: string, args: readonly string[], input?: string):
     const child = spawn(command, [...args], { stdio: ["pipe", "pipe", "pipe"] });
     const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
     child.on("error", reject);
+    // A program that reads nothing may have ended before.
+    child.stdin.on("error", () => undefined);
     child.stdin.end(input ?? "");
     ended(child).then((code) => {
       if (code === 0) resolve(stdout());

@@ -10,7 +10,7 @@ import {
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { errorKinds } from "../../packages/core/src/errors.ts";
-import { type Cli, createCli } from "./cli.ts";
+import { type Cli, createCli, shell } from "./cli.ts";
 import { founded, type Home, PLAIN, writePrivate } from "./homes.ts";
 
 let cli: Cli;
@@ -36,6 +36,29 @@ interface Failure {
 
 const fails = (args: readonly string[], exit: number, env: Record<string, string> = {}): Promise<Failure> =>
   cli.json<Failure>("Error", args, exit, { env });
+
+/** Runs a command on a terminal and answers like a person who looks at the screen. */
+const PERSON = `
+import json, os, pty, re, sys
+argv, env, cwd = json.load(sys.stdin)
+pid, fd = pty.fork()
+if pid == 0:
+  os.chdir(cwd)
+  os.execve(argv[0], argv, env)
+screen, answered = "", 0
+while True:
+  try: part = os.read(fd, 4096)
+  except OSError: break
+  if not part: break
+  screen += part.decode()
+  asked = re.findall(r"Word (\\d+): ", screen)
+  if len(asked) > answered:
+    answered = len(asked)
+    words = dict((int(n), w) for n, w in re.findall(r"(\\d+) ([a-z]+)\\b", screen))
+    os.write(fd, ((words[int(asked[-1])] if sys.argv[1] == "right" else "nothing") + "\\n").encode())
+code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+print(json.dumps({"code": code, "screen": screen}))
+`;
 
 let homes = 0;
 const fresh = (): string => join(cli.folder, `fresh-${++homes}`);
@@ -68,6 +91,24 @@ describe("founding", () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
     const ran = await cli.run([...first.at, "status"]);
     expect(ran.stderr).toContain("plain file");
+  });
+
+  test("[IFC6] on a terminal the words are shown once, and three of them must be typed back", async () => {
+    const terminal = async (home: string, answer: string): Promise<{ code: number; screen: string }> => {
+      const args = ["--home", home, ...PLAIN, "init", "--remote", `${home}-remote`];
+      return JSON.parse(
+        await shell("python3", ["-c", PERSON, answer], JSON.stringify(cli.command(args))),
+      ) as never;
+    };
+    const [home, careless] = [fresh(), fresh()];
+    const done = await terminal(home, "right");
+    expect([done.code, done.screen]).toEqual([0, expect.stringContaining("Word ")]);
+    expect(existsSync(join(home, "recovery-sheet.txt"))).toBe(false);
+    expect(await cli.json("Status", ["--home", home, "status"])).toMatchObject({ label: "Live" });
+    const refused = await terminal(careless, "wrong");
+    expect([refused.code, refused.screen]).toEqual([130, expect.stringContaining("error[cancelled]")]);
+    expect(existsSync(careless)).toBe(false);
+    expect(existsSync(`${careless}-remote`)).toBe(false);
   });
 
   test("[IFC6] a home or a remote that has a vault is left as it is", async () => {

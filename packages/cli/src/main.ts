@@ -8,6 +8,11 @@ export async function main(
   env: Readonly<Record<string, string | undefined>> = process.env,
   streams: Streams = own,
 ): Promise<number> {
+  // `tidelock log | head` has seen enough: no fault of ours.
+  streams.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
   const { runProgram } = await import("./program.ts");
   return runProgram(args, env, streams);
 }

@@ -24,12 +24,16 @@ export async function runProgram(
       const run = await load();
       code = (await run(ctx, command.opts(), ...operands)) ?? 0;
     };
-  define(program, act);
   program.configureOutput({
     writeOut: (text) => void streams.stdout.write(text),
-    // Said once, in our own form, below.
+    // Said once, in our own form, below. Set before the commands are made: they take it over.
     writeErr: () => undefined,
   });
+  define(program, act);
+  if (args.length === 0) {
+    streams.stdout.write(program.helpInformation());
+    return 0;
+  }
   const stop = onSignals(streams);
   try {
     await program.parseAsync([...args], { from: "user" });
@@ -89,7 +93,7 @@ function define(
     async () => (await import("./commands/join.ts")).join,
   )
     .alias("recover")
-    .requiredOption("--remote <dir>", "the folder that keeps the vault")
+    .option("--remote <dir>", "the folder that keeps the vault")
     .option("--words", "ask for the 24 words (the default on a terminal)")
     .option("--words-from-env <var>", "take them from this variable")
     .option("--words-file <path>", "take them from a file that only you can read; - is stdin")
@@ -131,7 +135,7 @@ function define(
     "the vault's log, one line an entry; `log show SEQ` for one",
     async () => (await import("./commands/log.ts")).log,
   )
-    .option("--from <seq>", "the first entry to show")
+    .option("--from <seq>", "the first entry to show (default: the newest ones)")
     .option("--limit <n>", "how many", "100");
   command(
     "why <object>",
@@ -177,7 +181,13 @@ function define(
 }
 
 function usageError(error: CommanderError): TidelockError {
-  const why = error.message.replace(/^error: /, "").replace(/\.$/, "");
+  // What the library says where a group like `db` stands alone.
+  if (error.code === "commander.help")
+    return new TidelockError("usage", { why: "a command is missing", next: "tidelock help" });
+  const why = error.message
+    .replace(/^error: /, "")
+    .replace(/\s*\n\s*/g, " ")
+    .replace(/\.$/, "");
   return new TidelockError("usage" satisfies ErrorCode, { why, next: "tidelock help" });
 }
 

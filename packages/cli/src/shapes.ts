@@ -137,7 +137,7 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     since: time.optional(),
     version: z.string().optional(),
   }),
-  LogPage: shape("LogPage", { from: z.int().positive(), entries: z.array(logLine) }),
+  LogPage: shape("LogPage", { entries: z.array(logLine) }),
   LogEntry: shape("LogEntry", {
     entry: logLine.extend({
       bytes: count,

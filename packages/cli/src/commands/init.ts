@@ -3,6 +3,7 @@ import { randomBytes, randomInt } from "node:crypto";
 import { hostname } from "node:os";
 import { TidelockError } from "@tidelock/core/errors";
 import { readConfig } from "@tidelock/node/home/config";
+import { loadSqlite } from "@tidelock/node/home/driver";
 import { chooseKeyForm } from "@tidelock/node/home/keys";
 import { type Entered, enterVault } from "@tidelock/node/vault/enter";
 import { holdsVault, parseRemote } from "@tidelock/node/vault/remote";
@@ -68,6 +69,7 @@ async function founded(
 ): Promise<Entered> {
   // Refused before a person has written down 24 words.
   if (remote !== undefined) needFreeRemote(remote);
+  loadSqlite();
   await chooseKeyForm(ctx.connect("init").keys);
   const entropy = new Uint8Array(randomBytes(32));
   const words = phraseOf(entropy);

@@ -11,7 +11,7 @@ import { columns } from "../output.ts";
 import { ask, fromFile, fromVariable } from "../secrets.ts";
 
 interface JoinOptions {
-  readonly remote: string;
+  readonly remote?: string;
   readonly words?: boolean;
   readonly wordsFromEnv?: string;
   readonly wordsFile?: string;
@@ -20,7 +20,13 @@ interface JoinOptions {
 
 export async function join(ctx: Context, given: Record<string, unknown>): Promise<undefined> {
   const options = given as unknown as JoinOptions;
-  const remote = parseRemote(options.remote);
+  const asked = options.remote ?? ctx.env["TIDELOCK_REMOTE"];
+  if (asked === undefined)
+    throw new TidelockError("usage", {
+      why: "the vault's folder is missing",
+      next: "tidelock join --remote DIR --words",
+    });
+  const remote = parseRemote(asked);
   const entropy = entropyOf(await wordsOf(ctx, options));
   const { paths, keys } = ctx.connect("join");
   const done = await enterVault(

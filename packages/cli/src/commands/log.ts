@@ -17,10 +17,10 @@ export async function log(
       why: `log knows no ${show}`,
       next: "tidelock log, or tidelock log show SEQ",
     });
-  const from = options["from"] === undefined ? 1 : number("--from", options["from"]);
+  const from = options["from"] === undefined ? {} : { from: number("--from", options["from"]) };
   const limit = number("--limit", options["limit"]);
-  const entries = await withVault(ctx.connect("log"), (vault) => vault.log({ from, limit }));
-  ctx.out.data("LogPage", { from, entries }, () =>
+  const entries = await withVault(ctx.connect("log"), (vault) => vault.log({ ...from, limit }));
+  ctx.out.data("LogPage", { entries }, () =>
     columns(
       entries.map((e) => [
         String(e.seq),

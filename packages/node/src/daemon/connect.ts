@@ -44,7 +44,7 @@ export async function withVault<T>(
 /** Where the home's owner says it listens. */
 export function daemonSocket(paths: HomePaths): string | undefined {
   const socket = readOwner(paths)?.socket ?? paths.socket;
-  return existsSync(socket) ? socket : undefined;
+  return process.platform === "win32" || existsSync(socket) ? socket : undefined;
 }
 
 async function byDaemon<T>(

@@ -35,8 +35,11 @@ const BODY = 1 << 20;
 /** Listening when it resolves. The home's lock must be held: what lies at the socket's path is then stale. */
 export async function startServer(options: ServerOptions): Promise<() => Promise<void>> {
   const { socket } = options;
-  ownFolder(dirname(socket));
-  rmSync(socket, { force: true });
+  const isFile = process.platform !== "win32";
+  if (isFile) {
+    ownFolder(dirname(socket));
+    rmSync(socket, { force: true });
+  }
   const server = createServer((request, response) => {
     answer(options, request, response).catch((error: unknown) => sendError(options, response, error));
   });
@@ -44,11 +47,11 @@ export async function startServer(options: ServerOptions): Promise<() => Promise
     server.once("error", reject);
     server.listen(socket, resolve);
   });
-  chmodSync(socket, 0o600);
+  if (isFile) chmodSync(socket, 0o600);
   return () =>
     new Promise((resolve) => {
       server.close(() => {
-        rmSync(socket, { force: true });
+        if (isFile) rmSync(socket, { force: true });
         resolve();
       });
       // A client that waits for a long sync must not hold the daemon up.

@@ -2,7 +2,9 @@
  * Everything a command or a local program may ask of an open vault: plain data in, plain data out,
  * so that it is the same call in this process and over the daemon's socket.
  */
-import type { DatabaseInfo } from "../vault/attachments.ts";
+import { TidelockError } from "@tidelock/core/errors";
+import type { AttachWish, DatabaseInfo } from "../vault/attachments.ts";
+import { copiedError } from "../vault/copied.ts";
 import { type LogEntry, type LogLine, logEntry, logLines } from "../vault/log-view.ts";
 import { look } from "../vault/look.ts";
 import { type QueueItem, queueList } from "../vault/queue.ts";
@@ -47,10 +49,11 @@ export function createService(session: Session, running: boolean): VaultService 
     status: async () => statusOf(session, running ? session.facts() : await look(session)),
     sync: (wish) => session.sync(wish),
     databases: async () => attachments.list(),
-    attach: ({ path, ...wish }) => attachments.attach(path, wish),
+    attach: ({ path, ...wish }) =>
+      running ? attachments.attach(path, wish) : attachAlone(session, path, wish),
     detach: ({ path, force }) => attachments.detach(path, force === true),
     approve: ({ path }) => attachments.approve(path),
-    log: async ({ from, limit }) => logLines(session, from ?? 1, Math.min(limit ?? LOG_PAGE, LOG_PAGE)),
+    log: async ({ from, limit }) => logLines(session, from, Math.min(limit ?? LOG_PAGE, LOG_PAGE)),
     entry: async ({ seq }) => logEntry(session, seq),
     history: async ({ object }) => rowHistory(session, object),
     why: async ({ object }) => rowWhy(session, object),
@@ -58,4 +61,18 @@ export function createService(session: Session, running: boolean): VaultService 
     queue: async () => queueList(session),
     verify: () => verifySession(session),
   };
+}
+
+/** Where nothing syncs by itself: with what the vault has now, and sent, if the remote can be reached. */
+async function attachAlone(session: Session, path: string, wish: AttachWish): Promise<DatabaseInfo> {
+  if (session.copied) throw copiedError();
+  await session.sync().catch(() => undefined);
+  const info = await session.attachments.attach(path, wish);
+  try {
+    await session.sync({ wait: true });
+    return session.attachments.list().find((one) => one.path === info.path) ?? info;
+  } catch (error) {
+    const code = error instanceof TidelockError ? error.code : "internal";
+    return { ...info, notes: [...info.notes, `attached, and not sent yet (${code}): tidelock sync`] };
+  }
 }

@@ -63,15 +63,20 @@ export async function homePaths(options: WhereOptions = {}): Promise<HomePaths> 
 
 function finish(root: string, at: Pick<HomePaths, "config" | "data" | "state" | "run" | "lock">): HomePaths {
   const id = createHash("sha256").update(root).digest("hex").slice(0, 16);
-  const socket = join(at.run, "daemon.sock");
   return {
     ...at,
     root,
     id,
     owner: `${at.lock}.owner`,
-    socket:
-      Buffer.byteLength(socket) > SOCKET_PATH ? join(tmpdir(), `tidelock-${id}`, "daemon.sock") : socket,
+    socket: socketAt(at.run, id),
   };
+}
+
+function socketAt(run: string, id: string): string {
+  // A named pipe belongs to whoever made it; there are no folders around it.
+  if (process.platform === "win32") return `\\\\.\\pipe\\tidelock-${id}`;
+  const socket = join(run, "daemon.sock");
+  return Buffer.byteLength(socket) > SOCKET_PATH ? join(tmpdir(), `tidelock-${id}`, "daemon.sock") : socket;
 }
 
 /** `home` of a project's `tidelock.toml`, so that its commands meet the same home without a flag. */

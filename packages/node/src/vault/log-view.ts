@@ -52,10 +52,12 @@ export interface LogEntry extends LogLine {
   readonly content?: readonly LogChange[];
 }
 
-export function logLines(session: Session, from: number, limit: number): readonly LogLine[] {
-  return session.replica.read((tx) =>
-    entriesAfter(tx, Math.max(0, from - 1), limit).map((entry) => lineOf(session, tx, entry)),
-  );
+/** From an entry on, or the newest ones. */
+export function logLines(session: Session, from: number | undefined, limit: number): readonly LogLine[] {
+  return session.replica.read((tx) => {
+    const after = from === undefined ? getCursor(tx).read - limit : from - 1;
+    return entriesAfter(tx, Math.max(0, after), limit).map((entry) => lineOf(session, tx, entry));
+  });
 }
 
 export function logEntry(session: Session, seq: number): LogEntry {

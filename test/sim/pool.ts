@@ -64,26 +64,31 @@ export async function bundle(name: string, edits: readonly Edit[] = []): Promise
     sourcemap: "inline",
     absWorkingDir: root,
     logLevel: "error",
-    plugins: edits.map(plant),
+    plugins: edits.length === 0 ? [] : [plant(edits)],
   });
   return outfile;
 }
 
-/** Throws unless the text stands in the file exactly once: a planted bug that went stale is no bug. */
-export function applyEdit({ file, find, replace }: Edit): string {
-  const source = readFileSync(join(root, file), "utf8");
-  const parts = source.split(find);
-  if (parts.length !== 2) throw new Error(`${file} holds the text of the planted bug ${parts.length - 1} times`);
-  return parts.join(replace);
+/** Throws unless each text stands in the file exactly once: a planted bug that went stale is no bug. */
+export function applyEdits(file: string, edits: readonly Edit[]): string {
+  let source = readFileSync(join(root, file), "utf8");
+  for (const { find, replace } of edits) {
+    const parts = source.split(find);
+    if (parts.length !== 2) throw new Error(`${file} holds ${parts.length - 1} times: ${find}`);
+    source = parts.join(replace);
+  }
+  return source;
 }
 
-function plant(edit: Edit): Plugin {
-  const path = join(root, edit.file);
+function plant(edits: readonly Edit[]): Plugin {
   return {
     name: "planted bug",
     setup: ({ onLoad }) => {
-      const filter = new RegExp(`${path.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`);
-      onLoad({ filter }, () => ({ contents: applyEdit(edit), loader: "ts" }));
+      for (const file of new Set(edits.map((edit) => edit.file))) {
+        const path = join(root, file).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+        const own = edits.filter((edit) => edit.file === file);
+        onLoad({ filter: new RegExp(`^${path}$`) }, () => ({ contents: applyEdits(file, own), loader: "ts" }));
+      }
     },
   };
 }

@@ -1,4 +1,85 @@
 /** What the world cannot know from inside the test kit: hosts of other packages, and the references. */
+import { decodeSection } from "@tidelock/core/kinds/tables/codec";
+import { hlcCount, hlcMs } from "@tidelock/core/kinds/tables/hlc";
+import type { TableChange, TableDeclaration } from "@tidelock/core/kinds/tables/types";
+import type { AppliedRun } from "@tidelock/testkit/world/app";
 import type { Options } from "@tidelock/testkit/world/history";
+import { createTablesApp } from "@tidelock/testkit/world/tables-app";
+import { type Change, type Decl, reduceTables, type Run, type Shown } from "../reference/tables.ts";
+import { plainCell, plainKey } from "../reference/tables-kit.ts";
 
-export const worldOptions: Options = {};
+const TABLES = 2;
+
+export const worldOptions: Options = {
+  apps: {
+    tables: (suite) => {
+      const app = createTablesApp(suite);
+      return {
+        ...app,
+        compare: (tx, runs) => {
+          const expected = reduceTables(runs.map(plainRun));
+          const shown = app.tables.declarations(tx).map((d): [string, Shown[string]] => {
+            const rows = app.tables.scanView(tx, d.name, undefined, 1e6).map(({ key, row }) => {
+              const cells = d.columns.map((c, i) => [c.name, plainCell(row.cells?.[i])]);
+              return [plainKey(key).join(), Object.fromEntries(cells)] as const;
+            });
+            return [d.name, Object.fromEntries(rows)];
+          });
+          return firstDifference(Object.fromEntries(shown), expected);
+        },
+      };
+    },
+  },
+};
+
+function plainRun({ seq, time, device, frames }: AppliedRun): Run {
+  let seen = 0;
+  const changes: Change[] = [];
+  for (const sections of frames) {
+    const section = decodeSection(sections.get(TABLES) ?? new Uint8Array(0));
+    if (section === null) continue;
+    ({ seen } = section);
+    changes.push(...section.changes.map(plainChange));
+  }
+  return { seq, time, device, seen, changes };
+}
+
+function plainChange(c: TableChange): Change {
+  if (c.op === "schema") return { op: "schema", table: c.declaration.name, decl: plainDeclaration(c.declaration) };
+  return {
+    op: c.op,
+    table: c.table,
+    key: plainKey(c.key),
+    ...(c.op === "move" ? { to: plainKey(c.to) } : {}),
+    ...(c.op === "found" ? {} : { ms: hlcMs(c.hlc), n: hlcCount(c.hlc) }),
+    ...(c.op === "delete" ? {} : { cells: Object.fromEntries(c.cells.map(([name, cell]) => [name, plainCell(cell)])) }),
+  };
+}
+
+function plainDeclaration(d: TableDeclaration): Decl {
+  const name = (index: number): string => d.columns[index]?.name ?? "";
+  return {
+    columns: d.columns.map((c) => ({ name: c.name, notNull: c.notNull })),
+    key: d.key.map(name),
+    collations: [...d.keyCollations],
+    minted: d.minted,
+    unique: d.unique.map((u) => ({ columns: u.columns.map(name), collations: [...u.collations] })),
+    fks: d.foreignKeys.map((fk) => ({
+      columns: fk.columns.map(name),
+      parent: fk.parent,
+      parentColumns: [...fk.parentColumns],
+      onDelete: fk.onDelete,
+    })),
+  };
+}
+
+function firstDifference(shown: Shown, expected: Shown): string | undefined {
+  for (const table of new Set([...Object.keys(shown), ...Object.keys(expected)])) {
+    const [rows, wanted] = [shown[table] ?? {}, expected[table] ?? {}];
+    for (const key of new Set([...Object.keys(rows), ...Object.keys(wanted)])) {
+      const [a, b] = [JSON.stringify(rows[key]), JSON.stringify(wanted[key])];
+      if (a !== b) return `${table} ${key} is ${a}, should be ${b}`;
+    }
+  }
+  return undefined;
+}

@@ -36,6 +36,7 @@ export const eventKinds = [
   "rewrite",
   "truncate",
   "false-ack",
+  "torn-append",
 ] as const;
 export type EventKind = (typeof eventKinds)[number];
 
@@ -65,14 +66,15 @@ const classes: Readonly<Record<FaultClass, readonly [exists: number, low: number
   pause: [0.2, 0.5, 2],
   "clock-jump": [0.35, 0.5, 4],
   restore: [0.12, 0.7, 2],
-  clone: [0.1, 0.7, 1.5],
+  clone: [0.12, 0.7, 1.5],
   garbage: [0.12, 0.7, 3],
   "repeated-frame": [0.12, 0.7, 3],
   "altered-frame": [0.1, 0.7, 2],
   "stray-page": [0.1, 0.7, 2],
-  rewrite: [0.03, 0.7, 1],
-  truncate: [0.03, 0.7, 1],
-  "false-ack": [0.05, 0.7, 2],
+  rewrite: [0.05, 0.7, 1],
+  truncate: [0.08, 0.7, 1],
+  "false-ack": [0.1, 0.7, 2],
+  "torn-append": [0.12, 0.7, 3],
   drift: [0.35, 0.000001, 0.0002],
   "year-ahead": [0.2, 1, 1],
   "coarse-clock": [0.25, 1, 1],

@@ -5,7 +5,7 @@ import { type Attack, attack } from "./attacks.ts";
 import type { Decision } from "./faults.ts";
 import { LogServer } from "./log-server.ts";
 import { Network } from "./network.ts";
-import { type Host, SimNode } from "./node.ts";
+import { type Host, type Life, SimNode } from "./node.ts";
 import { drawPlan, type Plan, type Profile, type Step } from "./plan.ts";
 import { Stream } from "./random.ts";
 import { createRegisterApp } from "./register-app.ts";
@@ -49,7 +49,7 @@ export function runHistory(profile: Profile, seed: bigint, options: Options = {}
 export function runPlan(plan: Plan, options: Options = {}): Verdict {
   const world = new World(plan, options);
   const createApp = options.apps?.[plan.app] ?? apps[plan.app] ?? createRegisterApp;
-  const server = new LogServer(world.suite);
+  const server = new LogServer(world.suite, plan.knobs.keepsPrev);
   const network = new Network(world, server);
   const host: Host = { createApp, connect: (node, life) => network.connect(node, life) };
   const history = new History(world, server, host);
@@ -113,7 +113,9 @@ class History {
 
   #do(step: Step): void {
     const world = this.#world;
-    const node = this.#nodes.find((n) => n.index === step.device);
+    // Copies of a device are used like the device itself.
+    const twins = this.#nodes.filter((n) => n.original === step.device);
+    const node = twins[step.id % Math.max(1, twins.length)];
     world.mix(step.id, step.device);
     world.mark(step.do);
     world.say(() => `${String.fromCharCode(97 + step.device)}  step ${step.id}: ${step.do} ${step.ms}`);
@@ -156,10 +158,7 @@ class History {
       case "pause":
         life?.engine?.pause();
         if (life !== undefined)
-          node.deliver(life, step.ms, () => {
-            life.notBefore = 0;
-            life.engine?.resume();
-          });
+          node.deliver(life, step.ms, () => this.#resume(life));
         break;
       case "clock-jump": {
         const random = new Stream(world.seed, `jump:${step.id}`);
@@ -175,6 +174,9 @@ class History {
       case "restore":
         node.restore();
         break;
+      case "torn-append":
+        node.torn = true;
+        break;
       case "false-ack":
         node.liedTo = true;
         break;
@@ -188,6 +190,13 @@ class History {
     }
   }
 
+  /** A person's word counts before a remote's. */
+  #resume(life: Life): void {
+    if (life.engine?.sync?.facts().state !== "paused") return;
+    life.notBefore = 0;
+    life.engine.resume();
+  }
+
   #heal(): void {
     const world = this.#world;
     world.chaos = false;
@@ -196,9 +205,10 @@ class History {
       node.wakeUp();
       node.cutOffUntil = 0;
       node.liedTo = false;
+      node.torn = false;
       if (node.home.halt === "op-reused" && node.random.chance(0.5)) node.enrolAnew();
       if (node.life === undefined) node.boot();
-      else node.life.engine?.resume();
+      else this.#resume(node.life);
     }
   }
 

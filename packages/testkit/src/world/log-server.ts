@@ -10,14 +10,16 @@ export interface Placed {
 
 export class LogServer {
   readonly #suite: Suite;
+  readonly #keepsPrev: boolean;
   readonly objects: LogObject[] = [];
   readonly blobs: Map<string, Uint8Array> = new Map();
   genesis: Uint8Array | undefined;
   /** Called when the log has grown. */
   onGrowth: () => void = () => undefined;
 
-  constructor(suite: Suite) {
+  constructor(suite: Suite, keepsPrev: boolean) {
     this.#suite = suite;
+    this.#keepsPrev = keepsPrev;
   }
 
   get head(): number {
@@ -48,7 +50,7 @@ export class LogServer {
   ): AppendResult {
     const { head } = this;
     if (seen.seq === head) {
-      this.place(seen.hash, frames, time);
+      this.place(this.#keepsPrev ? seen.hash : null, frames, time);
       return { kind: "committed", first: head + 1 };
     }
     const there = this.objects[this.#firstAfter(seen.seq)];
@@ -61,6 +63,12 @@ export class LogServer {
     const entries = frames.map((frame) => ({ time, frame: frame.slice() }));
     this.objects.push(new ModelPage(this.#suite, this.head + 1, prev?.slice() ?? null, entries));
     this.onGrowth();
+  }
+
+  /** Places the end of an append without its beginning; a single frame it places twice. */
+  tear(frames: readonly Uint8Array[], prev: Uint8Array, time: number): void {
+    const kept = frames.length === 1 ? [...frames, ...frames] : frames.slice(frames.length >> 1);
+    this.place(this.#keepsPrev ? prev : null, kept, time);
   }
 
   placeGarbage(bytes: Uint8Array): void {

@@ -67,6 +67,11 @@ export class Network {
                 lies.add(frames);
                 return { kind: "committed", first: seen.seq + 1 };
               }
+              if (node.torn) {
+                node.torn = false;
+                server.tear(frames, seen.hash, Math.floor(knobs.epoch + world.timeline.now));
+                return unknown;
+              }
               const clock = knobs.writerStamps ? node.wall() : Math.floor(knobs.epoch + world.timeline.now);
               return server.append(frames, seen, Math.max(0, clock + knobs.stampOffset));
             },

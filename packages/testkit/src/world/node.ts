@@ -162,6 +162,8 @@ export class SimNode {
   readonly world: World;
   readonly name: string;
   readonly index: number;
+  /** The device whose steps are also its own: another's for a copy. */
+  original: number;
   readonly random: Stream;
   readonly suite: Suite;
   readonly sites: { readonly begin: Site; readonly commit: Site; readonly committed: Site };
@@ -184,6 +186,8 @@ export class SimNode {
   jump = 0;
   /** The next append is acknowledged and thrown away. */
   liedTo = false;
+  /** The remote's holder places only some frames of the next append. */
+  torn = false;
   /** The newest seq it has applied, over all its lives on this disk. */
   applied = 0;
   /** Calls of the current virtual minute. */
@@ -194,6 +198,7 @@ export class SimNode {
   constructor(world: World, index: number, host: Host, home?: Home) {
     this.world = world;
     this.index = index;
+    this.original = index;
     this.name = String.fromCharCode(97 + index);
     this.#host = host;
     this.random = new Stream(world.seed, `env:${this.name}`);
@@ -401,7 +406,9 @@ export class SimNode {
     if (this.life === undefined || this.home.halt !== undefined) return undefined;
     this.home.doubled = true;
     const home: Home = { ...this.home, name: `${this.home.name}'`, disk: this.life.store.image(), runs: [] };
-    return new SimNode(this.world, index, this.#host, home);
+    const twin = new SimNode(this.world, index, this.#host, home);
+    twin.original = this.original;
+    return twin;
   }
 
   /** A person follows the advice of `op-reused`: this machine joins again as a new device. */

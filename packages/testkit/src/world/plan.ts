@@ -22,6 +22,8 @@ export interface Knobs {
   /** Bytes of one page of a read. */
   readonly page: number;
   readonly wake: boolean;
+  /** The remote keeps what its writers say of the chain. */
+  readonly keepsPrev: boolean;
   /** When the faults end, every device is told that it is online. */
   readonly nudge: boolean;
   /** Wall clock of the start of the history, ms since 1970. */
@@ -126,6 +128,7 @@ export function drawPlan(profile: Profile, seed: bigint): Plan {
     latency: random.chance(0.1) ? 0 : random.logUniform(2, 200),
     page: random.chance(0.2) ? random.int(1, 2_000) : 1 << 20,
     wake: random.chance(0.7),
+    keepsPrev: random.chance(0.7),
     nudge: random.chance(0.5),
     epoch: 1_750_000_000_000,
     tick: rates["coarse-clock"] === undefined ? 1 : 1_000,
@@ -170,6 +173,7 @@ function drawEvents(random: Stream, rates: Rates, devices: number, span: number,
   each("stray-page", (at, d) => add(at, d, "stray-page"));
   each("rewrite", (at, d) => add(at, d, "rewrite"));
   each("false-ack", (at, d) => add(at, d, "false-ack"));
+  each("torn-append", (at, d) => add(at, d, "torn-append"));
   each("truncate", (at, d) => add(at, d, "truncate"));
   if (rates.kill !== undefined || rates["power-cut"] !== undefined)
     for (let n = random.int(0, devices); n > 0; n--)

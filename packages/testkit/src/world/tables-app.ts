@@ -98,7 +98,7 @@ function edit(tables: TablesKind, tx: Tx, what: EditKind, moment: Moment): Edit 
   const keys = PAIRS.map((side) => keyOf(side));
   const hlc = clockAfter(tables, tx, moment.now, keys.map((key) => ["pair", key] as const));
   const frames: TableChange[][] = [changes];
-  const rows = what === "big" ? random.int(8, 60) : PAIRS.length;
+  const rows = what === "big" ? random.pick([8, 20, 60, 300]) : PAIRS.length;
   for (let i = 0; i < rows; i++) {
     const frame = i === 0 ? changes : [];
     const cells: NamedCell[] = [

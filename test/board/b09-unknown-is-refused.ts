@@ -1,0 +1,33 @@
+import type { Bug } from "./bug.ts";
+
+export const bug: Bug = {
+  id: "b09-unknown-is-refused",
+  bug: "an unknown outcome is taken as refused, and the edit sealed anew under the next device seq",
+  oracle: "acked",
+  file: "packages/core/src/engine/sync.ts",
+  find: `      default:
+        return noteFailure(result);`,
+  replace: `      default:
+        if (result.kind === "unknown") {
+          (placed as unknown as { doubt: boolean }).doubt = true;
+          return send(current);
+        }
+        return noteFailure(result);`,
+  also: [
+    {
+      file: "packages/core/src/engine/seal.ts",
+      find: "  return inFlight > 0 ? out : sealNew(deps, tx);",
+      replace: `  if (out.length > 0 && (placed as unknown as { doubt: boolean }).doubt) {
+    (placed as unknown as { doubt: boolean }).doubt = false;
+    for (const { deviceSeq } of out) {
+      const at = sealedAt(tx, deviceSeq);
+      tx.delete(SEQS, u64Key(deviceSeq));
+      if (at !== undefined) unseal(tx, at.run);
+    }
+    return sealNew(deps, tx);
+  }
+  return inFlight > 0 ? out : sealNew(deps, tx);`,
+    },
+  ],
+  seed: 1,
+};

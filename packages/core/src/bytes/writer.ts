@@ -1,15 +1,17 @@
-import { encodeUtf8 } from "./bytes.ts";
+import { EMPTY, encodeUtf8 } from "./bytes.ts";
 
 /**
  * Appends canonical bytes. Integers are big-endian, `v` is the minimal unsigned LEB128 up to
  * 2^53 - 1, `z` the zigzag form of a signed 64-bit integer. See docs/format.md, "Notation".
  */
 export class Writer {
-  #buffer: Uint8Array;
+  #buffer: Uint8Array = EMPTY;
+  readonly #capacity: number;
   #length = 0;
 
+  /** `capacity` is the first allocation, made when the first byte is written. */
   constructor(capacity = 256) {
-    this.#buffer = new Uint8Array(capacity);
+    this.#capacity = capacity;
   }
 
   get length(): number {
@@ -20,7 +22,7 @@ export class Writer {
     const at = this.#length;
     const need = at + n;
     if (need > this.#buffer.length) {
-      const grown = new Uint8Array(Math.max(need, this.#buffer.length * 2));
+      const grown = new Uint8Array(Math.max(need, this.#buffer.length * 2, this.#capacity));
       grown.set(this.#buffer.subarray(0, at));
       this.#buffer = grown;
     }

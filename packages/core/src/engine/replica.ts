@@ -165,12 +165,12 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   let current: Tx | undefined;
   let decided: { run: number; verdict: Verdict }[] = [];
 
-  const open = (): Tx => {
+  const getDigest = (): bigint => {
     const bytes = store.get(META, DIGEST);
     const view = bytes === undefined ? undefined : new DataView(bytes.buffer, bytes.byteOffset, 16);
-    const digest = view === undefined ? 0n : (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
-    return new Tx(store, suite, digested, digest);
+    return view === undefined ? 0n : (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
   };
+  const open = (): Tx => new Tx(store, suite, digested, getDigest);
 
   function write<T>(work: (tx: Tx) => T): T {
     const outer = current;
@@ -179,12 +179,11 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     decided = [];
     const value = transaction(() => {
       const tx = open();
-      const before = tx.digest;
       current = tx;
       try {
         const result = work(tx);
         for (const kind of all) kind.settle(tx);
-        if (tx.digest !== before) putDigest(tx);
+        if (tx.moved) putDigest(tx);
         return result;
       } finally {
         current = undefined;
@@ -221,6 +220,13 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   }
 
   const read = <T>(work: (tx: Tx) => T): T => work(current ?? open());
+
+  /** Everything read is applied, under rules this program knows. */
+  const atHead = (tx: Tx): boolean => {
+    const { read: seq, applied } = getCursor(tx);
+    return seq === applied && !membership.updateNeeded(tx);
+  };
+  const outboxEmpty = (tx: Tx): boolean => tx.last(FRAMES, EMPTY, undefined) === undefined;
 
   function ownDevice(tx: Tx): number | undefined {
     own ??= membership.devices(tx).find((d) => equalBytes(d.id, ownId))?.index;
@@ -346,16 +352,23 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
         if (known !== undefined) resolve(known);
         else verdicts.set(run, [...(verdicts.get(run) ?? []), resolve]);
       }),
-    ingest: (after, page) =>
-      write((tx) => {
+    ingest: (after, page) => {
+      // An idle poll changes nothing, so it needs no transaction either.
+      if (page.objects.length === 0 && page.head === read(getCursor).read && page.head >= promised) {
+        shown = page.head;
+        return { kind: "ok", fresh: 0, replaced: false };
+      }
+      return write((tx) => {
         // Only what was verified or acknowledged counts against a rollback: a head is a remote's word.
         const result = ingest({ suite, vault, membership }, tx, after, page, promised);
         shown = page.head > getReach(tx) ? page.head : getCursor(tx).read;
         if (result.kind === "halt" || result.replaced) Object.assign(attested, { upTo: 0, seen: 0 });
         point("ingest.before-commit");
         return result;
-      }),
+      });
+    },
     apply: (budget, pass) => {
+      if (read(atHead)) return { kind: "ok", applied: 0, more: false };
       for (;;) {
         try {
           return applySlice(budget, pass);
@@ -369,6 +382,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       }
     },
     nextBatch: (placed) => {
+      if (read(outboxEmpty)) return [];
       const batch = write((tx) => {
         const sealed = nextBatch(sealDeps, tx, placed);
         point("seal.before-commit");

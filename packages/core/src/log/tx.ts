@@ -12,14 +12,29 @@ export class Tx {
   readonly #store: ReplicaStore;
   readonly #suite: Suite;
   readonly #digested: ReadonlyMap<string, Uint8Array>;
-  readonly #scratch = new Map<string, unknown>();
-  digest: bigint;
+  #scratch: Map<string, unknown> | undefined;
+  readonly #before: () => bigint;
+  #digest: bigint | undefined;
+  /** Whether this transaction changed confirmed state. */
+  moved = false;
 
-  constructor(store: ReplicaStore, suite: Suite, digested: ReadonlyMap<string, Uint8Array>, digest: bigint) {
+  /** `digest` is what the sum was before: told, or read from the replica when it is first needed. */
+  constructor(
+    store: ReplicaStore,
+    suite: Suite,
+    digested: ReadonlyMap<string, Uint8Array>,
+    digest: bigint | (() => bigint),
+  ) {
     this.#store = store;
     this.#suite = suite;
     this.#digested = digested;
-    this.digest = digest;
+    this.#before = typeof digest === "bigint" ? () => digest : digest;
+  }
+
+  /** The state digest now. Read from the replica only when somebody asks. */
+  get digest(): bigint {
+    this.#digest ??= this.#before();
+    return this.#digest;
   }
 
   get(space: string, key: Uint8Array): Uint8Array | undefined {
@@ -61,6 +76,7 @@ export class Tx {
 
   /** Memory of one kind that lives as long as this transaction, e.g. the keys it touched. */
   scratch<T>(kind: string, make: () => T): T {
+    this.#scratch ??= new Map();
     let value = this.#scratch.get(kind) as T | undefined;
     if (value === undefined) {
       value = make();
@@ -69,8 +85,14 @@ export class Tx {
     return value;
   }
 
+  /** That memory if the kind has any: a transaction that never met it costs nothing. */
+  known<T>(kind: string): T | undefined {
+    return this.#scratch?.get(kind) as T | undefined;
+  }
+
   #sum(name: Uint8Array, key: Uint8Array, value: Uint8Array, sign: bigint): void {
-    this.digest = BigInt.asUintN(128, this.digest + sign * rowSum(this.#suite, name, key, value));
+    this.moved = true;
+    this.#digest = BigInt.asUintN(128, this.digest + sign * rowSum(this.#suite, name, key, value));
   }
 }
 

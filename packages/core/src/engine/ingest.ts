@@ -5,7 +5,7 @@
 import { equalBytes } from "../bytes/bytes.ts";
 import type { Suite } from "../crypto/suite.ts";
 import type { Link } from "../log/chain.ts";
-import { parseFrame } from "../log/frame.ts";
+import { type Frame, parseFrame } from "../log/frame.ts";
 import { endOf } from "../log/page.ts";
 import type { Tx } from "../log/tx.ts";
 import type { LogObject, Page } from "../ports.ts";
@@ -106,18 +106,24 @@ export function ingest(deps: SignerDeps, tx: Tx, after: number, page: Page, prom
   return gap ? halt("chain-broken") : { kind: "ok", fresh, replaced };
 }
 
-/** Whether anything after `seq` was signed by somebody we know. */
+/** Whether anything after `seq` was signed by somebody we know, over our history. */
 function holdsSigned(deps: SignerDeps, tx: Tx, seq: number): boolean {
   for (let from = seq; ; ) {
     const batch = entriesAfter(tx, from, 16);
     for (const { frame: bytes } of batch) {
       const frame = bytes === undefined ? null : parseFrame(bytes);
-      if (frame !== null && signerOf(deps, tx, frame).kind === "known") return true;
+      if (frame === null || !isAnchored(deps, tx, frame)) continue;
+      if (signerOf(deps, tx, frame).kind === "known") return true;
     }
     const last = batch.at(-1);
     if (last === undefined) return false;
     from = last.seq;
   }
+}
+
+function isAnchored(deps: SignerDeps, tx: Tx, frame: Frame): boolean {
+  const ours = linkAt(tx, deps.vault, frame.anchorSeq);
+  return ours !== undefined && equalBytes(ours.hash, frame.anchor);
 }
 
 function entriesOf(suite: Suite, object: LogObject, strange: boolean): readonly Raw[] {

@@ -58,10 +58,12 @@ export class Replica {
   shown(): Shown {
     return this.tx((tx) => {
       const tables = this.kind.declarations(tx).map((d) => {
-        const rows = this.kind.scanView(tx, d.name, undefined, 1e6).map(({ key, row }) => [
-          plainKey(key).join(),
-          Object.fromEntries(d.columns.map((c, i) => [c.name, plainCell(row.cells?.[i])])),
-        ]);
+        const rows = this.kind
+          .scanView(tx, d.name, undefined, 1e6)
+          .map(({ key, row }) => [
+            plainKey(key).join(),
+            Object.fromEntries(d.columns.map((c, i) => [c.name, plainCell(row.cells?.[i])])),
+          ]);
         return [d.name, Object.fromEntries(rows)];
       });
       return Object.fromEntries(tables) as Shown;
@@ -80,7 +82,10 @@ export class Replica {
   }
 }
 
-export function sectionOf(run: { readonly seen: number; readonly changes: readonly Change[] }): TablesSection {
+export function sectionOf(run: {
+  readonly seen: number;
+  readonly changes: readonly Change[];
+}): TablesSection {
   return { seen: run.seen, approved: false, changes: run.changes.map(coreChange) };
 }
 
@@ -110,7 +115,10 @@ export function coreDeclaration(name: string, decl: Decl): TableDeclaration {
     key: decl.key.map(index),
     keyCollations: decl.collations as Collation[],
     minted: decl.minted,
-    unique: decl.unique.map((u) => ({ columns: u.columns.map(index), collations: u.collations as Collation[] })),
+    unique: decl.unique.map((u) => ({
+      columns: u.columns.map(index),
+      collations: u.collations as Collation[],
+    })),
     foreignKeys: decl.fks.map((fk) => ({
       columns: fk.columns.map(index),
       parent: fk.parent,
@@ -176,4 +184,52 @@ export function runs(ordinary: number): { numRuns: number } {
   const factor = process.env["TIDELOCK_RUNS"] ?? "1";
   if (!/^[1-9]\d{0,5}$/.test(factor)) throw new RangeError("TIDELOCK_RUNS is a positive number");
   return { numRuns: ordinary * Number(factor) };
+}
+
+/** A replica that is told one run after the other, in few words. */
+export class Told extends Replica {
+  seq = 0;
+  /** Log time, ms. */
+  time = 1_000_000;
+
+  /** A run of `device`, whose author had seen everything up to `seen` (all, if not said). Answers its seq. */
+  say(device: number, changes: readonly Change[], seen: number = this.seq): number {
+    this.seq++;
+    this.apply({ seq: this.seq, time: this.time, device, seen, changes: [...changes] });
+    return this.seq;
+  }
+
+  row(table: string, ...key: string[]): Record<string, string> | undefined {
+    return this.shown()[table]?.[key.join()];
+  }
+
+  conflicts(): { reason: string; state: string; columns: string; winner: string; loser: string }[] {
+    const side = (s: { device: number; cells: readonly (Cell | undefined)[] | undefined }): string =>
+      `${s.device}:${s.cells === undefined ? "deleted" : s.cells.map(plainCell).join()}`;
+    return this.tx((tx) => this.kind.conflicts(tx, { open: false })).map((c) => ({
+      reason: c.reason,
+      state: c.state,
+      columns: c.columns.join(),
+      winner: side(c.winner),
+      loser: side(c.loser),
+    }));
+  }
+
+  noops(): string[] {
+    return this.tx((tx) => this.kind.noops(tx)).map((n) => `${n.seq}.${n.index} ${n.table} ${n.reason}`);
+  }
+}
+
+/** A table of texts: a key and some columns, all of which may be NULL. */
+export function plainTable(name: string, columns: readonly string[], over: Partial<Decl> = {}): Change {
+  const decl: Decl = {
+    columns: [{ name: "id", notNull: true }, ...columns.map((c) => ({ name: c, notNull: false }))],
+    key: ["id"],
+    collations: ["BINARY"],
+    minted: false,
+    unique: [],
+    fks: [],
+    ...over,
+  };
+  return { op: "schema", table: name, decl };
 }

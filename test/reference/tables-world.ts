@@ -54,12 +54,18 @@ export const schema: Record<string, Decl> = {
   },
 };
 
-export const declare: Change[] = Object.entries(schema).map(([table, decl]) => ({ op: "schema", table, decl }));
+export const declare: Change[] = Object.entries(schema).map(([table, decl]) => ({
+  op: "schema",
+  table,
+  decl,
+}));
 
 const small = fc.integer({ min: 1, max: 4 }).map((n) => `i${n}`);
-const borns = (from: string): fc.Arbitrary<string> => fc.constantFrom("1", "2", "3", "4").map((n) => `@${from}${n}`);
+const borns = (from: string): fc.Arbitrary<string> =>
+  fc.constantFrom("1", "2", "3", "4").map((n) => `@${from}${n}`);
 const names = fc.constantFrom("ta", "tA", "tb", "tc", "tc ");
-const maybe = (value: fc.Arbitrary<string>): fc.Arbitrary<string> => fc.oneof({ arbitrary: value, weight: 4 }, fc.constant("n"));
+const maybe = (value: fc.Arbitrary<string>): fc.Arbitrary<string> =>
+  fc.oneof({ arbitrary: value, weight: 4 }, fc.constant("n"));
 
 /** By table: its keys, and what may stand in each column but those of a natural key. */
 export const keys: Record<string, fc.Arbitrary<string[]>> = {
@@ -96,7 +102,9 @@ export const saying: fc.Arbitrary<Saying> = fc
     const all = fc.record(columns);
     const some = fc.record(columns, { requiredKeys: [] }).map((c) => {
       // A set says something, and leaves the number of a row to moves.
-      const entries = Object.entries(c).filter(([name]) => !(schema[table]?.minted === true && name === "id"));
+      const entries = Object.entries(c).filter(
+        ([name]) => !(schema[table]?.minted === true && name === "id"),
+      );
       return Object.fromEntries(entries);
     });
     const key = keys[table] as fc.Arbitrary<string[]>;

@@ -14,7 +14,7 @@ import type { Cell, Collation, RowKey } from "./types.ts";
 import { bornOf, foldCell, integerCell, isNull } from "./value.ts";
 
 /** Bytes of a claim's rank: returned rows last, then the position at which the row came to claim. */
-export const RANK = 9;
+const RANK = 9;
 /** Longer values stand in an index by their hash: an index key is not a place for a text of 256 KiB. */
 const MAX_INLINE = 128;
 
@@ -140,10 +140,14 @@ function refGroup(suite: Suite, table: Table, fk: ForeignKey, cells: readonly Ce
   return valueKey(table.lid, fk.index, bounded(suite, cellsKey(cells)));
 }
 
-/** The key of the row with the claim that holds. */
+/** The keys of the rows that claim one value, the one that holds first. */
+export function claimantsOf(session: Session, group: Uint8Array, limit?: number): RowKey[] {
+  const found = session.tx.scan(local.claim, group, endOf(group), limit);
+  return found.map(([entry]) => entry.subarray(group.length + RANK) as RowKey);
+}
+
 export function holderOf(session: Session, group: Uint8Array): RowKey | undefined {
-  const [first] = session.tx.scan(local.claim, group, endOf(group), 1);
-  return first === undefined ? undefined : (first[0].subarray(group.length + RANK) as RowKey);
+  return claimantsOf(session, group, 1)[0];
 }
 
 /** The group of returned rows of a minted table that were known by this number. */

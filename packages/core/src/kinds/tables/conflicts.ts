@@ -8,9 +8,9 @@ import { decodeProjection, isHidden, type Projection } from "./projection.ts";
 import { type Clock, decodeRow, hlcOf, isAlive, newestClock, PENDING, type Row } from "./row.ts";
 import { KEY_SET, type Schema } from "./schema.ts";
 import type { Session, Table } from "./session.ts";
-import { numberOf } from "./view.ts";
 import { local, NOTHING, readU16, rowOf } from "./spaces.ts";
 import type { Cell, Conflict, ConflictSide, RowKey } from "./types.ts";
+import { numberOf } from "./view.ts";
 
 export function constraintConflicts(session: Session): Conflict[] {
   return session.tx.scan(local.proj, NOTHING, undefined).flatMap(([at, bytes]) => {

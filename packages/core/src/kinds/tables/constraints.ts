@@ -9,6 +9,7 @@ import {
   anyReturnedNumber,
   cellAt,
   children,
+  claimantsOf,
   type Entries,
   entriesOf,
   holderOf,
@@ -277,8 +278,9 @@ class Passes {
     const numbers = new Set([this.#row(node)?.number, this.#rowBefore(node)?.number]);
     for (const number of numbers) {
       if (number === undefined) continue;
-      const claimant = holderOf(this.#session, numberGroup(table, number));
-      if (claimant !== undefined) this.#judge(this.#node(table, claimant.slice() as RowKey));
+      // All of them: the one that had it until now need not be the first in line.
+      for (const key of claimantsOf(this.#session, numberGroup(table, number)))
+        this.#judge(this.#node(table, key));
     }
   }
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Change, reduceTables, type Run } from "../../../../../test/reference/tables.ts";
+import { type Change, type Run, reduceTables } from "../../../../../test/reference/tables.ts";
 import { coreKey, Replica, runs } from "../../../../../test/reference/tables-kit.ts";
 import { declare, type Saying, saying, schema } from "../../../../../test/reference/tables-world.ts";
 import { nextHlc } from "./hlc.ts";
@@ -13,9 +13,24 @@ type Step =
 
 const device = fc.nat(4);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ kind: fc.constant("say" as const), device, said: fc.array(saying, { minLength: 1, maxLength: 3, size: "max" }), wait: fc.nat(90_000) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant("say" as const),
+      device,
+      said: fc.array(saying, { minLength: 1, maxLength: 3, size: "max" }),
+      wait: fc.nat(90_000),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("send" as const), device }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant("read" as const), device, count: fc.integer({ min: 1, max: 6 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("read" as const),
+      device,
+      count: fc.integer({ min: 1, max: 6 }),
+    }),
+  },
 );
 
 interface Waiting {
@@ -45,12 +60,23 @@ class Device {
       for (const s of said) {
         const decl = schema[s.table];
         const keys = s.op === "move" && decl?.minted === false ? [s.key, s.to] : [s.key];
-        if (keys.some((k) => touched.has(`${s.table} ${k}`)) || (s.op === "set" && Object.keys(s.cells).length === 0)) continue;
+        if (
+          keys.some((k) => touched.has(`${s.table} ${k}`)) ||
+          (s.op === "set" && Object.keys(s.cells).length === 0)
+        )
+          continue;
         for (const k of keys) touched.add(`${s.table} ${k}`);
         const { clock } = this.replica.kind.view(tx, s.table, coreKey(s.key));
         const hlc = nextHlc(now + this.skew, clock);
         const time = s.op === "found" ? {} : { ms: Number(hlc >> 16n), n: Number(hlc & 0xffffn) };
-        changes.push({ op: s.op, table: s.table, key: s.key, ...(s.op === "move" ? { to: decl?.minted ? s.key : s.to } : {}), ...time, cells: s.cells });
+        changes.push({
+          op: s.op,
+          table: s.table,
+          key: s.key,
+          ...(s.op === "move" ? { to: decl?.minted ? s.key : s.to } : {}),
+          ...time,
+          cells: s.cells,
+        });
       }
     });
     if (changes.length === 0) return;
@@ -82,7 +108,11 @@ class Device {
   }
 }
 
-function play(steps: readonly Step[], skews: readonly number[], each: (device: Device, log: readonly Run[]) => void): { devices: Device[]; log: Run[] } {
+function play(
+  steps: readonly Step[],
+  skews: readonly number[],
+  each: (device: Device, log: readonly Run[]) => void,
+): { devices: Device[]; log: Run[] } {
   const devices = skews.map((skew, i) => new Device(i, skew));
   let now = 1_700_000_000_000;
   const log: Run[] = [{ seq: 1, time: now, device: 9, seen: 0, changes: declare }];
@@ -104,7 +134,11 @@ function play(steps: readonly Step[], skews: readonly number[], each: (device: D
   return { devices, log };
 }
 
-const skews = fc.array(fc.constantFrom(0, 0, 500, -500, 86_400_000, -86_400_000), { minLength: 2, maxLength: 5, size: "max" });
+const skews = fc.array(fc.constantFrom(0, 0, 500, -500, 86_400_000, -86_400_000), {
+  minLength: 2,
+  maxLength: 5,
+  size: "max",
+});
 const history = fc.tuple(fc.array(step, { minLength: 1, maxLength: 60, size: "max" }), skews);
 
 test("[TBL36] devices that applied the same log are equal, and show what the rules say", () => {

@@ -106,6 +106,8 @@ export function saveDirtyCount(session: Session): void {
 
 /** Compares what was touched with what the files show. Ends a transaction's work on rows. */
 export function settleDirty(session: Session): void {
+  for (const table of session.redeclared)
+    if (table.tracked && adapter(table) !== undefined) touchMarked(session, table);
   moveRenamed(session);
   forceReferring(session);
   for (const table of session.touchedTables) {
@@ -126,8 +128,8 @@ function settleRow(session: Session, table: Table, touched: Touched, adapt: Adap
     if (isShown(session, table, key)) writeMark(session, table, key, mark, { shown, forced: false });
     return;
   }
-  if (adapt !== undefined && told === undefined)
-    shown = { clock: shown.clock, cells: shown.cells?.map(adapt) };
+  if (adapt !== undefined && told === undefined && shown.cells !== undefined)
+    shown = { clock: shown.clock, cells: adapt(shown.cells) };
   const view = viewRow(session, table, key);
   const forced =
     (touched.forced || (mark?.forced === true && told === undefined)) &&
@@ -138,17 +140,19 @@ function settleRow(session: Session, table: Table, touched: Touched, adapt: Adap
   writeMark(session, table, key, mark, clean ? undefined : { shown, forced });
 }
 
-type Adapter = (cell: Cell, column: number, cells: readonly Cell[]) => Cell;
+type Adapter = (cells: readonly Cell[]) => readonly Cell[];
 
 /** Where the declaration was replaced by one that does not extend it: columns by name. */
 function adapter(table: Table): Adapter | undefined {
   const [old, now] = [table.viewBefore, table.view];
   if (old === undefined || now === undefined || old === now) return undefined;
   if (extendsDeclaration(old.declaration, now.declaration)) return undefined;
-  return (_, column, cells) => {
-    const was = old.columnByName.get(now.declaration.columns[column]?.name ?? "");
-    return (was === undefined ? undefined : cells[was]) ?? NULL_CELL;
-  };
+  const places = now.declaration.columns.map((column) => old.columnByName.get(column.name) ?? -1);
+  return (cells) => places.map((place) => cells[place] ?? NULL_CELL);
+}
+
+function touchMarked(session: Session, table: Table): void {
+  for (const [at] of session.tx.scan(local.dirty, ...tableRange(table.lid))) session.touch(table, rowOf(at));
 }
 
 export function sameRow(session: Session, shown: ShownRow, view: ShownRow): boolean {
@@ -159,7 +163,8 @@ export function sameRow(session: Session, shown: ShownRow, view: ShownRow): bool
     const [a, b] = [shown.cells[i], view.cells[i]];
     if (sameCell(a, b)) continue;
     // A file that showed an alias shows the row it stands for.
-    if (overlay === undefined || a === undefined || !sameCell(resolveCell(overlay, a), b)) return false;
+    if (overlay === undefined || a === undefined || b === undefined) return false;
+    if (!sameCell(resolveCell(overlay, a), resolveCell(overlay, b))) return false;
   }
   return true;
 }
@@ -254,16 +259,13 @@ export function stopTracking(session: Session, table: Table): void {
 
 export function shownRow(session: Session, table: Table, key: RowKey): ShownRow {
   if (!table.tracked) return NO_ROW;
-  const resolved = resolveIn(session, key);
+  const resolved = resolveIn(session, table, key);
   return readMark(session, table, resolved)?.shown ?? viewRow(session, table, resolved);
 }
 
-export function putShown(session: Session, table: Table, key: RowKey, row: ShownRow): void {
+export function putShown(session: Session, table: Table, key: RowKey, shown: ShownRow): void {
   if (!table.tracked) return;
-  const overlay = new Overlay(session);
-  const resolved = resolveIn(session, key);
-  const cells = session.aliases ? row.cells?.map((cell) => resolveCell(overlay, cell)) : row.cells;
-  const shown = { clock: row.clock, cells };
+  const resolved = resolveIn(session, table, key);
   const old = readMark(session, table, resolved);
   const clean = sameRow(session, shown, viewRow(session, table, resolved));
   if (clean && old === undefined) return;

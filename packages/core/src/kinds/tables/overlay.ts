@@ -105,10 +105,11 @@ function resync(session: Session, table: Table, key: RowKey): boolean {
       const pend = readPend(session, tx.get(local.pend, noted.subarray(place.length)) as Uint8Array);
       const run = readU64Key(noted, place.length);
       overlay.stored = [];
+      overlay.consulted = [];
       const change = pend.section.changes[0] as DataChange;
       reduceChange(overlay, change, at(session, run, pend.section.seen), undefined);
-      if (overlay.entangled || overlay.stored.some((s) => s.table !== table || !equalBytes(s.key, key)))
-        return false;
+      if (overlay.consulted.length > 0) return false;
+      if (overlay.stored.some((s) => s.table !== table || !equalBytes(s.key, key))) return false;
     }
   }
   return table.view?.minted !== true || keepsNumber(session, table, key, before, notes.length > 0);

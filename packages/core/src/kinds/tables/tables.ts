@@ -72,7 +72,10 @@ export function createTablesKind(suite: Suite): TablesKind {
     apply: (tx, sections, at) => applyRun(within(tx), sections, at),
     hold: (tx, id, sections) => holdRun(within(tx), id, sections),
     release: (tx, id) => releaseRun(within(tx), id),
-    settle: (tx) => settle(within(tx)),
+    settle: (tx) => {
+      const session = tx.known<Session>("tables");
+      if (session !== undefined) settle(session);
+    },
 
     declarations: (tx) =>
       settled(tx)
@@ -82,7 +85,7 @@ export function createTablesKind(suite: Suite): TablesKind {
     view(tx, name, key) {
       const session = settled(tx);
       const table = session.table(name);
-      return table === undefined ? NO_ROW : viewRow(session, table, resolveIn(session, key));
+      return table === undefined ? NO_ROW : viewRow(session, table, resolveIn(session, table, key));
     },
     scanView(tx, name, after, limit) {
       const session = settled(tx);
@@ -143,7 +146,7 @@ export function createTablesKind(suite: Suite): TablesKind {
     history(tx, name, key): readonly RowVersion[] {
       const session = settled(tx);
       const table = session.table(name);
-      return table === undefined ? [] : rowHistory(session, table, resolveIn(session, key));
+      return table === undefined ? [] : rowHistory(session, table, resolveIn(session, table, key));
     },
     conflicts(tx, filter) {
       const session = settled(tx);

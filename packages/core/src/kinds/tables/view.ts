@@ -1,6 +1,6 @@
 /** What a table should show: the view's rows as the constraints leave them. */
 import { compareBytes } from "../../bytes/bytes.ts";
-import { anyReturnedNumber, numberGroup, RANK } from "./claims.ts";
+import { anyReturnedNumber, claimantsOf, numberGroup } from "./claims.ts";
 import { Overlay } from "./ground.ts";
 import { bornKey, bornOfKey, keyCells } from "./key.ts";
 import { resolveKey } from "./minted.ts";
@@ -8,7 +8,7 @@ import { decodeProjection, isHidden } from "./projection.ts";
 import { aliveBytes, decodeRow, hlcOf, isAlive, newestClock } from "./row.ts";
 import type { Schema } from "./schema.ts";
 import type { Session, Table } from "./session.ts";
-import { confirmed, endOf, local, rowOf, tableKey, tableRange } from "./spaces.ts";
+import { confirmed, local, rowOf, tableKey, tableRange } from "./spaces.ts";
 import type { Born, Cell, RowKey, ShownRow } from "./types.ts";
 import { integerCell, NULL_CELL } from "./value.ts";
 
@@ -104,8 +104,14 @@ export function resolveBorn(session: Session, born: Born): Born {
   return session.aliases ? (new Overlay(session).alias(born) ?? born) : born;
 }
 
-export function resolveIn(session: Session, key: RowKey): RowKey {
-  return session.aliases ? resolveKey(new Overlay(session), key) : key;
+/**
+ * The key that a question about a row means. A row that stands under the very key is meant, even
+ * if its key names what became an alias later: only who knew a `born` before its row can make one.
+ */
+export function resolveIn(session: Session, table: Table, key: RowKey): RowKey {
+  if (!session.aliases || session.viewBytes(table, key) !== undefined) return key;
+  if (session.tx.get(local.dirty, tableKey(table.lid, key)) !== undefined) return key;
+  return resolveKey(new Overlay(session), key);
 }
 
 export function numberOf(session: Session, table: Table, born: Born): bigint | undefined {
@@ -120,9 +126,8 @@ export function bornOfNumber(session: Session, table: Table, number: bigint): Bo
   const holder = new Overlay(session).holder(table, number)?.born;
   if (holder !== undefined && shows(holder)) return holder;
   if (!anyReturnedNumber(session, table)) return undefined;
-  const group = numberGroup(table, number);
-  for (const [at] of session.tx.scan(local.claim, group, endOf(group))) {
-    const born = bornOfKey(at.subarray(group.length + RANK) as RowKey) as Born;
+  for (const key of claimantsOf(session, numberGroup(table, number))) {
+    const born = bornOfKey(key) as Born;
     if (shows(born)) return born;
   }
   return undefined;

@@ -20,5 +20,9 @@ export async function look(session: Session): Promise<Facts> {
         }
       : { ...facts, pending, remoteReachable: false };
   }
-  return { ...facts, pending, behind: Math.max(0, page.value.head - applied), fresh: true };
+  const { head, objects } = page.value;
+  // As a sync would halt: a state is never reported better than it is.
+  if (head < applied) return { ...facts, pending, halt: "rollback" };
+  if (head > read && objects.length === 0) return { ...facts, pending, halt: "chain-broken" };
+  return { ...facts, pending, behind: head - applied, fresh: true };
 }

@@ -59,7 +59,7 @@ const python = (
     JSON.stringify([path, statements]),
   );
 
-test("[IFC13] M-6 a database with numbered rows attaches without a flag and stands on the second device as it is", async () => {
+test("[IFC13] a database with numbered rows attaches without a flag and stands on the second device as it is", async () => {
   const rows = Object.values(dump(file("a.db"))).reduce((sum, table) => sum + table.length, 0);
   expect(rows).toBeGreaterThan(15_000);
   const started = performance.now();
@@ -71,7 +71,7 @@ test("[IFC13] M-6 a database with numbered rows attaches without a flag and stan
   process.stderr.write(`${rows} rows from one file to the other: ${(took / 1000).toFixed(1)} s\n`);
 }, 60_000);
 
-test("[IFC19] T-3 edits by other programs on both sides arrive on the other while daemons run", async () => {
+test("[IFC19] edits by other programs on both sides arrive on the other while daemons run", async () => {
   daemons.push(await cli.daemon(a.home), await cli.daemon(b.home));
   const times: number[] = [];
   for (let i = 0; i < 20; i++) {
@@ -97,7 +97,7 @@ test("[IFC19] T-3 edits by other programs on both sides arrive on the other whil
   await settled();
 }, 60_000);
 
-test("[IFC19] T-45, X-4 the same cells edited on both sides apart: all devices agree, and what lost is in the history", async () => {
+test("[IFC19] X-4 the same cells edited on both sides apart: all devices agree, and what lost is in the history", async () => {
   renameSync(remote, `${remote}-away`);
   await python(file("a.db"), [
     ["UPDATE Track SET Name = ?, UnitPrice = ? WHERE TrackId = ?", ["From A", 1.5, 1]],

@@ -237,7 +237,7 @@ describe("a home that is not where it was made", () => {
     expect((await cli.json<Failure>("Error", anew, 2)).error.code).toBe("exists");
   });
 
-  test("[IFC5] a restored home is refused by the log at the latest, and enrols anew", async () => {
+  test("[IFC5] S-11 a restored home is refused by the log at the latest, and enrols anew", async () => {
     const saved = file("saved");
     cpSync(join(b.home, "data"), saved, { recursive: true });
     sql(file("b.db"), "INSERT INTO log (who, line) VALUES ('later', 'one')");

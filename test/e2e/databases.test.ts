@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -137,7 +138,16 @@ describe("two devices", () => {
       name: "phone",
       born: "laptop",
     });
-    await cli.json("HistoryList", [...b.at, "history", "visit/1"]);
+    sql(file("b.db"), "DELETE FROM visit WHERE id = 1");
+    await settle(b, a);
+    const deleted = await cli.json<{ versions: { op: string }[] }>("HistoryList", [
+      ...a.at,
+      "history",
+      "visit/1",
+    ]);
+    expect(deleted.versions.map((v) => v.op)).toEqual(["found", "delete"]);
+    expect(await cli.json("Why", [...a.at, "why", "visit/1"])).toMatchObject({ alive: false });
+    expect(await fails([...a.at, "history", "visit/99"], 15)).toBe("not-found");
     expect(await fails([...a.at, "history", "person/nobody"], 15)).toBe("not-found");
     expect(await fails([...a.at, "history", "no-slash"], 2)).toBe("usage");
   });
@@ -166,7 +176,14 @@ describe("two devices", () => {
       "ls",
     ]);
     expect(conflicts).toEqual([
-      expect.objectContaining({ table: "city", key: "Oslo", reason: "first-attach", state: "open" }),
+      expect.objectContaining({
+        table: "city",
+        key: "Oslo",
+        reason: "first-attach",
+        state: "open",
+        winner: expect.objectContaining({ deviceName: "laptop" }),
+        loser: expect.objectContaining({ deviceName: "phone" }),
+      }),
     ]);
     expect(await cli.json("Status", [...a.at, "status"], 3)).toMatchObject({
       label: "Error",
@@ -177,8 +194,8 @@ describe("two devices", () => {
     expect(await cli.json("ConflictList", [...b.at, "conflicts", "ls"])).toMatchObject({ conflicts: [] });
   });
 
-  test("[IFC16] M-30, T-8 no name and no value stands in the folder, the log files or the status", async () => {
-    const names = ["Ada", "visit", "person", "recent", "Test vault", "laptop", "phone", "m1.db"];
+  test("[IFC16] T-6, T-8 no name and no value stands in the folder, the log files or the status", async () => {
+    const names = ["Ada", "visit", "person", "photo", "recent", "Test vault", "laptop", "phone", "m1.db"];
     const planted = "CANARY-5f1e-value";
     sql(file("a.db"), `INSERT INTO visit (person, note) VALUES ('p1', '${planted}')`);
     await settle(a, b);
@@ -258,6 +275,24 @@ describe("two devices", () => {
     await cli.json("Attachment", [...other.at, "db", "detach", copy, "--force"]);
     expect(schemaText(copy)).not.toContain("_tl_");
     await cli.json("Attachment", [...other.at, "db", "attach", copy]);
+  });
+
+  test("[IFC13] a database whose file is gone is paused and named; nothing waits for it, and it can be let go", async () => {
+    renameSync(file("m2.db"), file("m2-elsewhere.db"));
+    sql(file("m1.db"), "INSERT INTO city VALUES ('Lima', 6)");
+    await settle(a, b);
+    const { databases } = await cli.json<{ databases: { path: string; state: string; why?: string }[] }>(
+      "AttachmentList",
+      [...b.at, "db", "ls"],
+    );
+    expect(databases.find((one) => one.path === file("m2.db"))).toMatchObject({
+      state: "paused",
+      why: "file-missing",
+    });
+    expect(existsSync(file("m2.db"))).toBe(false);
+    expect(await fails([...b.at, "db", "detach", file("m2.db")], 15)).toBe("not-found");
+    await cli.json("Attachment", [...b.at, "db", "detach", file("m2.db"), "--force"]);
+    expect(await cli.json("Status", [...b.at, "status"])).toMatchObject({ pendingDown: 0 });
   });
 
   test("[IFC15] verify finds everything sound, and names what is not", async () => {

@@ -109,6 +109,7 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     action: z.string().optional(),
     dot: z.enum(["grey", "red", "amber", "green"]),
     exit: count,
+    running: z.boolean().optional(),
     vault: hex(32),
     device: count.optional(),
     devices: count.optional(),

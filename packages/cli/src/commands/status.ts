@@ -9,6 +9,8 @@ export async function status(ctx: Context): Promise<number> {
   const found = await look(ctx);
   ctx.out.data("Status", found, () => [line(found), ...(ctx.out.verbose ? details(found) : [])]);
   for (const issue of found.issues) ctx.out.note(`  ${issue.why}: ${issue.next}`);
+  if (found.running === false && found.remote !== undefined && found.databases > 0)
+    ctx.out.note("  nothing keeps it in sync just now: tidelock daemon run");
   return found.exit;
 }
 

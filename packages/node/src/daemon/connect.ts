@@ -1,8 +1,10 @@
 /** One call for every command: by the daemon where one owns the home, else in this process. */
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TidelockError } from "@tidelock/core/errors";
 import type { Log } from "@tidelock/core/ports";
+import { isOwnFolder } from "../home/files.ts";
 import type { KeyOptions } from "../home/keys.ts";
 import { inUse, readOwner } from "../home/lock.ts";
 import type { HomePaths } from "../home/paths.ts";
@@ -44,7 +46,9 @@ export async function withVault<T>(
 /** Where the home's owner says it listens. */
 export function daemonSocket(paths: HomePaths): string | undefined {
   const socket = readOwner(paths)?.socket ?? paths.socket;
-  return process.platform === "win32" || existsSync(socket) ? socket : undefined;
+  if (process.platform === "win32") return socket;
+  // In the system's temporary folder somebody else could listen under this name.
+  return isOwnFolder(dirname(socket)) && existsSync(socket) ? socket : undefined;
 }
 
 async function byDaemon<T>(

@@ -46,7 +46,7 @@ const LOG_PAGE = 1000;
 export function createService(session: Session, running: boolean): VaultService {
   const { attachments } = session;
   return {
-    status: async () => statusOf(session, running ? session.facts() : await look(session)),
+    status: async () => ({ ...statusOf(session, running ? session.facts() : await look(session)), running }),
     sync: (wish) => session.sync(wish),
     databases: async () => attachments.list(),
     attach: ({ path, ...wish }) =>

@@ -22,13 +22,18 @@ export function privateFolder(path: string): void {
 /** A folder in a place where others can write: it must be a real folder, ours, and closed to them. */
 export function ownFolder(path: string): void {
   privateFolder(path);
-  const stat = lstatSync(path);
-  const mine = process.getuid === undefined || stat.uid === process.getuid();
-  if (!stat.isDirectory() || !mine || (process.platform !== "win32" && (stat.mode & 0o077) !== 0))
+  if (!isOwnFolder(path))
     throw new TidelockError("usage", {
       why: `${path} belongs to somebody else`,
       next: "choose a home with a shorter path",
     });
+}
+
+export function isOwnFolder(path: string): boolean {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat?.isDirectory() !== true) return false;
+  if (process.platform === "win32") return true;
+  return stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
 }
 
 /** Written, flushed, renamed: a crash leaves the old file or the new one. */

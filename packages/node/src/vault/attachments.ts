@@ -44,8 +44,11 @@ export interface Attachments {
   detach(path: string, force: boolean): Promise<DatabaseInfo>;
   approve(path: string): Promise<{ readonly approved: number }>;
   list(): readonly DatabaseInfo[];
+  count(): number;
   /** The open attachment of a file. */
   at(path: string): DatabaseAttachment | undefined;
+  /** Rows that open databases do not show yet: what a wait can end for. Those of paused ones wait for a person. */
+  due(): number;
   /** Captures what programs wrote and shows what the vault has; false while a file stays locked. */
   settle(): Promise<boolean>;
   /** Writes of programs that were not captured yet, also of databases that are not open here. */
@@ -66,8 +69,9 @@ export interface AttachmentsDeps {
   readonly enabled: boolean;
 }
 
-/** How often a database that could not be opened is tried again, ms. */
+/** When a database that could not be opened is tried again, ms: twice as long each time, up to a minute. */
 const AGAIN = 2000;
+const AGAIN_CAP = 60_000;
 
 export function createAttachments(d: AttachmentsDeps): Attachments {
   const { engine, tables, scheduler } = d;
@@ -75,7 +79,16 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
   const openByPath = new Map<string, DatabaseAttachment>();
   const failedByPath = new Map<string, string>();
   let retry: (() => void) | undefined;
+  let pause = AGAIN;
   let closed = false;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  /** One thing at a time: a file must not be attached twice. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const next = queue.then(work);
+    queue = next.catch(() => undefined);
+    return next;
+  }
 
   const known = (): readonly AttachmentRecord[] => engine.read((tx) => records(tx));
 
@@ -89,10 +102,13 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
       if (closed) return;
     }
     retry?.();
-    retry =
-      failedByPath.size === 0
-        ? undefined
-        : scheduler.after(AGAIN, () => void resume().catch(() => undefined));
+    retry = undefined;
+    if (failedByPath.size === 0) {
+      pause = AGAIN;
+      return;
+    }
+    retry = scheduler.after(pause, () => void inTurn(resume).catch(() => undefined));
+    pause = Math.min(AGAIN_CAP, pause * 2);
   }
 
   async function reopen(record: AttachmentRecord): Promise<string | undefined> {
@@ -143,56 +159,60 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
     return quiet;
   }
 
+  async function attach(path: string, wish: AttachWish): Promise<DatabaseInfo> {
+    if (!d.enabled) throw copiedError();
+    const real = pathOf(path);
+    let opened = openByPath.get(real);
+    if (opened === undefined) {
+      const keys = Object.fromEntries((wish.natural ?? []).map((table) => [table, "natural" as const]));
+      opened = await attachDatabase(engine, tables, real, { keys, ...optional("tables", wish.tables) }, deps);
+      openByPath.set(opened.path, opened);
+      failedByPath.delete(opened.path);
+    }
+    await opened.pump();
+    const at = opened.path;
+    const record = known().find((r) => r.path === at);
+    if (record === undefined) throw new TidelockError("internal", { why: "an attachment without a record" });
+    return infoOf(record);
+  }
+
+  async function detach(path: string, force: boolean): Promise<DatabaseInfo> {
+    const real = pathOf(path);
+    const record = known().find((r) => r.path === real);
+    const before = record === undefined ? undefined : infoOf(record);
+    const opened = openByPath.get(real);
+    if (force) await detachByForce(real, record, opened);
+    else if (record === undefined)
+      throw new TidelockError("not-found", {
+        why: "no database is attached from there",
+        next: "tidelock db ls",
+      });
+    else if (opened === undefined)
+      throw new TidelockError("not-found", {
+        why: `the database cannot be opened (${failedByPath.get(real) ?? "not tried"})`,
+        next: "tidelock db detach PATH --force",
+      });
+    else await opened.detach();
+    openByPath.delete(real);
+    failedByPath.delete(real);
+    const none = { path: real, tables: [], waiting: 0, withheld: 0, aside: 0, notes: [] };
+    return { ...(before ?? none), state: "detached" };
+  }
+
+  async function detachByForce(
+    path: string,
+    record: AttachmentRecord | undefined,
+    opened: DatabaseAttachment | undefined,
+  ): Promise<void> {
+    opened?.close();
+    if (existsSync(path)) await detachForce(path, deps);
+    if (record !== undefined) forget(d, record);
+  }
+
   return {
-    resume,
-    attach: async (path, wish) => {
-      if (!d.enabled) throw copiedError();
-      const real = pathOf(path);
-      let opened = openByPath.get(real);
-      if (opened === undefined) {
-        const keys = Object.fromEntries((wish.natural ?? []).map((table) => [table, "natural" as const]));
-        opened = await attachDatabase(
-          engine,
-          tables,
-          real,
-          { keys, ...optional("tables", wish.tables) },
-          deps,
-        );
-        openByPath.set(opened.path, opened);
-        failedByPath.delete(opened.path);
-      }
-      await opened.pump();
-      const record = known().find((r) => r.path === opened.path);
-      if (record === undefined)
-        throw new TidelockError("internal", { why: "an attachment without a record" });
-      return infoOf(record);
-    },
-    detach: async (path, force) => {
-      const real = pathOf(path);
-      const record = known().find((r) => r.path === real);
-      if (record === undefined && !force)
-        throw new TidelockError("not-found", {
-          why: "no database is attached from there",
-          next: "tidelock db ls",
-        });
-      const before = record === undefined ? undefined : infoOf(record);
-      const opened = openByPath.get(real);
-      if (opened !== undefined && !force) await opened.detach();
-      else if (record !== undefined && !force)
-        throw new TidelockError("not-found", {
-          why: `the database cannot be opened (${failedByPath.get(real) ?? "not tried"})`,
-          next: "tidelock db detach PATH --force",
-        });
-      else {
-        opened?.close();
-        if (existsSync(real)) await detachForce(real, deps);
-        if (record !== undefined) forget(d, record);
-      }
-      openByPath.delete(real);
-      failedByPath.delete(real);
-      const none = { path: real, tables: [], waiting: 0, withheld: 0, aside: 0, notes: [] };
-      return { ...(before ?? none), state: "detached" };
-    },
+    resume: () => inTurn(resume),
+    attach: (path, wish) => inTurn(() => attach(path, wish)),
+    detach: (path, force) => inTurn(() => detach(path, force)),
     approve: async (path) => {
       const opened = openByPath.get(pathOf(path));
       if (opened === undefined)
@@ -208,7 +228,16 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
       return { approved };
     },
     list: () => known().map(infoOf),
+    count: () => known().length,
     at: (path) => openByPath.get(pathOf(path)),
+    due: () =>
+      engine.read((tx) => {
+        const live = records(tx).filter((record) => openByPath.get(record.path)?.state === "live");
+        const aside = live.reduce((sum, record) => sum + countsOf(tx, record).aside, 0);
+        const names = new Set(live.flatMap((record) => record.tables.map((table) => table.name)));
+        const all = tables.dirty(tx, tables.dirtyCount(tx));
+        return Math.max(0, all.filter((row) => names.has(row.table)).length - aside);
+      }),
     settle,
     unread: () => known().reduce((sum, record) => sum + unreadIn(record.path), 0),
     facts: () =>

@@ -1,11 +1,12 @@
 /** The log as a person with the key reads it: one line an entry, or one entry whole. */
-import { toHex } from "@tidelock/core/bytes/bytes";
+import { equalBytes, toHex } from "@tidelock/core/bytes/bytes";
 import { type Entry, entriesAfter, getCursor, getEntry } from "@tidelock/core/engine/entries";
 import { getVerdict } from "@tidelock/core/engine/verdicts";
 import { TidelockError } from "@tidelock/core/errors";
 import { decodeSection } from "@tidelock/core/kinds/tables/codec";
 import { hlcMs } from "@tidelock/core/kinds/tables/hlc";
-import type { TableChange } from "@tidelock/core/kinds/tables/types";
+import type { RowKey, TableChange, TableDeclaration } from "@tidelock/core/kinds/tables/types";
+import { integerCell } from "@tidelock/core/kinds/tables/value";
 import { type Frame, frameFlags, frameKinds, openFrame, parseFrame } from "@tidelock/core/log/frame";
 import { decodePlaintext, decodeSections } from "@tidelock/core/log/plaintext";
 import type { Tx } from "@tidelock/core/log/tx";
@@ -86,6 +87,31 @@ export function logEntry(session: Session, seq: number): LogEntry {
       ),
     };
   });
+}
+
+/** Reads the whole log, so only where no row has the number now. */
+export function onceNumbered(
+  session: Session,
+  tx: Tx,
+  d: TableDeclaration,
+  number: bigint,
+): readonly RowKey[] {
+  const column = d.columns[d.key[0] as number]?.name;
+  const wanted = integerCell(number);
+  const found: RowKey[] = [];
+  for (let seq = 0; ; ) {
+    const batch = entriesAfter(tx, seq, 256);
+    for (const entry of batch) {
+      seq = entry.seq;
+      const frame = entry.frame === undefined ? null : parseFrame(entry.frame);
+      for (const change of (frame === null ? undefined : changesOf(session, tx, frame)) ?? []) {
+        if (change.op === "schema" || change.op === "delete" || change.table !== d.name) continue;
+        if (change.cells.some(([name, cell]) => name === column && equalBytes(cell, wanted)))
+          found.unshift(change.key.slice() as RowKey);
+      }
+    }
+    if (batch.length === 0) return found;
+  }
 }
 
 function lineOf(session: Session, tx: Tx, entry: Entry): LogLine {

@@ -1,6 +1,5 @@
 /** What a home keeps of a vault: its folder, the replica in it, and the kinds that read it. */
 import { join } from "node:path";
-import { toHex } from "@tidelock/core/bytes/bytes";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { replicaSpaces } from "@tidelock/core/engine/replica";
 import { createTablesKind, type TablesKind } from "@tidelock/core/kinds/tables/tables";
@@ -47,9 +46,4 @@ export function openStore(place: VaultPlace, kinds: Kinds): SqlStore {
 
 export function spacesOf(kinds: Kinds): readonly string[] {
   return [...replicaSpaces(kinds.all), ...attachmentSpaces.map((space) => space.name), HOME_SPACE];
-}
-
-/** Ids in logs and messages are short. */
-export function shortId(id: Uint8Array): string {
-  return toHex(id.subarray(0, 4));
 }

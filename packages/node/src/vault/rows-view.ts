@@ -5,6 +5,7 @@ import type { RowVersion } from "@tidelock/core/kinds/tables/api";
 import { hlcMs } from "@tidelock/core/kinds/tables/hlc";
 import type { Conflict, ConflictSide } from "@tidelock/core/kinds/tables/types";
 import type { Tx } from "@tidelock/core/log/tx";
+import { onceNumbered } from "./log-view.ts";
 import type { Session } from "./session.ts";
 import { optional } from "./status.ts";
 import { type JsonValue, jsonOfCell, jsonOfKey, parseObject, type RowObject } from "./values.ts";
@@ -132,7 +133,7 @@ function versionsOf(
   tx: Tx,
   object: string,
 ): { row: RowObject; versions: readonly RowVersion[] } {
-  const row = parseObject(tx, session.tables, object);
+  const row = parseObject(tx, session.tables, object, (d, number) => onceNumbered(session, tx, d, number));
   const versions = session.tables.history(tx, row.table, row.key);
   if (versions.length === 0)
     throw new TidelockError("not-found", {

@@ -168,25 +168,14 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
       // Without a remote there is no verdict to wait for.
       if (wish.wait !== true || remote === undefined || wish.signal?.aborted === true) return report();
       await attachments.settle();
-      if (replica.waiting().pending === 0 && attachments.facts().unprojected === 0) return report();
+      if (replica.waiting().pending === 0 && attachments.due() === 0) return report();
       locked = quiet ? 0 : locked + 1;
       if (locked > LOCKED_ROUNDS)
         throw new TidelockError("database-busy", {
           why: "an attached database stays locked by another program",
         });
-      if (paused()) return report();
       await new Promise<void>((resolve) => void scheduler.after(REST, resolve));
     }
-  }
-
-  /** What waits, waits for databases that are paused: the wait would not end. */
-  function paused(): boolean {
-    const list = attachments.list();
-    return (
-      replica.waiting().pending === 0 &&
-      list.length > 0 &&
-      list.every((database) => database.state === "paused")
-    );
   }
 
   function report(): SyncReport {

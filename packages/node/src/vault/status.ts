@@ -26,6 +26,8 @@ export interface VaultStatus {
   readonly dot: "grey" | "red" | "amber" | "green";
   /** What `tidelock status` ends with. */
   readonly exit: number;
+  /** Whether a daemon keeps it in sync; absent where the program that asks does so itself. */
+  readonly running?: boolean;
   /** Hexadecimal. */
   readonly vault: string;
   readonly device?: number;
@@ -85,7 +87,7 @@ export function statusOf(session: Session, facts: Facts = session.facts()): Vaul
     pendingDown: facts.behind + facts.unprojected,
     conflicts: facts.openConflicts,
     withheldDeletions: facts.withheldDeletions,
-    databases: session.attachments.list().length,
+    databases: session.attachments.count(),
     seq,
     head: toHex(head),
     fingerprint: replica.digest().toString(16).padStart(32, "0"),

@@ -52,11 +52,14 @@ export interface RowObject {
   readonly declaration: TableDeclaration;
 }
 
+/** Rows that once had a number, which nobody has now: newest first. */
+export type FindNumber = (declaration: TableDeclaration, number: bigint) => readonly RowKey[];
+
 /**
  * `TABLE/KEY`, where KEY is a JSON array of the key's values or one plain value; a numbered row by
  * its number. Throws `not-found` for a table the vault does not know.
  */
-export function parseObject(tx: Tx, view: TablesView, text: string): RowObject {
+export function parseObject(tx: Tx, view: TablesView, text: string, find: FindNumber): RowObject {
   const slash = text.indexOf("/");
   if (slash < 1 || slash === text.length - 1)
     throw new TidelockError("usage", {
@@ -67,7 +70,7 @@ export function parseObject(tx: Tx, view: TablesView, text: string): RowObject {
   const declaration = view.declarations(tx).find((d) => d.name === name || same(d.name, name));
   if (declaration === undefined)
     throw new TidelockError("not-found", { why: "the vault has no such table", next: "tidelock db ls" });
-  const candidates = keysFor(tx, view, declaration, text.slice(slash + 1));
+  const candidates = keysFor(tx, view, declaration, text.slice(slash + 1), find);
   const key = candidates.find((k) => view.history(tx, declaration.name, k).length > 0) ?? candidates[0];
   if (key === undefined)
     throw new TidelockError("not-found", {
@@ -78,11 +81,17 @@ export function parseObject(tx: Tx, view: TablesView, text: string): RowObject {
 }
 
 /** A plain `5` may be the text or the number; the first that the vault knows is meant. */
-function keysFor(tx: Tx, view: TablesView, d: TableDeclaration, text: string): RowKey[] {
+function keysFor(
+  tx: Tx,
+  view: TablesView,
+  d: TableDeclaration,
+  text: string,
+  find: FindNumber,
+): readonly RowKey[] {
   if (d.minted) {
     if (!/^-?\d+$/.test(text)) return [];
     const born = view.bornOf(tx, d.name, BigInt(text));
-    return born === undefined ? [] : [bornKey(born)];
+    return born === undefined ? find(d, BigInt(text)) : [bornKey(born)];
   }
   const values = text.startsWith("[") ? jsonArray(text) : plain(text).map((value) => [value]);
   return values.flatMap((list) => {

@@ -11,6 +11,7 @@ import { limits } from "../bytes/limits.ts";
 import { Writer } from "../bytes/writer.ts";
 import { personId, personKeys, type SecretKeys } from "../crypto/identity.ts";
 import { createPortableSuite } from "../crypto/sodium-portable.ts";
+import type { Suite } from "../crypto/suite.ts";
 import { genesisLink } from "../log/chain.ts";
 import { frameFlags, parseFrame, signFrame } from "../log/frame.ts";
 import type { PageEntry } from "../log/page.ts";
@@ -33,8 +34,8 @@ interface Scene {
 }
 
 /** Two devices, three notes, everybody at seq 5. */
-async function scene(): Promise<Scene> {
-  const kit = new Kit({ suite });
+async function scene(of: Suite = suite): Promise<Scene> {
+  const kit = new Kit({ suite: of });
   const a = await kit.found("a");
   const b = await kit.join("b");
   kit.write(a, "a1");
@@ -268,27 +269,25 @@ describe("bytes", () => {
   });
 
   test("[FRM4] R9: a bomb and a length of 2^31, signed by a member, are void `limit` before anything is inflated", async () => {
-    const { kit, a, b } = await scene();
-    const bomb = suite.deflate(new Uint8Array(8 << 20));
     const outputs: number[] = [];
-    const inflate = suite.inflate;
-    suite.inflate = (raw, length) => {
-      outputs.push(length);
-      return inflate(raw, length);
+    const watched: Suite = {
+      ...suite,
+      inflate: (raw, length) => {
+        outputs.push(length);
+        return suite.inflate(raw, length);
+      },
     };
-    try {
-      for (const claimed of [8 << 20, 2 ** 31, Number.MAX_SAFE_INTEGER]) {
-        const w = new Writer(bomb.length + 64).u8(1).v(claimed).bytes(bomb);
-        const plain = w.fixed(new Uint8Array(paddedLength(w.length) - w.length)).done();
-        expect(kit.judged(a, kit.frame(b, { plain }), kit.frame(b, { deviceSeq: 5 }))).toMatchObject({
-          reasons: ["limit", ""],
-          halt: undefined,
-        });
-      }
-      expect(Math.max(0, ...outputs)).toBeLessThanOrEqual(limits.inflated);
-    } finally {
-      suite.inflate = inflate;
+    const { kit, a, b } = await scene(watched);
+    const bomb = suite.deflate(new Uint8Array(8 << 20));
+    for (const claimed of [8 << 20, 2 ** 31, Number.MAX_SAFE_INTEGER]) {
+      const w = new Writer(bomb.length + 64).u8(1).v(claimed).bytes(bomb);
+      const plain = w.fixed(new Uint8Array(paddedLength(w.length) - w.length)).done();
+      expect(kit.judged(a, kit.frame(b, { plain }), kit.frame(b, { deviceSeq: 5 }))).toMatchObject({
+        reasons: ["limit", ""],
+        halt: undefined,
+      });
     }
+    expect(Math.max(0, ...outputs)).toBeLessThanOrEqual(limits.inflated);
   });
 });
 
@@ -384,7 +383,7 @@ describe("order", () => {
     const seen: unknown[] = [];
     for (const log of [s.kit.log, other, s.kit.log, other]) {
       const shown = s.kit.remote(log);
-      victim.faults.replaced = () => ({ read: shown.read, append: shown.append });
+      victim.faults.replaced = () => shown;
       seen.push(await s.kit.sync(victim));
       expect(s.kit.held(victim)).toEqual(before);
     }

@@ -40,7 +40,7 @@ describe("joining", () => {
     for (const device of devices) assignNumbers(kit, device);
     await kit.time.until(Promise.all(devices.map((device) => kit.admit(device))));
     await kit.converge(a, ...devices);
-    expect(devices.map((d) => d.engine.device).sort()).toEqual([1, 2, 3]);
+    expect(new Set(devices.map((d) => d.engine.device))).toEqual(new Set([1, 2, 3]));
     const verdicts = kit.verdicts(a);
     expect(verdicts.length).toBeLessThan(12);
     expect(new Set(verdicts)).toEqual(new Set(["", "member-race"]));

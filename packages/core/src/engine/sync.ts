@@ -244,31 +244,27 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
       head,
     );
     env.point("append.after-answer");
-    switch (result.kind) {
-      case "committed": {
-        const code = replica.acknowledge(
-          result.first,
-          batch.map((f) => f.deviceSeq),
-        );
-        if (code !== undefined) {
-          env.log.event("sync.halt", { code });
-          facts = { ...facts, halt: code };
-          return "failed";
-        }
-        for (const f of batch) placed.add(f.deviceSeq);
-        attempts = 0;
-        facts = { ...facts, failure: undefined, lastUpload: clock.now() };
-        noteActivity();
-        return "sent";
-      }
-      case "behind":
-        // A second time at one head: the remote says others were faster and shows nothing of them.
-        if (behindAt === head.seq) return noteFailure({ kind: "corrupt", why: "behind, and nothing to read" });
-        behindAt = head.seq;
-        return "behind";
-      default:
-        return noteFailure(result);
+    if (result.kind === "behind") {
+      // A second time at one head: the remote says others were faster and shows nothing of them.
+      if (behindAt === head.seq) return noteFailure({ kind: "corrupt", why: "behind, and nothing to read" });
+      behindAt = head.seq;
+      return "behind";
     }
+    if (result.kind !== "committed") return noteFailure(result);
+    const code = replica.acknowledge(
+      result.first,
+      batch.map((f) => f.deviceSeq),
+    );
+    if (code !== undefined) {
+      env.log.event("sync.halt", { code });
+      facts = { ...facts, halt: code };
+      return "failed";
+    }
+    for (const f of batch) placed.add(f.deviceSeq);
+    attempts = 0;
+    facts = { ...facts, failure: undefined, lastUpload: clock.now() };
+    noteActivity();
+    return "sent";
   }
 
   /** After passing an unsigned entry, others wait for a frame of ours that is anchored past it. */

@@ -49,7 +49,11 @@ export interface Attested {
   upTo: number;
   /** Entries up to here were looked at. */
   seen: number;
+  /** Somebody known has signed another history than ours. */
+  fork: boolean;
 }
+
+export const unattested: Attested = { upTo: 0, seen: 0, fork: false };
 
 export interface EntryVerdict {
   readonly entry: Entry;
@@ -125,7 +129,10 @@ function applyOne(
   if (judged.kind === "halt") return judged;
   if (judged.kind === "wait-key") return { kind: "key-missing", epoch: judged.epoch };
   if (judged.kind === "unsigned") {
-    if (entry.seq > (pass ?? 0) && !isAttested(deps, tx, entry.seq)) return { kind: "waiting" };
+    const known = isAttested(deps, tx, entry.seq);
+    // Altered for us alone: seen before anything of it is applied.
+    if (deps.attested.fork) return { kind: "halt", code: "fork" };
+    if (entry.seq > (pass ?? 0) && !known) return { kind: "waiting" };
     const code = deps.refuses(tx, entry, undefined);
     if (code !== undefined) return { kind: "halt", code };
     const verdict = { entry, frame: undefined, reason: judged.reason, applied: false, fallen: [] };
@@ -278,17 +285,21 @@ function conclude(deps: ApplyDeps, tx: Tx, verdict: EntryVerdict, time: number):
 /** Whether a later entry, signed by somebody we know, is anchored at or past `seq` in our history. */
 function isAttested(deps: ApplyDeps, tx: Tx, seq: number): boolean {
   const { attested } = deps;
-  while (attested.upTo < seq) {
+  while (attested.upTo < seq && !attested.fork) {
     const batch = entriesAfter(tx, Math.max(attested.seen, seq), 16);
     if (batch.length === 0) return false;
     for (const later of batch) {
       attested.seen = later.seq;
       const frame = later.frame === undefined ? null : parseFrame(later.frame);
-      if (frame === null || frame.anchorSeq <= attested.upTo || frame.anchorSeq >= later.seq) continue;
-      const ours = linkAt(tx, deps.vault, frame.anchorSeq);
-      if (ours === undefined || !equalBytes(ours.hash, frame.anchor)) continue;
-      if (signerOf(deps, tx, frame).kind === "known") attested.upTo = frame.anchorSeq;
+      const ours =
+        frame === null || frame.anchorSeq >= later.seq ? undefined : linkAt(tx, deps.vault, frame.anchorSeq);
+      if (frame === null || ours === undefined) continue;
+      const agrees = equalBytes(ours.hash, frame.anchor);
+      if (agrees && frame.anchorSeq <= attested.upTo) continue;
+      if (signerOf(deps, tx, frame).kind === "nobody") continue;
+      if (agrees) attested.upTo = frame.anchorSeq;
+      else attested.fork = true;
     }
   }
-  return true;
+  return !attested.fork;
 }

@@ -120,8 +120,14 @@ async function alteredForOne(change: (tail: Uint8Array) => Uint8Array, reason: s
   await waits(s, victim, reason);
   s.kit.write(s.b, "b4");
   await s.kit.sync(s.b);
-  log.put(7, s.kit.log.bytesAt(7) as Uint8Array);
-  await halts(s, victim, "fork");
+  // With and without the hash before it: the signature alone tells.
+  for (const page of [
+    s.kit.pageBytes(7, null, [s.kit.frameAt(s.b, 7)]),
+    s.kit.log.bytesAt(7) as Uint8Array,
+  ]) {
+    log.put(7, page);
+    await halts(s, victim, "fork");
+  }
   await othersGoOn(s);
   // The remote shows the truth again: the halt ends by itself.
   for (const n of s.kit.log.numbers()) log.put(n, s.kit.log.bytesAt(n) as Uint8Array);

@@ -29,6 +29,7 @@ import {
   applyEntries,
   type EntryVerdict,
   OPEN_RUNS,
+  unattested,
 } from "./apply.ts";
 import { type Cursor, type Entry, getCursor, getReach, LOG, linkAt, META } from "./entries.ts";
 import { type HaltCode, type Ingested, ingest, rereadFrom } from "./ingest.ts";
@@ -158,7 +159,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   const recent = new Map<number, Verdict>();
   const acknowledged = new Map<number, number>();
   const quarantined = new Set(store.scan(QUARANTINE, EMPTY, undefined).map(([key]) => readU64Key(key)));
-  const attested: Attested = { upTo: 0, seen: 0 };
+  const attested: Attested = { ...unattested };
   let own: number | undefined;
   let promised = 0;
   let shown = 0;
@@ -206,7 +207,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     } catch (error) {
       own = undefined;
       ring.forget();
-      Object.assign(attested, { upTo: 0, seen: 0 });
+      Object.assign(attested, unattested);
       throw error;
     }
   }
@@ -362,7 +363,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
         // Only what was verified or acknowledged counts against a rollback: a head is a remote's word.
         const result = ingest({ suite, vault, membership }, tx, after, page, promised);
         shown = page.head > getReach(tx) ? page.head : getCursor(tx).read;
-        if (result.kind === "halt" || result.replaced) Object.assign(attested, { upTo: 0, seen: 0 });
+        if (result.kind === "halt" || result.replaced) Object.assign(attested, unattested);
         point("ingest.before-commit");
         return result;
       });

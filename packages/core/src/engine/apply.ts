@@ -93,11 +93,7 @@ export function applyEntries(deps: ApplyDeps, tx: Tx, budget: number, pass: numb
       cursor = { ...cursor, applied: entry.seq, time: step.time };
       applied++;
       left -= step.cost;
-      if (isMembership(entry.frame)) {
-        updateNeeded = deps.membership.updateNeeded(tx);
-        // Whom we know may have changed.
-        deps.attested.seen = 0;
-      }
+      if (isMembership(entry.frame)) updateNeeded = deps.membership.updateNeeded(tx);
     }
   }
   // Also at the head: nothing is sent under rules this program does not know.
@@ -165,6 +161,8 @@ function applyOne(
       own: frame.device === deps.ownDevice(tx),
     });
     for (const { kind, decoded } of judged.sections) kind.learn?.(tx, decoded.value, judged.carrier);
+    // Whom we know may have changed: who signs past a waiting entry is looked for anew.
+    if (frame.kind === frameKinds.membership) deps.attested.seen = 0;
   }
   const cost = run.sections.reduce((sum, s) => sum + s.decoded.changes, 1);
   return { kind: "ok", time, cost };

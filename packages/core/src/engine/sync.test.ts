@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type Device, fastKit, type Kit } from "../../../testkit/src/vault-kit.ts";
+import { encodeUtf8 } from "../bytes/bytes.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { TidelockError } from "../errors.ts";
 import type { Failure } from "../ports.ts";
@@ -92,7 +93,9 @@ describe("an entry that nobody known has signed", () => {
     await stopped(kit, b);
     const frame = kit.frame(b, { note: "x", anchorSeq: 3 });
     frame[frame.length - 1] = (frame[frame.length - 1] as number) ^ 1;
-    for (let n = 4; n < 3_000; n++) kit.log.put(n, kit.pageBytes(n, null, [frame]));
+    // Every other one of the membership kind, as far as its bytes tell.
+    const other = frame.with(2, 2) as Uint8Array;
+    for (let n = 4; n < 3_000; n++) kit.log.put(n, kit.pageBytes(n, null, [n % 2 === 0 ? frame : other]));
     const verify = count(kit.suite, "verify");
     await stopped(kit, b);
     expect(b.replica.cursor()).toMatchObject({ read: 2_999, applied: 2 });
@@ -386,6 +389,8 @@ describe("what is told", () => {
     expect(await kit.sync(a)).toMatchObject({ kind: "stopped", code: "exists" });
     a.faults.hooks = {};
     expect(await kit.sync(a)).toMatchObject({ kind: "live" });
+    a.store.transaction(() => a.store.put("e.meta", encodeUtf8("cursor"), Uint8Array.of(0xff)));
+    expect(await kit.sync(a)).toMatchObject({ kind: "stopped", code: "replica-damaged" });
   });
 
   test("[STA2] live needs a look at the remote that is younger than two polls, and a placed edit is not confirmed", async () => {

@@ -2,6 +2,7 @@
  * Drives one replica against one remote by the table in `sync-table.ts`. All waiting, retrying
  * and polling is here, in one place; each retry names its bound and its delay. Rules ENG7..ENG9.
  */
+import { Malformed } from "../bytes/reader.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { type ErrorCode, TidelockError } from "../errors.ts";
 import type { Clock, Failure, Log, Remote, Scheduler } from "../ports.ts";
@@ -143,7 +144,9 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   }
 
   function noteError(error: unknown): SyncEvent {
-    const code = error instanceof TidelockError ? error.code : "internal";
+    // What rests in the replica is read without a net: bytes that make no sense there are its damage.
+    const own = error instanceof Malformed ? "replica-damaged" : "internal";
+    const code = error instanceof TidelockError ? error.code : own;
     env.log.event("sync.error", { code });
     if (code === "disk-full") facts = { ...facts, diskFull: true };
     else if (code === "replica-damaged") facts = { ...facts, halt: "replica-damaged" };

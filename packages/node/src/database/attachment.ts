@@ -118,6 +118,7 @@ class Attachment implements DatabaseAttachment {
   readonly #suspect = new Set<number>();
   #counted = Number.NEGATIVE_INFINITY;
   #queue: Promise<unknown> = Promise.resolve();
+  #running = false;
   #pumping = false;
   readonly #listeners = new Set<() => void>();
   readonly #stops: (() => void)[] = [];
@@ -515,6 +516,7 @@ class Attachment implements DatabaseAttachment {
             this.#stops.push(this.#host.deps.scheduler.after(COUNT_EVERY, () => this.#wake()));
         },
         (error: unknown) => {
+          if (this.#closed) return;
           const code = error instanceof TidelockError ? error.code : "internal";
           this.#host.deps.log?.event("database.failed", { code });
           this.#pause("database-busy", error instanceof Error ? error.message : String(error));
@@ -525,14 +527,18 @@ class Attachment implements DatabaseAttachment {
 
   /** One thing at a time: both directions use one connection. */
   #run<T>(work: () => Promise<T>): Promise<T> {
-    const next = this.#queue.then(() => {
+    const next = this.#queue.then(async () => {
       if (this.#closed) throw new TidelockError("not-found", { why: `${this.path} is closed` });
-      return work();
+      this.#running = true;
+      try {
+        return await work();
+      } finally {
+        this.#running = false;
+        if (this.#closed) this.#file.close();
+        this.#tell();
+      }
     });
-    this.#queue = next.then(
-      () => this.#tell(),
-      () => this.#tell(),
-    );
+    this.#queue = next.catch(() => undefined);
     return next;
   }
 
@@ -543,7 +549,8 @@ class Attachment implements DatabaseAttachment {
   close(): void {
     this.#closed = true;
     for (const stop of this.#stops.splice(0)) stop();
-    this.#file.close();
+    this.#file.stop();
+    if (!this.#running) this.#file.close();
   }
 
   /** For tests that look inside: cells an older copy of the file was edited to. */

@@ -126,6 +126,28 @@ describe("[ATT14] stopped anywhere", () => {
     );
   });
 
+  test("[P2] [ATT14] an edit that the app's disk lost before the flush ended was never sent", async () => {
+    const { w, a, b } = await prepared();
+    await w.settle();
+    const from = w.log.entries.length;
+    const before = a.dump();
+    a.app("PRAGMA wal_checkpoint(TRUNCATE)");
+    const kept = w.folder.file("before");
+    copyFileSync(a.path, kept);
+    for (const name of ["flush-read", "flush-noted", "flush-begun", "flush-written"] as const) {
+      a.app("UPDATE p SET name='lost' WHERE id=1; DELETE FROM l; INSERT INTO c VALUES('lost',1,1)");
+      a.stopAt = { point: name, skip: 0 };
+      expect(await stopped(async () => a.attachment?.pump())).toBe(true);
+      a.restart(MapReplicaStore.fromImage((a.store as MapReplicaStore).image()));
+      copyFileSync(kept, a.path);
+      await a.attach();
+      await w.settle();
+      expect(w.log.entries.length).toBe(from);
+      expect(a.dump()).toBe(before);
+      expect(b.dump()).toBe(before);
+    }
+  });
+
   test.each(of("attach-", "flush-"))("[ATT20] at %s of a first attach", async (name) => {
     for (const skip of [0, 1, 2, 3]) {
       const w = world(2);

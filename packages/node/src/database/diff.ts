@@ -232,14 +232,13 @@ export class Differ {
       if (aside?.reason === "row-too-large") this.effects.push({ kind: "retake", table, key });
       return;
     }
-    const bytes = change.op === "set" || change.op === "insert" ? changeBytes(change) : 0;
-    if (bytes > limits.change || key.length > limits.key) {
-      const text = `${bytes} bytes, the limit is ${limits.change}`;
+    const why = tooLarge(change);
+    if (why !== undefined) {
       this.effects.push({
         kind: "aside",
         table,
         key,
-        aside: { reason: "row-too-large", text, clock: 0n, seen: this.#seen },
+        aside: { reason: "row-too-large", text: why, clock: 0n, seen: this.#seen },
       });
       return;
     }
@@ -326,6 +325,20 @@ export class Differ {
     if (born !== undefined)
       this.effects.push({ kind: "number", table: plan.number, born, number: undefined });
   }
+}
+
+/** Why a change cannot be sent; undefined for one that can. */
+export function tooLarge(change: Exclude<TableChange, { readonly op: "schema" }>): string | undefined {
+  if (change.key.length > limits.key)
+    return `a key of ${change.key.length} bytes, the limit is ${limits.key}`;
+  const cells = change.op === "delete" ? [] : change.cells;
+  // Names and counts add less than this to the cells; only what is near the limit is measured.
+  const about = cells.reduce(
+    (sum, [name, cell]) => sum + 3 * name.length + cell.length + 8,
+    1024 + change.key.length,
+  );
+  const bytes = about < limits.change ? 0 : changeBytes(change);
+  return bytes > limits.change ? `${bytes} bytes, the limit is ${limits.change}` : undefined;
 }
 
 /** By index in the vault's declaration; the key of a natural row speaks for itself. */

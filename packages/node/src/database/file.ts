@@ -3,6 +3,7 @@
  * handler would block the whole process; try again from outside, a bounded number of times.
  */
 import { statSync } from "node:fs";
+import { TidelockError } from "@tidelock/core/errors";
 import type { Clock, Scheduler } from "@tidelock/core/ports";
 import type { Point } from "./points.ts";
 import { type Db, type Driver, isBusy, openFile, type Statement, wrap } from "./sqlite.ts";
@@ -29,7 +30,7 @@ export class AppFile {
   readonly #statements = new Map<string, Statement>();
   /** TEXT is stored as UTF-8: its bytes can be read back as they are. */
   readonly utf8: boolean;
-  readonly wal: boolean;
+  #stopped = false;
 
   constructor(driver: Driver, path: string, deps: FileDeps) {
     this.path = path;
@@ -37,7 +38,11 @@ export class AppFile {
     this.db = openFile(driver, path);
     this.#inode = inodeOf(path) ?? "";
     this.utf8 = this.db.pragma("encoding", { simple: true }) === "UTF-8";
-    this.wal = this.db.pragma("journal_mode", { simple: true }) === "wal";
+  }
+
+  /** The app may change its journal mode at any time. */
+  get wal(): boolean {
+    return this.db.pragma("journal_mode", { simple: true }) === "wal";
   }
 
   /** Whether the path still names the file that is open here. */
@@ -110,10 +115,16 @@ export class AppFile {
     return this.rest(ms);
   }
 
-  rest(ms: number): Promise<void> {
-    return new Promise((resolve) => {
+  async rest(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
       this.#deps.scheduler.after(ms, resolve);
     });
+    if (this.#stopped) throw new TidelockError("cancelled", { why: `${this.path} is being closed` });
+  }
+
+  /** Whoever waits gives up at the end of the wait. */
+  stop(): void {
+    this.#stopped = true;
   }
 
   close(): void {

@@ -121,7 +121,8 @@ export function adopt(tx: Tx, a: Adopter, note: Note): readonly number[] {
     if (name === undefined) continue;
     switch (e.kind) {
       case "shown": {
-        const before = a.tables.shown(tx, name, e.key).cells !== undefined ? 1 : 0;
+        // The first scan says each row once, and only those that were not shown.
+        const before = a.covers && a.tables.shown(tx, name, e.key).cells !== undefined ? 1 : 0;
         const after = e.cells !== undefined ? 1 : 0;
         a.tables.setShown(tx, name, e.key, { clock: e.clock, cells: e.cells });
         rows.set(e.table, (rows.get(e.table) ?? registry.rows(tx, e.table)) + after - before);

@@ -305,7 +305,9 @@ function noteFor(core: Core, done: readonly Op[], also: readonly Effect[]): Note
 
 /** Rows to leave alone: withheld deletions, rows set aside whose cause is still there, and those given. */
 function skipper(core: Core, pace: Pace, given: ReadonlySet<string>): Skip {
+  const spares = core.engine.read((tx) => core.registry.sparesAny(tx));
   return (tx, plan, key) => {
+    if (!spares && given.size === 0) return false;
     const slot = slotOf(plan, key);
     if (given.has(slot) || core.registry.held(tx, plan.number, key) !== undefined) return true;
     const aside = core.registry.aside(tx, plan.number, key);

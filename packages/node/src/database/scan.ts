@@ -4,15 +4,13 @@
  * sent as *found*. Rules ATT20, ATT21, ATT23.
  */
 
-import { limits } from "@tidelock/core/bytes/limits";
-import { changeBytes } from "@tidelock/core/kinds/tables/codec";
 import { bornKey } from "@tidelock/core/kinds/tables/key";
-import type { Born, Cell, RowKey, TableChange } from "@tidelock/core/kinds/tables/types";
+import type { Born, Cell, RowKey, ShownRow, TableChange } from "@tidelock/core/kinds/tables/types";
 import { sameCell } from "@tidelock/core/kinds/tables/value";
 import type { Tx } from "@tidelock/core/log/tx";
 import { commitWork } from "./commit.ts";
 import { type Core, lensOf, point, positionOf, runsOf } from "./core.ts";
-import { namedCells } from "./diff.ts";
+import { namedCells, tooLarge } from "./diff.ts";
 import type { Known, Lens } from "./lens.ts";
 import type { Effect } from "./note.ts";
 import type { TablePlan } from "./plan.ts";
@@ -28,11 +26,12 @@ export async function scanFile(core: Core): Promise<"done" | "busy" | "moved"> {
   const matched = await core.file.read(() => core.engine.read((tx) => match(core, tx)));
   if (matched.kind === "busy") return "busy";
   for (const plan of core.plans) {
+    const fresh = core.engine.read((tx) => isEmpty(core, tx, plan));
     let after: FileKey | undefined;
     for (;;) {
       const from = after;
       const read = await core.file.read(() =>
-        core.engine.read((tx) => step(core, tx, plan, from, matched.value)),
+        core.engine.read((tx) => step(core, tx, plan, from, matched.value, fresh)),
       );
       if (read.kind === "busy") return "busy";
       const { changes, effects, last } = read.value;
@@ -50,6 +49,11 @@ export async function scanFile(core: Core): Promise<"done" | "busy" | "moved"> {
   return "done";
 }
 
+/** The vault has no row of the table: the usual case of a first device, which spares a look-up per row. */
+function isEmpty(core: Core, tx: Tx, plan: TablePlan): boolean {
+  return core.tables.scanView(tx, plan.vault.name, undefined, 1).length === 0;
+}
+
 /**
  * Which rows are the vault's already: those at a number this attachment has shown, and those
  * equal in number and all cells. A row refers to others, so it is equal only if they are: what
@@ -59,10 +63,7 @@ function match(core: Core, tx: Tx): Known {
   const now = lensOf(core, tx);
   const known = new Map<number, Map<bigint, Born>>();
   const pinned = new Set<string>();
-  // A table the vault has no rows of has nothing to match: the usual case of a first device.
-  const minted = core.plans.filter(
-    (p) => p.vault.minted && core.tables.scanView(tx, p.vault.name, undefined, 1).length > 0,
-  );
+  const minted = core.plans.filter((p) => p.vault.minted && !isEmpty(core, tx, p));
   for (const plan of minted) {
     const here = new Map<bigint, Born>();
     for (const row of pages(core, plan)) {
@@ -132,7 +133,14 @@ interface Step {
   readonly last: FileKey | undefined;
 }
 
-function step(core: Core, tx: Tx, plan: TablePlan, after: FileKey | undefined, known: Known): Step {
+function step(
+  core: Core,
+  tx: Tx,
+  plan: TablePlan,
+  after: FileKey | undefined,
+  known: Known,
+  fresh: boolean,
+): Step {
   const lens = lensOf(core, tx, known);
   const effects: Effect[] = [];
   const changes: TableChange[] = [];
@@ -159,13 +167,13 @@ function step(core: Core, tx: Tx, plan: TablePlan, after: FileKey | undefined, k
       const number = row[column];
       const parent = refers === undefined ? undefined : lens.plan(refers);
       if (parent === undefined || typeof number !== "bigint" || !parent.vault.minted) return;
-      if (lens.liveAt(parent.number, number) !== undefined || hasRow(core.file, parent, [number]))
+      if (lens.liveAt(parent.number, number) === undefined && hasRow(core.file, parent, [number]))
         tell(parent, number);
     });
   }
   for (const row of rows) {
     const key = lens.keyOf(plan, keyOfRow(plan, row));
-    if (key !== undefined) findRow(core, lens, plan, key, row, changes, effects);
+    if (key !== undefined) findRow(core, lens, plan, key, row, fresh, changes, effects);
   }
   const last = rows.length < STEP ? undefined : keyOfRow(plan, rows[rows.length - 1] as FileRow);
   return { changes, effects, last };
@@ -177,13 +185,14 @@ function findRow(
   plan: TablePlan,
   key: RowKey,
   row: FileRow,
+  fresh: boolean,
   changes: TableChange[],
   effects: Effect[],
 ): void {
   const { tx } = lens;
   const table = plan.vault.name;
-  if (core.tables.shown(tx, table, key).cells !== undefined) return; // an earlier start had got here
-  const view = core.tables.view(tx, table, key);
+  if (!fresh && core.tables.shown(tx, table, key).cells !== undefined) return; // an earlier start had got here
+  const view: ShownRow = fresh ? NO_ROW : core.tables.view(tx, table, key);
   const cells = lens.cellsOf(plan, row, view.cells);
   const equal = view.cells !== undefined && cells.every((cell, i) => sameCell(cell, view.cells?.[i]));
   if (!equal) {
@@ -193,9 +202,8 @@ function findRow(
       key,
       cells: namedCells(plan, cells).map(([, named]) => named),
     };
-    const bytes = changeBytes(change);
-    if (bytes > limits.change || key.length > limits.key) {
-      const text = `${bytes} bytes, the limit is ${limits.change}`;
+    const text = tooLarge(change);
+    if (text !== undefined) {
       effects.push({
         kind: "aside",
         table: plan.number,
@@ -208,6 +216,8 @@ function findRow(
   }
   effects.push(shownEffect(plan, key, equal ? view.clock : 0n, cells));
 }
+
+const NO_ROW: ShownRow = { clock: 0n, cells: undefined };
 
 function shownEffect(plan: TablePlan, key: RowKey, clock: bigint, cells: readonly Cell[]): Effect {
   return { kind: "shown", table: plan.number, key, clock, cells };

@@ -89,11 +89,15 @@ export function planSlice(core: Core, tx: Tx, options: SliceOptions): Slice {
     then.set(plan.number, born, number);
     return true;
   });
-  const ops = kept.map((d) => opFor(core, then, d.plan, d.key, d.from, d.view));
+  const spares = registry.sparesAny(tx);
+  const ops = kept.map((d) => opFor(core, then, d.plan, d.key, d.from, d.view, spares));
   for (const { plan, key, row } of dependents(core, now, renumbered)) {
     if (keys.has(`${plan.number}:${text(key)}`)) continue;
     if (options.skip(plan, key)) ops.push(followOp(now, then, plan, key, row));
-    else ops.push(opFor(core, then, plan, key, keyOfRow(plan, row), tables.view(tx, plan.vault.name, key)));
+    else
+      ops.push(
+        opFor(core, then, plan, key, keyOfRow(plan, row), tables.view(tx, plan.vault.name, key), spares),
+      );
   }
   return { ops, strays, complete, applied: getCursor(tx).applied };
 }
@@ -105,11 +109,13 @@ function opFor(
   key: RowKey,
   from: FileKey | undefined,
   view: ShownRow,
+  spares: boolean,
 ): Op {
   const table = plan.number;
   const { clock, cells } = view;
   const effects: Effect[] = [{ kind: "shown", table, key, clock, cells }];
-  if (core.registry.aside(then.tx, table, key) !== undefined) effects.push({ kind: "retake", table, key });
+  if (spares && core.registry.aside(then.tx, table, key) !== undefined)
+    effects.push({ kind: "retake", table, key });
   const born = plan.vault.minted ? bornOfKey(key) : undefined;
   if (born !== undefined) effects.push({ kind: "number", table, born, number: then.numberOf(table, born) });
   if (cells === undefined) return { plan, key, from, to: undefined, effects, clock, refsOnly: false };

@@ -77,7 +77,7 @@ export function explain(path: string, error: unknown): unknown {
     return new TidelockError("not-sqlite", { why, cause: error });
   if (/^SQLITE_(READONLY|PERM|AUTH)/.test(code)) return new TidelockError("read-only", { why, cause: error });
   if (code === "SQLITE_FULL") return new TidelockError("disk-full", { why, cause: error });
-  if (/^SQLITE_CANTOPEN/.test(code)) return new TidelockError("not-sqlite", { why, cause: error });
+  if (code.startsWith("SQLITE_CANTOPEN")) return new TidelockError("not-sqlite", { why, cause: error });
   return error;
 }
 

@@ -7,10 +7,12 @@ import type { Options } from "@tidelock/testkit/world/history";
 import { createTablesApp } from "@tidelock/testkit/world/tables-app";
 import { type Change, type Decl, reduceTables, type Run, type Shown } from "../reference/tables.ts";
 import { plainCell, plainKey } from "../reference/tables-kit.ts";
+import { folderSite } from "./folder.ts";
 
 const TABLES = 2;
 
 export const worldOptions: Options = {
+  remotes: { folder: folderSite },
   apps: {
     tables: (suite) => {
       const app = createTablesApp(suite);

@@ -1,22 +1,22 @@
 /** What whoever holds the storage can do to it. Most of it must end as entries without effect. */
 import type { LogObject } from "@tidelock/core/ports";
-import type { LogServer } from "./log-server.ts";
+import type { Shelf } from "./log-server.ts";
 import { Stream } from "./random.ts";
 import type { World } from "./world.ts";
 
 export type Attack = "garbage" | "repeated-frame" | "altered-frame" | "stray-page" | "rewrite" | "truncate";
 
-export function attack(world: World, server: LogServer, what: Attack, step: number): void {
+export function attack(world: World, shelf: Shelf, what: Attack, step: number): void {
   const random = new Stream(world.seed, `attack:${step}`);
-  const pages = server.objects.filter((o): o is LogObject & { kind: "page" } => o.kind === "page");
+  const pages = shelf.objects.filter((o): o is LogObject & { kind: "page" } => o.kind === "page");
   const { ledger } = world;
   const time = Math.floor(world.plan.knobs.epoch + world.timeline.now);
   const wasted = (): void => {
-    ledger.unsigned.add(server.head);
-    ledger.planted.add(server.head);
+    ledger.unsigned.add(shelf.head);
+    ledger.planted.add(shelf.head);
   };
   if (what === "garbage") {
-    server.placeGarbage(random.bytes(random.int(0, 80)));
+    shelf.placeGarbage(random.bytes(random.int(0, 80)));
     wasted();
     return;
   }
@@ -25,34 +25,34 @@ export function attack(world: World, server: LogServer, what: Attack, step: numb
   const { frame } = random.pick(entries);
   switch (what) {
     case "repeated-frame":
-      server.place(null, [frame], time);
-      ledger.planted.add(server.head);
+      shelf.place(null, [frame], time);
+      ledger.planted.add(shelf.head);
       break;
     case "altered-frame":
-      server.place(null, [altered(frame, random)], time);
+      shelf.place(null, [altered(frame, random)], time);
       wasted();
       break;
     case "stray-page":
-      server.place(random.bytes(32), [frame], time);
-      ledger.unsignedPages.add(server.objects.at(-1));
+      shelf.place(random.bytes(32), [frame], time);
       wasted();
       break;
     case "rewrite": {
-      const index = random.int(0, server.objects.length - 1);
-      const old = server.objects[index];
-      if (old?.kind !== "page") return;
+      const index = random.int(0, shelf.objects.length - 1);
+      const old = shelf.objects[index];
+      if (old?.kind !== "page" || shelf.rewrite === undefined) return;
       const at = random.int(0, old.entries.length - 1);
       const rewritten = old.entries.map((e, i) => (i === at ? { ...e, frame: altered(e.frame, random) } : e));
-      server.objects[index] = { kind: "page", first: old.first, prev: null, entries: rewritten, hash: old.hash };
+      shelf.rewrite(index, { kind: "page", first: old.first, prev: null, entries: rewritten, hash: old.hash });
       ledger.rewritten = true;
       break;
     }
     case "truncate":
-      server.objects.length -= random.int(1, Math.min(5, server.objects.length));
+      if (shelf.truncate === undefined) return;
+      shelf.truncate(random.int(1, Math.min(5, shelf.objects.length)));
       ledger.rewritten = true;
       break;
   }
-  world.say(() => `attacker  ${what}, head ${server.head}`);
+  world.say(() => `attacker  ${what}, head ${shelf.head}`);
 }
 
 function altered(frame: Uint8Array, random: Stream): Uint8Array {

@@ -37,6 +37,7 @@ export const eventKinds = [
   "truncate",
   "false-ack",
   "torn-append",
+  "server-cut",
 ] as const;
 export type EventKind = (typeof eventKinds)[number];
 
@@ -75,6 +76,7 @@ const classes: Readonly<Record<FaultClass, readonly [exists: number, low: number
   truncate: [0.08, 0.7, 1],
   "false-ack": [0.1, 0.7, 2],
   "torn-append": [0.12, 0.7, 3],
+  "server-cut": [0.35, 0.7, 4],
   drift: [0.35, 0.000001, 0.0002],
   "year-ahead": [0.2, 1, 1],
   "coarse-clock": [0.25, 1, 1],

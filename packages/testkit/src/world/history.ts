@@ -3,9 +3,9 @@ import type { Suite } from "@tidelock/core/crypto/suite";
 import type { App } from "./app.ts";
 import { type Attack, attack } from "./attacks.ts";
 import type { Decision } from "./faults.ts";
-import { LogServer } from "./log-server.ts";
+import { LogServer, type Shelf } from "./log-server.ts";
 import { Network } from "./network.ts";
-import { type Host, type Life, SimNode } from "./node.ts";
+import { type Connect, type Host, type Life, SimNode } from "./node.ts";
 import { drawPlan, type Plan, type Profile, type Step } from "./plan.ts";
 import { Stream } from "./random.ts";
 import { createRegisterApp } from "./register-app.ts";
@@ -28,7 +28,18 @@ export interface Verdict {
   readonly decisions: Readonly<Record<string, Decision>> | undefined;
 }
 
+/** A kind of remote: what stands on it, and how devices reach it. */
+export interface Site {
+  readonly shelf: Shelf;
+  readonly connect: Connect;
+  /** Power of whatever stores it goes and comes back. */
+  readonly powerCut?: (random: Stream) => void;
+  /** The faults are over: what only a new start of it mends is mended. */
+  readonly heal?: () => void;
+}
+
 export interface Options extends WorldOptions {
+  readonly remotes?: Readonly<Record<string, (world: World) => Site>>;
   readonly apps?: Readonly<Record<string, (suite: Suite) => App>>;
 }
 
@@ -49,10 +60,8 @@ export function runHistory(profile: Profile, seed: bigint, options: Options = {}
 export function runPlan(plan: Plan, options: Options = {}): Verdict {
   const world = new World(plan, options);
   const createApp = options.apps?.[plan.app] ?? apps[plan.app] ?? createRegisterApp;
-  const server = new LogServer(world.suite, plan.knobs.keepsPrev);
-  const network = new Network(world, server);
-  const host: Host = { createApp, connect: (node, life) => network.connect(node, life) };
-  const history = new History(world, server, host);
+  const site = (options.remotes?.[plan.remote] ?? modelSite)(world);
+  const history = new History(world, site, { createApp, connect: site.connect });
   const rejected = (error: unknown): void => {
     // The code of a device that is gone ends wherever it was.
     if (error instanceof SimCrash) return;
@@ -78,16 +87,24 @@ export function runPlan(plan: Plan, options: Options = {}): Verdict {
   };
 }
 
+function modelSite(world: World): Site {
+  const server = new LogServer(world.suite, world.plan.knobs.keepsPrev);
+  const network = new Network(world, server);
+  return { shelf: server, connect: (node, life) => network.connect(node, life) };
+}
+
 class History {
   readonly #world: World;
-  readonly #server: LogServer;
+  readonly #site: Site;
+  readonly #shelf: Shelf;
   readonly #host: Host;
   readonly #nodes: SimNode[] = [];
   #clones = 0;
 
-  constructor(world: World, server: LogServer, host: Host) {
+  constructor(world: World, site: Site, host: Host) {
     this.#world = world;
-    this.#server = server;
+    this.#site = site;
+    this.#shelf = site.shelf;
     this.#host = host;
   }
 
@@ -108,7 +125,7 @@ class History {
     this.#settle("after a new device joined", QUIET.alone);
     this.#probe();
     if (world.failure === undefined)
-      judgeHistory(world, this.#server, this.#nodes, this.#host.createApp);
+      judgeHistory(world, this.#shelf, this.#nodes, this.#host.createApp);
   }
 
   #do(step: Step): void {
@@ -132,8 +149,12 @@ class History {
       case "stray-page":
       case "rewrite":
       case "truncate":
-        attack(world, this.#server, step.do satisfies Attack, step.id);
+        attack(world, this.#shelf, step.do satisfies Attack, step.id);
         return;
+    }
+    if (step.do === "server-cut") {
+      this.#site.powerCut?.(new Stream(world.seed, `cut:${step.id}`));
+      return;
     }
     if (node === undefined) return;
     const { life } = node;
@@ -201,6 +222,7 @@ class History {
     const world = this.#world;
     world.chaos = false;
     world.say(() => "the faults are over");
+    this.#site.heal?.();
     for (const node of this.#nodes) {
       node.wakeUp();
       node.cutOffUntil = 0;
@@ -232,7 +254,7 @@ class History {
   }
 
   #join(): void {
-    if (this.#world.failure !== undefined || this.#server.genesis === undefined) return;
+    if (this.#world.failure !== undefined || this.#shelf.genesis === undefined) return;
     const node = new SimNode(this.#world, 25, this.#host);
     this.#nodes.push(node);
     node.boot();
@@ -262,11 +284,16 @@ class History {
     const { life, home, name } = node;
     if (home.halt !== undefined) return undefined;
     const engine = life?.engine;
+    // Without its first device there is no vault to join.
+    if (this.#shelf.genesis === undefined && !this.#nodes.some((n) => n.index === 0)) return undefined;
+    // A device that was lied to stops until its next start, also the one that others need to join.
+    const { lied } = this.#world.ledger;
+    if (engine === undefined && lied && this.#nodes.some((n) => n.home.halt !== undefined)) return undefined;
     if (life === undefined || engine === undefined) return `${name} joins (${life?.joining ?? "no answer"})`;
     const { replica, sync } = engine;
     const { pending } = replica.waiting();
     const { applied } = replica.cursor();
-    const { head } = this.#server;
+    const { head } = this.#shelf;
     const { unsigned, planted } = this.#world.ledger;
     let signed = applied + 1;
     // Entries that nobody signed need no one to pass them until somebody has something to say.

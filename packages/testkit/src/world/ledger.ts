@@ -46,8 +46,6 @@ export class Ledger {
   readonly unsigned: Set<number> = new Set();
   /** Seqs of what nobody who uses the vault has sent. */
   readonly planted: Set<number> = new Set();
-  /** Pages of an attacker that join no history: one entry each. */
-  readonly unsignedPages: Set<unknown> = new Set();
   edits = 0;
 
   constructor(world: World) {

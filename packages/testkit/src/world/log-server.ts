@@ -3,16 +3,27 @@ import type { Suite } from "@tidelock/core/crypto/suite";
 import { endOf, holdsFrames } from "@tidelock/core/log/page";
 import type { AppendResult, LogObject, Page } from "@tidelock/core/ports";
 
-export interface Placed {
-  readonly first: number;
-  readonly frames: readonly Uint8Array[];
+/** Everything that stands on a remote, as its holder sees it. */
+export interface Shelf {
+  readonly genesis: Uint8Array | undefined;
+  /** The newest seq by the count of honest readers. */
+  readonly head: number;
+  readonly objects: readonly LogObject[];
+  blobs(): Iterable<Uint8Array>;
+  read(after: number, bytes: number): Page;
+  /** Puts a page at the next number, as whoever holds the storage may. */
+  place(prev: Uint8Array | null, frames: readonly Uint8Array[], time: number): void;
+  placeGarbage(bytes: Uint8Array): void;
+  /** Absent where the world cannot do it to such a remote. */
+  readonly rewrite?: (index: number, object: LogObject) => void;
+  readonly truncate?: (objects: number) => void;
 }
 
-export class LogServer {
+export class LogServer implements Shelf {
   readonly #suite: Suite;
   readonly #keepsPrev: boolean;
   readonly objects: LogObject[] = [];
-  readonly blobs: Map<string, Uint8Array> = new Map();
+  readonly #blobs = new Map<string, Uint8Array>();
   genesis: Uint8Array | undefined;
   /** Called when the log has grown. */
   onGrowth: () => void = () => undefined;
@@ -58,7 +69,26 @@ export class LogServer {
     return mine ? { kind: "committed", first: there.first } : { kind: "behind" };
   }
 
-  /** Puts a page at the next number, as whoever holds the storage may. */
+  putBlob(id: Uint8Array, bytes: Uint8Array): void {
+    this.#blobs.set(String(id), bytes.slice());
+  }
+
+  getBlob(id: Uint8Array): Uint8Array | undefined {
+    return this.#blobs.get(String(id));
+  }
+
+  blobs(): Iterable<Uint8Array> {
+    return this.#blobs.values();
+  }
+
+  rewrite = (index: number, object: LogObject): void => {
+    this.objects[index] = object;
+  };
+
+  truncate = (objects: number): void => {
+    this.objects.length -= objects;
+  };
+
   place(prev: Uint8Array | null, frames: readonly Uint8Array[], time: number): void {
     const entries = frames.map((frame) => ({ time, frame: frame.slice() }));
     this.objects.push(new ModelPage(this.#suite, this.head + 1, prev?.slice() ?? null, entries));

@@ -67,7 +67,7 @@ export class Network {
                 lies.add(frames);
                 return { kind: "committed", first: seen.seq + 1 };
               }
-              if (node.torn) {
+              if (node.torn && seen.seq === server.head) {
                 node.torn = false;
                 server.tear(frames, seen.hash, Math.floor(knobs.epoch + world.timeline.now));
                 return unknown;
@@ -84,10 +84,10 @@ export class Network {
       },
       putBlob: (id, bytes) =>
         read("put-blob", () => {
-          server.blobs.set(String(id), bytes.slice());
+          server.putBlob(id, bytes);
           return "stored" as const;
         }),
-      getBlob: (id) => read("get-blob", () => server.blobs.get(String(id))),
+      getBlob: (id) => read("get-blob", () => server.getBlob(id)),
       wake: (hint) => {
         this.#hints.set(life, hint);
         life.unwake = () => this.#hints.delete(life);
@@ -110,7 +110,7 @@ export class Network {
 
 const dice = new WeakMap<SimNode, Stream>();
 
-function latency(world: World, node: SimNode): number {
+export function latency(world: World, node: SimNode): number {
   const mean = world.plan.knobs.latency;
   if (mean === 0) return 1;
   let stream = dice.get(node);

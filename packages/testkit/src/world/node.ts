@@ -55,6 +55,8 @@ const temporary: ReadonlySet<ErrorCode> = new Set([
   "unreachable",
   "key-missing",
   "remote-corrupt",
+  "remote-denied",
+  "quota",
   "disk-full",
 ]);
 const JOIN_AGAIN = 2_000;

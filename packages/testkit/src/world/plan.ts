@@ -79,6 +79,14 @@ export const profiles: Readonly<Record<string, Profile>> = {
     edits: [4, 12],
     span: [4_000, 90_000],
   },
+  folder: {
+    name: "folder",
+    app: "tables",
+    remote: "folder",
+    devices: [2, 4],
+    edits: [3, 9],
+    span: [4_000, 60_000],
+  },
   large: {
     name: "large",
     app: "tables",
@@ -174,6 +182,7 @@ function drawEvents(random: Stream, rates: Rates, devices: number, span: number,
   each("rewrite", (at, d) => add(at, d, "rewrite"));
   each("false-ack", (at, d) => add(at, d, "false-ack"));
   each("torn-append", (at, d) => add(at, d, "torn-append"));
+  each("server-cut", (at, d) => add(at, d, "server-cut"));
   each("truncate", (at, d) => add(at, d, "truncate"));
   if (rates.kill !== undefined || rates["power-cut"] !== undefined)
     for (let n = random.int(0, devices); n > 0; n--)

@@ -11,26 +11,27 @@ import { decodePlaintext, decodeSections } from "@tidelock/core/log/plaintext";
 import { digestedSpaces, Tx } from "@tidelock/core/log/tx";
 import { parseGenesis } from "@tidelock/core/vault/genesis";
 import { MapReplicaStore } from "../map-store.ts";
+import { ChainWalk } from "./chain.ts";
 import { type App, type AppliedRun, CANARY } from "./app.ts";
 import { createFastSuite } from "./fast-suite.ts";
 import { type RunRecord, short, text } from "./ledger.ts";
-import type { LogServer } from "./log-server.ts";
+import type { Shelf } from "./log-server.ts";
 import type { Home, SimNode } from "./node.ts";
 import { Stream } from "./random.ts";
 import type { World } from "./world.ts";
 
 export function judgeHistory(
   world: World,
-  server: LogServer,
+  shelf: Shelf,
   nodes: readonly SimNode[],
   createApp: (suite: Suite) => App,
 ): void {
-  judgeSealed(world, server);
-  const genesis = server.genesis === undefined ? null : parseGenesis(world.suite, server.genesis);
+  judgeSealed(world, shelf);
+  const genesis = shelf.genesis === undefined ? null : parseGenesis(world.suite, shelf.genesis);
   if (genesis === null) return;
-  judgeChain(world, server, nodes, genesis.vault);
+  judgeChain(world, shelf, nodes, genesis.vault);
   if (world.ledger.rewritten) judgeSurvivors(world, nodes);
-  const auditor = replay(world, server, nodes, createApp);
+  const auditor = replay(world, shelf, nodes, createApp);
   if (auditor === undefined || world.failure !== undefined) return;
   const accepted = judgeEntries(world, auditor.replica, auditor.app);
   if (world.ledger.rewritten) return;
@@ -40,73 +41,51 @@ export function judgeHistory(
 }
 
 /** No plaintext anywhere in what the remote holds. */
-function judgeSealed(world: World, server: LogServer): void {
+function judgeSealed(world: World, shelf: Shelf): void {
   const canary = text(CANARY);
-  for (const object of server.objects) {
+  for (const object of shelf.objects) {
     if (object.kind !== "page") continue;
     for (const { frame } of object.entries)
       if (text(frame).includes(canary)) world.fail("sealed", `plaintext in a frame of the page at ${object.first}`);
   }
-  for (const blob of server.blobs.values())
+  for (const blob of shelf.blobs())
     if (text(blob).includes(canary)) world.fail("sealed", "plaintext in a blob");
 }
 
-/** Dense numbers and the hash chain, computed here once more from the formula. */
-function judgeChain(world: World, server: LogServer, nodes: readonly SimNode[], vault: Uint8Array): void {
-  const { suite, ledger } = world;
-  const links: Uint8Array[] = [vault];
-  let members = vault;
-  let head = vault;
-  const add = (time: number, id: Uint8Array, membership: boolean): void => {
-    const at = new Uint8Array(14);
-    const view = new DataView(at.buffer);
-    view.setBigUint64(0, BigInt(links.length));
-    view.setUint16(8, Math.floor(time / 2 ** 32));
-    view.setUint32(10, time % 2 ** 32);
-    if (membership) members = suite.sha256(label("tl1/member-chain"), members, at, id);
-    head = suite.sha256(label("tl1/chain"), head, members, at, id);
-    links.push(head);
-  };
-  for (const object of server.objects) {
-    if (object.first !== links.length) {
+/** Dense numbers, and one chain hash for all. */
+function judgeChain(world: World, shelf: Shelf, nodes: readonly SimNode[], vault: Uint8Array): void {
+  if (world.ledger.rewritten) return;
+  const walk = new ChainWalk(world.suite, vault);
+  for (const object of shelf.objects) {
+    if (object.first !== walk.seq + 1) {
       world.fail("chain", `the remote's objects are not dense at ${object.first}`);
       return;
     }
-    if (object.kind === "garbage" || ledger.unsignedPages.has(object)) {
-      add(0, object.hash, false);
-      continue;
-    }
-    if (object.prev !== null && !equalBytes(object.prev, head) && !ledger.rewritten)
+    if (object.kind === "page" && !walk.joins(object) && !world.ledger.planted.has(object.first))
       world.fail("chain", `the page at ${object.first} was written for another history`);
-    for (const { time, frame } of object.entries)
-      add(time, suite.sha256(frame), frame[2] === frameKinds.membership && frame.length <= 64 << 10);
+    walk.add(object);
   }
-  if (ledger.rewritten) return;
   for (const { name, life } of nodes) {
     const replica = life?.replica;
     if (replica === undefined) continue;
     const { applied } = replica.cursor();
     const link = replica.read((tx) => linkAt(tx, vault, applied));
-    const expected = links[applied];
+    const expected = walk.links[applied];
     if (link === undefined || expected === undefined || !equalBytes(link.hash, expected))
       world.fail("chain", `${name} holds another chain hash at seq ${applied}`);
   }
 }
 
-function label(name: string): Uint8Array {
-  return Uint8Array.of(name.length, ...Buffer.from(name, "latin1"));
-}
-
 /** From genesis, one entry at a time: the digest after each is what every device had there. */
 function replay(
   world: World,
-  server: LogServer,
+  shelf: Shelf,
   nodes: readonly SimNode[],
   createApp: (suite: Suite) => App,
 ): { readonly replica: Replica; readonly app: App } | undefined {
   const random = new Stream(world.seed, "auditor");
   const suite = createFastSuite((n) => random.bytes(n));
-  const genesis = parseGenesis(suite, server.genesis as Uint8Array);
+  const genesis = parseGenesis(suite, shelf.genesis as Uint8Array);
   const key = nodes
     .map(({ life }) => life?.replica?.read((tx) => life.replica?.ring.epochKey(tx, 1)))
     .find((found) => found !== undefined);
@@ -130,7 +109,7 @@ function replay(
   const last = Math.max(0, ...nodes.map((node) => node.applied));
   while (replica.cursor().read < last) {
     const { read } = replica.cursor();
-    const ingested = replica.ingest(read, server.read(read, Number.POSITIVE_INFINITY));
+    const ingested = replica.ingest(read, shelf.read(read, Number.POSITIVE_INFINITY));
     if (ingested.kind === "halt" || replica.cursor().read === read) {
       if (!ledger.rewritten)
         world.fail("chain", `a reader from genesis stops at ${read}: ${JSON.stringify(ingested)}`);

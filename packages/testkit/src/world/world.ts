@@ -200,4 +200,4 @@ export interface WorldOptions {
  * Runs every promise reaction that is due. Node's own end-of-callback step, called by name: a turn of
  * the event loop for each simulated event would take six times as long.
  */
-const drain: () => void = (process as unknown as { readonly _tickCallback: () => void })._tickCallback;
+export const drain: () => void = (process as unknown as { readonly _tickCallback: () => void })._tickCallback;

@@ -229,6 +229,15 @@ test("[TBL16] edits follow a chain of moves, and not into the row that took the 
     i1: { id: "i1", a: "tnew", b: "tmine" },
     i3: { id: "i3", a: "tfollowed", b: "ty" },
   });
+  // Eight moves are followed, not nine.
+  const hop = (n: number): Change => move(`${n}`, `${n + 1}`, 1000 + n, { a: `t${n}` });
+  world.say(1, [insert("10", 900, { a: "t" })]);
+  for (let n = 10; n < 18; n++) world.say(1, [hop(n)]);
+  world.say(2, [set("10", 5000, { a: "tfar" })], 3);
+  expect(world.row("t", "i18")?.["a"]).toBe("tfar");
+  world.say(1, [hop(18)]);
+  world.say(2, [set("10", 6000, { a: "tfarther" })], 3);
+  expect(world.row("t", "i19")?.["a"]).toBe("tfar");
   // A circle of moves ends.
   world.say(1, [move("3", "4", 400, { a: "tx", b: "ty" })]);
   world.say(2, [move("4", "3", 400, { a: "tx", b: "ty" })], 2);

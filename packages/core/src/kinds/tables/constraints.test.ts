@@ -70,6 +70,15 @@ test("[TBL24] returns climb, and rows cannot hold each other up in a circle", ()
   expect(Object.keys(world.shown()["t"] ?? {})).toEqual(["i2", "i3", "i4"]);
   world.say(0, [remove("t", "4")]);
   expect(world.shown()["t"]).toEqual({});
+  // All of them long gone: one new row brings back what it hangs on, and what that hangs on.
+  world.say(0, [
+    insert("t", "7", { up: "n" }),
+    insert("t", "8", { up: "i7" }),
+    remove("t", "8"),
+    remove("t", "7"),
+  ]);
+  world.say(0, [insert("t", "9", { up: "i8" })]);
+  expect(Object.keys(world.shown()["t"] ?? {})).toEqual(["i7", "i8", "i9"]);
 });
 
 test("[TBL27] what a reference becomes when its parent is deleted", () => {
@@ -239,6 +248,30 @@ test("[TBL26] a row that returns to a number taken since is hidden, with what ha
   world.say(1, [{ op: "delete", table: "m", key: ["@b"], ms: 400 }]);
   expect(world.shown()).toEqual({ m: { "@a": { id: "i1", x: "n" } }, c: { i1: { id: "i1", who: "@a" } } });
   expect(world.tx((tx) => world.kind.numberOf(tx, "m", world.kind.bornOf(tx, "m", 1n) as never))).toBe(1n);
+});
+
+test("[TBL26] of several rows that return to one number, its last taker shows it", () => {
+  const world = new Told();
+  const job = (b: string): Change => ({
+    op: "insert",
+    table: "job",
+    key: [`@${b}`],
+    ms: 10,
+    cells: { id: "i4", boss: "@b1", what: "n" },
+  });
+  const gone = (b: string): Change => ({ op: "delete", table: "job", key: [`@${b}`], ms: 20 });
+  world.say(0, declare);
+  const jobs = (): string[] => Object.keys(world.shown()["job"] ?? {});
+  world.say(1, [job("b4")]);
+  world.say(1, [gone("b4")]);
+  world.say(1, [{ op: "insert", table: "does", key: ["@a1", "@b4"], ms: 10, cells: { since: "n" } }]);
+  expect(jobs()).toEqual(["@b4"]);
+  world.say(1, [job("b1")]);
+  world.say(1, [gone("b1")]);
+  expect(jobs()).toEqual(["@b1"]);
+  world.say(1, [job("b3")]);
+  expect(jobs()).toEqual(["@b3"]);
+  expect(world.row("job", "@b3")?.["boss"]).toBe("n");
 });
 
 const whole = fc.tuple(fc.constantFrom(...Object.keys(schema)), fc.nat(3)).chain(([table, kind]) =>

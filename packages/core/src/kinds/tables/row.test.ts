@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { coreKey, runs } from "../../../../../test/reference/tables-kit.ts";
+import { coreCell, coreKey, runs } from "../../../../../test/reference/tables-kit.ts";
+import { fromHex, toHex } from "../../bytes/bytes.ts";
 import { hlcAt, nextHlc } from "./hlc.ts";
 import {
   aliveBytes,
@@ -135,4 +137,34 @@ test("[TBL10, TBL11] a state is stored and read back, in the same bytes", () => 
   expect(() =>
     encodeRow({ ins: undefined, del: undefined, move: undefined, cells: [], number: undefined }),
   ).toThrow(RangeError);
+});
+
+interface PlainRow {
+  readonly name: string;
+  readonly ins?: Clock;
+  readonly del?: Clock;
+  readonly move?: { readonly clock: Clock; readonly to: string[] };
+  readonly number?: string;
+  /** Null: never written. Without a clock: that of the insert, else of the deletion. */
+  readonly cells: readonly ({ readonly value: string; readonly clock?: Clock } | null)[];
+  readonly bytes: string;
+}
+
+test("[TBL10] golden bytes: row states", () => {
+  const url = new URL("../../../../../vectors/tidelock/tables.json", import.meta.url);
+  const { rows } = JSON.parse(readFileSync(url, "utf8")) as { rows: PlainRow[] };
+  expect(rows.length).toBeGreaterThan(5);
+  for (const { name, ins, del, move, number, cells, bytes } of rows) {
+    const row = {
+      ins,
+      del,
+      move: move === undefined ? undefined : { clock: move.clock, to: coreKey(move.to) },
+      number: number === undefined ? undefined : BigInt(number),
+      cells: cells.map((c) =>
+        c === null ? undefined : { clock: (c.clock ?? ins ?? del) as Clock, cell: coreCell(c.value) },
+      ),
+    };
+    expect(toHex(encodeRow(row)), name).toBe(bytes);
+    expect(plain(decodeRow(fromHex(bytes) as Uint8Array)), name).toEqual(plain(row));
+  }
 });

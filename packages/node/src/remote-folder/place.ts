@@ -100,7 +100,20 @@ export async function put(
     return resolve(place, mode, home, target, isOurs, error);
   }
   if (mode === "link") await ignoring(fs.unlink(staged));
-  return settled(fs.syncDir(home));
+  const synced = await settled(fs.syncDir(home));
+  // A server of the folder may have lost its power since the link, and its clients nothing but a call.
+  return synced.kind === "placed" ? stillThere(fs, target, isOurs) : synced;
+}
+
+/** Whether what was published is what the sync has made durable. */
+async function stillThere(fs: Fs, target: string, isOurs: (found: Uint8Array) => boolean): Promise<Put> {
+  try {
+    const found = await readObject(fs, target, limits.garbageHashed);
+    return found !== undefined && isOurs(found) ? { kind: "placed" } : { kind: "unknown" };
+  } catch (reason) {
+    if (errnoOf(reason) === undefined) throw reason;
+    return { kind: "unknown" };
+  }
 }
 
 /** Writes and syncs in `tmp/`; answers the name, or why nothing will be placed. */

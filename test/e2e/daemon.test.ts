@@ -17,7 +17,7 @@ beforeAll(async () => {
   makeDatabase(file("a.db"), "CREATE TABLE log (id INTEGER PRIMARY KEY, who TEXT, line TEXT)");
   await cli.json("Attachment", [...a.at, "db", "attach", file("a.db")]);
   await cli.json("Attachment", [...b.at, "db", "attach", file("b.db")]);
-});
+}, 60_000);
 
 afterAll(() => cli.remove());
 
@@ -29,7 +29,7 @@ const live = (home: Home) =>
     return status.label === "Live" ? status : undefined;
   });
 
-describe("a daemon", () => {
+describe("a daemon", { timeout: 60_000 }, () => {
   test("[IFC2] it owns its home: a second one is refused by name, and its commands go through it", async () => {
     const daemon = await cli.daemon(a.home);
     try {
@@ -191,7 +191,7 @@ describe("a daemon", () => {
   });
 });
 
-describe("a home that is not where it was made", () => {
+describe("a home that is not where it was made", { timeout: 60_000 }, () => {
   interface Failure {
     readonly error: { readonly code: string; readonly next: string };
   }

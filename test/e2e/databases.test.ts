@@ -40,7 +40,7 @@ beforeAll(async () => {
   busy.catch(() => undefined);
   a = await founded(cli, "laptop", remote);
   b = await joined(cli, "phone", remote, a.words);
-});
+}, 60_000);
 
 afterAll(() => cli.remove());
 
@@ -54,7 +54,7 @@ interface Failure {
 const fails = async (args: readonly string[], exit: number): Promise<string> =>
   (await cli.json<Failure>("Error", args, exit)).error.code;
 
-describe("databases that cannot be attached", () => {
+describe("databases that cannot be attached", { timeout: 60_000 }, () => {
   let d: Home;
 
   beforeAll(async () => {
@@ -83,6 +83,20 @@ describe("databases that cannot be attached", () => {
     expect(await fails([...d.at, "db", "detach", file("keyless.db")], 15)).toBe("not-found");
   });
 
+  test("[IFC9] a replica that cannot be read is 17, says what to do, and is left where it lies", async () => {
+    const ruined = await founded(cli, "ruined", file("ruined-remote"));
+    const replica = filesUnder(ruined.home).find((path) => path.endsWith("replica.db")) as string;
+    writeFileSync(replica, "not a replica any more, but long enough to be looked at");
+    for (const suffix of ["-wal", "-shm"]) rmSync(`${replica}${suffix}`, { force: true });
+    const { error } = await cli.json<Failure & { error: { next: string } }>(
+      "Error",
+      [...ruined.at, "sync"],
+      17,
+    );
+    expect(error).toMatchObject({ code: "replica-damaged", next: expect.stringContaining("join") });
+    expect(readFileSync(replica, "utf8")).toContain("not a replica any more");
+  });
+
   test("[IFC9] a full disk is 19 and loses nothing", async (ctx) => {
     const disk = file("small-disk");
     mkdirSync(disk);
@@ -103,7 +117,7 @@ describe("databases that cannot be attached", () => {
   });
 });
 
-describe("two devices", () => {
+describe("two devices", { timeout: 60_000 }, () => {
   const schema = `CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL, born INTEGER, photo BLOB);
     CREATE TABLE visit (id INTEGER PRIMARY KEY, person TEXT REFERENCES person (id), note TEXT);
     CREATE INDEX visit_person ON visit (person);

@@ -7,7 +7,7 @@ let cli: Cli;
 
 beforeAll(async () => {
   cli = await createCli();
-});
+}, 60_000);
 
 afterAll(() => cli.remove());
 

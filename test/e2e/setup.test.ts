@@ -21,7 +21,7 @@ beforeAll(async () => {
   cli = await createCli();
   remote = join(cli.folder, "remote");
   first = await founded(cli, "first", remote);
-});
+}, 60_000);
 
 afterAll(() => cli.remove());
 
@@ -63,7 +63,7 @@ print(json.dumps({"code": code, "screen": screen}))
 let homes = 0;
 const fresh = (): string => join(cli.folder, `fresh-${++homes}`);
 
-describe("founding", () => {
+describe("founding", { timeout: 60_000 }, () => {
   test("[IFC6] a new vault ends synced: the status is Live, and its words wait on a private sheet", async () => {
     const sheet = join(first.home, "recovery-sheet.txt");
     expect(first.words.split(" ")).toHaveLength(24);
@@ -184,7 +184,7 @@ describe("founding", () => {
   });
 });
 
-describe("joining", () => {
+describe("joining", { timeout: 60_000 }, () => {
   const join24 = (home: string, words: string, place = remote): readonly string[] => [
     "--home",
     home,
@@ -258,7 +258,7 @@ describe("joining", () => {
   });
 });
 
-describe("speaking", () => {
+describe("speaking", { timeout: 60_000 }, () => {
   beforeAll(async () => {
     await cli.json("SyncResult", [...first.at, "sync", "--wait"]);
   });

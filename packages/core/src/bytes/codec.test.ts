@@ -119,6 +119,7 @@ describe("writer and reader", () => {
         const read = new Reader(new Writer().str(text).done()).str(10_000);
         expect(read).toBe(text.normalize("NFC"));
       }),
+      { numRuns: 40 },
     );
     const wrong = [
       of(0xff),

@@ -158,7 +158,30 @@ describe("a void run", () => {
     expect(kit.held(a)).toEqual(kit.held(b));
   });
 
-  test.for(["sealed-wrong", "limit", "malformed"] as const)(
+  test.for([
+    ["epoch-stale", { epoch: 2 }],
+    ["run", { flags: 4 }],
+  ] as const)(
+    "[ENG4] a cause that a new seal mends (%s) is not the author's to look at",
+    async ([reason, over]) => {
+      const { kit, a, b } = await pair(13);
+      const told = collect(a, kit.write(a, "one"));
+      const [first] = a.replica.nextBatch(new Set());
+      kit.replaceSealed(
+        a,
+        first?.deviceSeq ?? 0,
+        kit.frame(a, { deviceSeq: first?.deviceSeq ?? 0, ...over }),
+      );
+      await kit.converge(a, b);
+      expect(kit.verdicts(a)).toContain(reason);
+      expect(kit.parked(a)).toEqual([]);
+      expect(told).toMatchObject([{ kind: "accepted" }]);
+      expect(kit.notes(b)).toContain("one");
+      expect(kit.held(a)).toEqual(kit.held(b));
+    },
+  );
+
+  test.for(["sealed-wrong", "limit", "malformed", "anchor"] as const)(
     "[ENG5] of another cause (%s) is parked with its reason, out of the view, and what follows goes on",
     async (reason) => {
       const { kit, a, b } = await pair(6);
@@ -170,6 +193,7 @@ describe("a void run", () => {
         ...header,
         ...(reason === "sealed-wrong" ? { key: new Uint8Array(32) } : {}),
         ...(reason === "limit" ? { note: "*257" } : {}),
+        ...(reason === "anchor" ? { anchorSeq: 99 } : {}),
         ...(reason === "malformed" ? { plain: new Uint8Array(64) } : {}),
       });
       kit.replaceSealed(a, header.deviceSeq, bad);

@@ -161,6 +161,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   const quarantined = new Set(store.scan(QUARANTINE, EMPTY, undefined).map(([key]) => readU64Key(key)));
   const attested: Attested = { ...unattested };
   let own: number | undefined;
+  let submitted = false;
   let promised = 0;
   let shown = 0;
   let current: Tx | undefined;
@@ -178,6 +179,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     // As part of the outer one: a throw undoes all of it, also where somebody catches it.
     if (outer !== undefined) return store.transaction(() => work(outer));
     decided = [];
+    submitted = false;
     const value = transaction(() => {
       const tx = open();
       current = tx;
@@ -190,6 +192,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
         current = undefined;
       }
     });
+    if (submitted) point("submit.after-commit");
     for (const { run, verdict } of decided) {
       if (recent.size >= RECENT) recent.delete(recent.keys().next().value as number);
       recent.set(run, verdict);
@@ -253,6 +256,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       putFrame(tx, { run: id, index, changes, stored, deviceSeq: 0, sealed: undefined });
     const sections = encoded.flatMap((frame) => frame.sections);
     for (const [kind, values] of valuesByKind(sections)) kind.hold(tx, id, values);
+    submitted = true;
     point("submit.before-commit");
     return id;
   }

@@ -135,6 +135,7 @@ describe("attaching", () => {
     );
     await a.attach({ tables: ["OK"] });
     expect(a.attachment?.tables.map((t) => t.name)).toEqual(["ok"]);
+    expect(a.attachment?.skipped).toEqual([{ name: "nokey", why: "not chosen" }]);
   });
 
   test("[ATT1] not a database, damaged, locked, read-only", async () => {
@@ -307,6 +308,37 @@ describe("flushing", () => {
   });
 });
 
+test("[ATT14] an edit made while a flush is under way goes with the next one", async () => {
+  const { w, a, b } = await pair(`${notes}; INSERT INTO note VALUES('1','t',1)`);
+  for (const at of ["flush-read", "flush-noted", "flush-committed", "flush-adopted"]) {
+    let done = false;
+    a.onPoint = (point) => {
+      if (point !== at || done) return;
+      done = true;
+      a.app(`UPDATE note SET text='${at}'; INSERT INTO note VALUES('${at}','new',1)`);
+    };
+    a.app(`UPDATE note SET text='before', n='${at}'`);
+    await a.attachment?.flush();
+    expect(done).toBe(true);
+    a.onPoint = undefined;
+    await w.settle();
+    expect(a.rows("SELECT DISTINCT text FROM note WHERE n<>1")).toEqual([[at]]);
+    expect(b.dump()).toBe(a.dump());
+  }
+});
+
+test("[ATT8] what a projection writes is not captured", async () => {
+  const { a, b } = await pair(`${notes}; INSERT INTO note VALUES('1','t',1)`);
+  b.app("UPDATE note SET text='b'; INSERT INTO note VALUES('2','b',2)");
+  await b.attachment?.pump();
+  b.engine.push();
+  a.engine.pull();
+  await a.attachment?.project();
+  expect(
+    a.rows("SELECT (SELECT count(*) FROM note), (SELECT count(*) FROM _tl_out), cap FROM _tl_flag"),
+  ).toEqual([[2n, 0n, 1n]]);
+});
+
 describe("projecting", () => {
   test("[ATT15] never writes over an edit that was not flushed", async () => {
     const { w, a, b } = await pair(`${notes}; INSERT INTO note VALUES('1','t',1),('2','t',2)`);
@@ -365,6 +397,38 @@ describe("projecting", () => {
     expect(b.dump()).toBe(a.dump());
   });
 
+  test("[ATT29] a file locked whole, as with a rollback journal, is busy and not broken", async () => {
+    const { w, a, b } = await pair(`${notes}; INSERT INTO note VALUES('1','t',1)`);
+    const db = new Database(a.path);
+    db.exec("BEGIN EXCLUSIVE; UPDATE note SET text='a'");
+    b.app("UPDATE note SET n='b'");
+    await b.attachment?.pump();
+    b.engine.push();
+    a.engine.pull();
+    expect((await a.attachment?.pump())?.kind).toBe("busy");
+    expect(await code(async () => a.attachment?.flush())).toBe("database-busy");
+    db.exec("COMMIT");
+    db.close();
+    await w.settle();
+    expect(a.rows("SELECT * FROM note")).toEqual([["1", "a", "b"]]);
+    expect(b.dump()).toBe(a.dump());
+  });
+
+  test("[ATT29] with a rollback journal a flush reads 5,000 entries at a time, with WAL all", async () => {
+    for (const [mode, runs] of [
+      ["DELETE", 2],
+      ["WAL", 1],
+    ] as const) {
+      const w = world(1);
+      const [a] = w.devices as [Device];
+      a.app(`PRAGMA journal_mode=${mode}; ${notes}`);
+      await a.attach();
+      a.app(many(6000));
+      const flushed = await a.attachment?.flush();
+      expect([mode, flushed?.changes, flushed?.runs.length]).toEqual([mode, 6000, runs]);
+    }
+  });
+
   test("[ATT26] unique values that change places are written in one transaction", async () => {
     const { w, a, b } = await pair(`
       CREATE TABLE t(id TEXT PRIMARY KEY, u TEXT UNIQUE NOT NULL, v); CREATE TABLE m(id INTEGER PRIMARY KEY, u UNIQUE);
@@ -392,19 +456,21 @@ describe("projecting", () => {
     const w = world(2);
     const [a, b] = w.devices as [Device, Device];
     a.app("CREATE TABLE t(id TEXT PRIMARY KEY, u UNIQUE ON CONFLICT REPLACE)");
-    b.app("CREATE TABLE t(id TEXT PRIMARY KEY, u UNIQUE); INSERT INTO t VALUES('1','a'),('2','b')");
+    b.app("CREATE TABLE t(id TEXT PRIMARY KEY, u); INSERT INTO t VALUES('1','a'),('2','b')");
     for (const d of [b, a]) {
       await d.attach();
       await w.settle();
     }
-    b.app(
-      "UPDATE t SET u='x' WHERE id='1'; UPDATE t SET u='a' WHERE id='2'; UPDATE t SET u='b' WHERE id='1'",
-    );
+    b.app("UPDATE t SET u=CASE id WHEN '1' THEN 'b' ELSE 'a' END");
     await w.settle();
     expect(a.rows("SELECT * FROM t ORDER BY id")).toEqual([
       ["1", "b"],
       ["2", "a"],
     ]);
+    b.app("INSERT INTO t VALUES('3','a')");
+    await w.settle();
+    expect(a.rows("SELECT id FROM t ORDER BY id")).toEqual([["1"], ["2"]]);
+    expect(a.attachment?.issues().map((i) => i.code)).toEqual(["row-refused"]);
   });
 
   test("[ATT26] up to 2,000 rows are one transaction of the file, more are slices", async () => {
@@ -512,6 +578,26 @@ describe("projecting", () => {
     expect(a.rows("SELECT p.name FROM c JOIN p ON p.id=c.p WHERE c.id='b'")).toEqual([["bb"]]);
   });
 
+  test("[ATT21] a row that begins to refer to another just before that gets its number refers to it still", async () => {
+    const { w, a, b } = await pair(`
+      CREATE TABLE p(id INTEGER PRIMARY KEY, name); CREATE TABLE c(id TEXT PRIMARY KEY, p INTEGER REFERENCES p);
+      INSERT INTO p VALUES(6,'six')`);
+    a.app("PRAGMA wal_checkpoint(TRUNCATE)");
+    const copy = w.folder.file("copy");
+    copyFileSync(a.path, copy);
+    a.app("UPDATE p SET id=7");
+    await w.settle();
+    a.restart();
+    copyFileSync(copy, a.path);
+    // It is known by now that row 6 is to be 7, and the app does not know it yet.
+    await a.attach();
+    expect(a.rows("SELECT id FROM p")).toEqual([[6n]]);
+    a.app("INSERT INTO c VALUES('x',6)");
+    await w.settle();
+    expect(a.rows("SELECT c.p, p.name FROM c JOIN p ON p.id=c.p")).toEqual([[7n, "six"]]);
+    expect(b.dump()).toBe(a.dump());
+  });
+
   test("[ATT21] a number deleted and inserted again on one device keeps it", async () => {
     const { w, a, b } = await pair(
       "CREATE TABLE p(id INTEGER PRIMARY KEY, name); INSERT INTO p VALUES(1,'one'),(2,'two')",
@@ -526,6 +612,20 @@ describe("projecting", () => {
     ]);
     expect(b.dump()).toBe(a.dump());
   });
+});
+
+test("[ATT14] our commits are durable before anything rests on them", async () => {
+  const { openFile, loadDriver } = await import("./sqlite.ts");
+  const { a } = await pair(notes);
+  const db = openFile(loadDriver(), a.path);
+  const pragma = (name: string): unknown => db.pragma(name, { simple: true });
+  expect([
+    pragma("synchronous"),
+    pragma("foreign_keys"),
+    pragma("recursive_triggers"),
+    pragma("busy_timeout"),
+  ]).toEqual([2n, 0n, 0n, 0n]);
+  db.close();
 });
 
 describe("the app's own triggers", () => {

@@ -210,6 +210,27 @@ describe("[ATT22] the file went back", () => {
     return copy;
   };
 
+  test("an edit on the copy of a row deleted since is kept here until it has been looked at", async () => {
+    const w = world(1);
+    const [a] = w.devices as [Device];
+    a.app(schema + seed);
+    await a.attach();
+    await w.settle();
+    const copy = backup(w, a, "copy");
+    a.app("DELETE FROM l WHERE p=4; DELETE FROM c WHERE id='w'");
+    await w.settle();
+    a.restart();
+    copyFileSync(copy, a.path);
+    a.app("UPDATE c SET n='edited' WHERE id='w'");
+    await a.attach();
+    await w.settle();
+    expect(a.rows("SELECT count(*) FROM c")).toEqual([[3n]]);
+    const issue = a.attachment?.issues()[0];
+    expect([issue?.code, issue?.table]).toEqual(["went-back", "c"]);
+    a.attachment?.dismiss(issue?.id ?? "");
+    expect(a.attachment?.issues()).toEqual([]);
+  });
+
   test.each([false, true])("to any earlier moment, with edits on top: %s", async (edited) => {
     const w = world(2);
     const [a, b] = w.devices as [Device, Device];

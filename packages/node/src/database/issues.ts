@@ -1,5 +1,6 @@
 /** What of an attachment waits for a person, or for a cause to go away. */
 import { toHex } from "@tidelock/core/bytes/bytes";
+import { TidelockError } from "@tidelock/core/errors";
 import type { RowKey } from "@tidelock/core/kinds/tables/types";
 import type { Tx } from "@tidelock/core/log/tx";
 import type { Core } from "./core.ts";
@@ -14,7 +15,27 @@ export type IssueCode =
   | "schema-changed"
   | "file-missing"
   | "detached"
-  | "database-busy";
+  | "database-busy"
+  | "attached-elsewhere"
+  | "not-sqlite"
+  | "read-only"
+  | "disk-full"
+  | "internal";
+
+/** The issue that an error of a step is. */
+export function issueOf(error: unknown): IssueCode {
+  const code = error instanceof TidelockError ? error.code : "internal";
+  switch (code) {
+    case "database-busy":
+    case "attached-elsewhere":
+    case "not-sqlite":
+    case "read-only":
+    case "disk-full":
+      return code;
+    default:
+      return "internal";
+  }
+}
 
 export interface Issue {
   /** Names it for `approve` and `undo`; stays the same while it lasts. */

@@ -13,7 +13,7 @@ import type { Tx } from "@tidelock/core/log/tx";
 import { type AttachDeps, type Core, point, positionOf, recordOf, runsOf } from "./core.ts";
 import { createTables } from "./create.ts";
 import { AppFile } from "./file.ts";
-import { type FileTable, type Inspection, inspect } from "./inspect.ts";
+import { type FileTable, type Inspection, inspect, type Skipped } from "./inspect.ts";
 import { Numbers } from "./numbers.ts";
 import { declarationFor, parentsFirst, planTable, shapeOf, type TablePlan } from "./plan.ts";
 import { type AttachmentRecord, putRecord, Registry, records, type TableEntry } from "./registry.ts";
@@ -238,7 +238,7 @@ function numbered(
 
 /** What of a record's tables the file lacks or holds in another shape than the vault knows. */
 export type Planned =
-  | { readonly kind: "ok"; readonly core: Core }
+  | { readonly kind: "ok"; readonly core: Core; readonly skipped: readonly Skipped[] }
   | { readonly kind: "changed"; readonly why: string };
 
 /** Reads the file's schema anew. `shapes`: as they were, so that a change is noticed. */
@@ -292,7 +292,7 @@ export function planCore(
     byNumber: new Map(ordered.map((p) => [p.number, p])),
     byName: new Map(ordered.map((p) => [p.vault.name, p])),
   };
-  return { kind: "ok", core };
+  return { kind: "ok", core, skipped: seen.skipped };
 }
 
 export function shapesOf(core: Core): ReadonlyMap<string, string> {

@@ -226,8 +226,8 @@ export class Registry {
     tx.put(DB, this.#rowKey(area.kept, table, key), w.done());
   }
 
-  dropKept(tx: Tx): void {
-    for (const { table, key } of this.kept(tx)) tx.delete(DB, this.#rowKey(area.kept, table, key));
+  dropKept(tx: Tx, table: number, key: RowKey): void {
+    tx.delete(DB, this.#rowKey(area.kept, table, key));
   }
 
   /** Numbers under which an older copy of the file holds rows that stand elsewhere by now. */

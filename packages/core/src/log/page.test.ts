@@ -58,7 +58,7 @@ test("[REM1] what is read is the one spelling of its page", () => {
   });
   fc.assert(
     fc.property(fc.array(mutant, { minLength: 1, maxLength: 4 }), (mutants) => {
-      let bytes = valid.slice();
+      let bytes: Uint8Array = valid.slice();
       for (const { at, byte, cut, add } of mutants) {
         bytes[Math.min(at, bytes.length - 1)] = byte;
         bytes = concat(

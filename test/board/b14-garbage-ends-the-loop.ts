@@ -5,7 +5,7 @@ export const bug: Bug = {
   bug: "garbage at a number holds up the log for ever",
   oracle: "quiet",
   file: "packages/core/src/engine/apply.ts",
-  find: "    if (entry.seq > (pass ?? 0) && !isAttested(deps, tx, entry.seq)) return { kind: \"waiting\" };",
-  replace: "    if (pass !== Number.NaN) return { kind: \"waiting\" };",
+  find: '    if (entry.seq > (pass ?? 0) && !isAttested(deps, tx, entry.seq)) return { kind: "waiting" };',
+  replace: '    if (pass !== Number.NaN) return { kind: "waiting" };',
   seed: 1,
 };

@@ -8,7 +8,9 @@ import { type Bug, editsOf } from "./bug.ts";
 export const MOST_SEEDS = 300;
 
 export async function readBoard(): Promise<readonly Bug[]> {
-  const names = readdirSync(import.meta.dirname).filter((n) => n.endsWith(".ts") && !/^(bug|board|run)\b/.test(n));
+  const names = readdirSync(import.meta.dirname).filter(
+    (n) => n.endsWith(".ts") && !/^(bug|board|run)\b/.test(n),
+  );
   const bugs: Bug[] = [];
   for (const name of names.sort()) {
     const { bug } = (await import(join(root, "test/board", name))) as { readonly bug: Bug };

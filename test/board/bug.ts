@@ -1,6 +1,7 @@
 /** A planted bug: an exact edit of the product's source, and the oracle that must notice it. */
-import type { Edit } from "../sim/pool.ts";
+
 import type { Oracle } from "@tidelock/testkit/world/world";
+import type { Edit } from "../sim/pool.ts";
 
 export interface Bug extends Edit {
   readonly id: string;

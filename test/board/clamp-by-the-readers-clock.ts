@@ -6,7 +6,8 @@ export const bug: Bug = {
   oracle: "digest",
   file: "packages/core/src/engine/apply.ts",
   find: "  const accepted = nextLogTime(before, entry.time, frame.sealedAt);",
-  replace: "  const accepted = nextLogTime(before, Math.min(entry.time, (deps as unknown as { now: () => number }).now()), frame.sealedAt);",
+  replace:
+    "  const accepted = nextLogTime(before, Math.min(entry.time, (deps as unknown as { now: () => number }).now()), frame.sealedAt);",
   also: [
     {
       file: "packages/core/src/engine/replica.ts",

@@ -14,7 +14,7 @@ export const bug: Bug = {
       file: "packages/core/src/engine/judge.ts",
       find: `  if (frame.anchorSeq < track.anchorSeq) return voided("anchor");
   if (frame.deviceSeq !== track.seq + 1) return voided("device-seq");`,
-      replace: "  if (frame.deviceSeq > track.seq + 1) return voided(\"device-seq\");",
+      replace: '  if (frame.deviceSeq > track.seq + 1) return voided("device-seq");',
     },
   ],
   seed: 1,

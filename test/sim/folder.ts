@@ -69,7 +69,7 @@ class FileServer {
     this.mount = this.#mount();
     this.cuts++;
     this.damaged = false;
-    for (const fail of [...this.pending]) fail();
+    for (const fail of Array.from(this.pending)) fail();
   }
 }
 
@@ -272,7 +272,14 @@ class RemoteFs implements Fs {
           );
           server.failNext = undefined;
           break;
-        default:
+        case undefined:
+        // Not drawn here.
+        case "kill":
+        case "power-cut":
+        case "drop":
+        case "duplicate":
+        case "busy":
+        case "no-hint":
           serve(way, true);
       }
     });
@@ -397,4 +404,3 @@ class FolderShelf implements Shelf {
     return value;
   }
 }
-

@@ -3,9 +3,9 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { build, type Plugin } from "esbuild";
 import type { Plan } from "@tidelock/testkit/world/plan";
 import type { Violation } from "@tidelock/testkit/world/world";
+import { build as bundleFiles, type Plugin } from "esbuild";
 
 export const root: string = join(import.meta.dirname, "../..");
 
@@ -35,7 +35,12 @@ export type Report =
       readonly edits: number;
       readonly done: boolean;
     }
-  | { readonly kind: "failed" | "shrunk"; readonly seed: string; readonly failure: Violation; readonly plan: Plan }
+  | {
+      readonly kind: "failed" | "shrunk";
+      readonly seed: string;
+      readonly failure: Violation;
+      readonly plan: Plan;
+    }
   | {
       readonly kind: "replayed";
       readonly failure: Violation | undefined;
@@ -49,12 +54,16 @@ const HANG_MS = 20_000;
 const SHRINK_MS = 90_000;
 
 /** Builds the worker, with a planted bug if one is given; the path of the bundle. */
-export async function bundle(name: string, edits: readonly Edit[] = []): Promise<string> {
+export async function bundle(
+  name: string,
+  edits: readonly Edit[] = [],
+  entry: string = join(root, "test/sim/worker.ts"),
+): Promise<string> {
   const folder = join(tmpdir(), `tidelock-sim-${process.pid}`);
   mkdirSync(folder, { recursive: true });
   const outfile = join(folder, `${name}.mjs`);
-  await build({
-    entryPoints: [join(root, "test/sim/worker.ts")],
+  await bundleFiles({
+    entryPoints: [entry],
     outfile,
     bundle: true,
     platform: "node",
@@ -83,11 +92,14 @@ export function applyEdits(file: string, edits: readonly Edit[]): string {
 function plant(edits: readonly Edit[]): Plugin {
   return {
     name: "planted bug",
-    setup: ({ onLoad }) => {
+    setup: (build) => {
       for (const file of new Set(edits.map((edit) => edit.file))) {
         const path = join(root, file).replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
         const own = edits.filter((edit) => edit.file === file);
-        onLoad({ filter: new RegExp(`^${path}$`) }, () => ({ contents: applyEdits(file, own), loader: "ts" }));
+        build.onLoad({ filter: new RegExp(`^${path}$`) }, () => ({
+          contents: applyEdits(file, own),
+          loader: "ts",
+        }));
       }
     },
   };
@@ -170,7 +182,16 @@ export interface Replayed {
 
 export async function replay(script: string, plan: Plan, say = false): Promise<Replayed> {
   let result: Replayed | undefined;
-  const job: Job = { profile: plan.profile, from: plan.seed, step: 1, count: 1, seconds: 60, shrink: false, plan, say };
+  const job: Job = {
+    profile: plan.profile,
+    from: plan.seed,
+    step: 1,
+    count: 1,
+    seconds: 60,
+    shrink: false,
+    plan,
+    say,
+  };
   const thread = new Thread(script, job, (report) => {
     if (report.kind !== "replayed") return;
     result = report;

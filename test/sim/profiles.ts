@@ -5,7 +5,7 @@ import type { TableChange, TableDeclaration } from "@tidelock/core/kinds/tables/
 import type { AppliedRun } from "@tidelock/testkit/world/app";
 import type { Options } from "@tidelock/testkit/world/history";
 import { createTablesApp } from "@tidelock/testkit/world/tables-app";
-import { type Change, type Decl, reduceTables, type Run, type Shown } from "../reference/tables.ts";
+import { type Change, type Decl, type Run, reduceTables, type Shown } from "../reference/tables.ts";
 import { plainCell, plainKey } from "../reference/tables-kit.ts";
 import { folderSite } from "./folder.ts";
 
@@ -47,14 +47,17 @@ function plainRun({ seq, time, device, frames }: AppliedRun): Run {
 }
 
 function plainChange(c: TableChange): Change {
-  if (c.op === "schema") return { op: "schema", table: c.declaration.name, decl: plainDeclaration(c.declaration) };
+  if (c.op === "schema")
+    return { op: "schema", table: c.declaration.name, decl: plainDeclaration(c.declaration) };
   return {
     op: c.op,
     table: c.table,
     key: plainKey(c.key),
     ...(c.op === "move" ? { to: plainKey(c.to) } : {}),
     ...(c.op === "found" ? {} : { ms: hlcMs(c.hlc), n: hlcCount(c.hlc) }),
-    ...(c.op === "delete" ? {} : { cells: Object.fromEntries(c.cells.map(([name, cell]) => [name, plainCell(cell)])) }),
+    ...(c.op === "delete"
+      ? {}
+      : { cells: Object.fromEntries(c.cells.map(([name, cell]) => [name, plainCell(cell)])) }),
   };
 }
 

@@ -32,7 +32,9 @@ export async function main(args: readonly string[]): Promise<number> {
     ...(seconds === undefined ? {} : { seconds }),
     onReport: (report) => {
       if (report.kind === "failed")
-        process.stderr.write(`${report.failure.oracle} failed at seed ${report.seed}: ${report.failure.detail}\n`);
+        process.stderr.write(
+          `${report.failure.oracle} failed at seed ${report.seed}: ${report.failure.detail}\n`,
+        );
       if (report.kind !== "progress") return;
       histories += report.histories;
       if (performance.now() - printed < 15_000) return;

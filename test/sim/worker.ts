@@ -1,8 +1,10 @@
 /** A thread that runs histories: bundled, so that a planted bug can be in it and so that it starts fast. */
-import { isolated } from "@tidelock/testkit/world/isolate";
+// First, before any product code.
+import "@tidelock/testkit/world/isolate";
 import { parentPort, workerData } from "node:worker_threads";
 import type { Decision } from "@tidelock/testkit/world/faults";
 import { runHistory, runPlan, type Verdict } from "@tidelock/testkit/world/history";
+import { isolated } from "@tidelock/testkit/world/isolate";
 import { drawPlan, type Plan, type Profile, profiles } from "@tidelock/testkit/world/plan";
 import { shrink } from "@tidelock/testkit/world/shrink";
 import type { Job, Report } from "./pool.ts";

@@ -4,7 +4,12 @@ import type { Shelf } from "./log-server.ts";
 import { Stream } from "./random.ts";
 import type { World } from "./world.ts";
 
-export type Attack = "garbage" | "repeated-frame" | "altered-frame" | "stray-page" | "rewrite" | "truncate";
+const attacks = ["garbage", "repeated-frame", "altered-frame", "stray-page", "rewrite", "truncate"] as const;
+export type Attack = (typeof attacks)[number];
+
+export function isAttack(step: string): step is Attack {
+  return (attacks as readonly string[]).includes(step);
+}
 
 export function attack(world: World, shelf: Shelf, what: Attack, step: number): void {
   const random = new Stream(world.seed, `attack:${step}`);
@@ -42,7 +47,13 @@ export function attack(world: World, shelf: Shelf, what: Attack, step: number): 
       if (old?.kind !== "page" || shelf.rewrite === undefined) return;
       const at = random.int(0, old.entries.length - 1);
       const rewritten = old.entries.map((e, i) => (i === at ? { ...e, frame: altered(e.frame, random) } : e));
-      shelf.rewrite(index, { kind: "page", first: old.first, prev: null, entries: rewritten, hash: old.hash });
+      shelf.rewrite(index, {
+        kind: "page",
+        first: old.first,
+        prev: null,
+        entries: rewritten,
+        hash: old.hash,
+      });
       ledger.rewritten = true;
       break;
     }

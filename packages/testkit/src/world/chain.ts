@@ -35,11 +35,7 @@ export class ChainWalk {
       return;
     }
     for (const { time, frame } of object.entries)
-      this.#entry(
-        time,
-        this.#suite.sha256(frame),
-        frame[2] === MEMBERSHIP && frame.length <= MEMBERSHIP_MAX,
-      );
+      this.#entry(time, this.#suite.sha256(frame), frame[2] === MEMBERSHIP && frame.length <= MEMBERSHIP_MAX);
   }
 
   #entry(time: number, id: Uint8Array, membership: boolean): void {
@@ -48,9 +44,9 @@ export class ChainWalk {
     view.setBigUint64(0, BigInt(this.links.length));
     view.setUint16(8, Math.floor(time / 2 ** 32));
     view.setUint32(10, time % 2 ** 32);
-    const { sha256 } = this.#suite;
-    if (membership) this.#members = sha256(label("tl1/member-chain"), this.#members, at, id);
-    this.links.push(sha256(label("tl1/chain"), this.links.at(-1) as Uint8Array, this.#members, at, id));
+    const suite = this.#suite;
+    if (membership) this.#members = suite.sha256(label("tl1/member-chain"), this.#members, at, id);
+    this.links.push(suite.sha256(label("tl1/chain"), this.links.at(-1) as Uint8Array, this.#members, at, id));
   }
 }
 

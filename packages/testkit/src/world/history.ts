@@ -1,12 +1,12 @@
 /** One history from its seed to its verdict: chaos, heal, quiet, oracles, restart, a fresh device. */
 import type { Suite } from "@tidelock/core/crypto/suite";
 import type { App } from "./app.ts";
-import { type Attack, attack } from "./attacks.ts";
+import { type Attack, attack, isAttack } from "./attacks.ts";
 import type { Decision } from "./faults.ts";
 import { LogServer, type Shelf } from "./log-server.ts";
 import { Network } from "./network.ts";
 import { type Connect, type Host, type Life, SimNode } from "./node.ts";
-import { drawPlan, type Plan, type Profile, type Step } from "./plan.ts";
+import { drawPlan, type Plan, type Profile, type Step, type StepKind } from "./plan.ts";
 import { Stream } from "./random.ts";
 import { createRegisterApp } from "./register-app.ts";
 import { createTablesApp } from "./tables-app.ts";
@@ -47,6 +47,9 @@ const apps: Readonly<Record<string, (suite: Suite) => App>> = {
   register: createRegisterApp,
   tables: createTablesApp,
 };
+
+/** Steps that a device takes; the others are the storage's, or make the device. */
+type DeviceStep = Exclude<StepKind, "boot" | "server-cut" | Attack>;
 
 /** Quiet after the faults: with a hint that the network is back, and from the timers alone. */
 const QUIET = { nudged: 60_000, alone: 100_000 };
@@ -124,8 +127,7 @@ class History {
     this.#join();
     this.#settle("after a new device joined", QUIET.alone);
     this.#probe();
-    if (world.failure === undefined)
-      judgeHistory(world, this.#shelf, this.#nodes, this.#host.createApp);
+    if (world.failure === undefined) judgeHistory(world, this.#shelf, this.#nodes, this.#host.createApp);
   }
 
   #do(step: Step): void {
@@ -136,33 +138,27 @@ class History {
     world.mix(step.id, step.device);
     world.mark(step.do);
     world.say(() => `${String.fromCharCode(97 + step.device)}  step ${step.id}: ${step.do} ${step.ms}`);
-    if (step.do === "boot") {
+    const { do: what } = step;
+    if (what === "boot") {
       const made = node ?? new SimNode(world, step.device, this.#host);
       if (node === undefined) this.#nodes.push(made);
       made.boot();
-      return;
-    }
-    switch (step.do) {
-      case "garbage":
-      case "repeated-frame":
-      case "altered-frame":
-      case "stray-page":
-      case "rewrite":
-      case "truncate":
-        attack(world, this.#shelf, step.do satisfies Attack, step.id);
-        return;
-    }
-    if (step.do === "server-cut") {
+    } else if (what === "server-cut") {
       this.#site.powerCut?.(new Stream(world.seed, `cut:${step.id}`));
-      return;
+    } else if (isAttack(what)) {
+      attack(world, this.#shelf, what, step.id);
+    } else if (node !== undefined) {
+      this.#doOn(node, step, what);
     }
-    if (node === undefined) return;
-    const { life } = node;
-    switch (step.do) {
+  }
+
+  #doOn(node: SimNode, step: Step, what: DeviceStep): void {
+    const { life, world } = node;
+    switch (what) {
       case "small":
       case "run":
       case "big":
-        node.edit(step.do, step.id);
+        node.edit(what, step.id);
         break;
       case "sync-now":
         if (life?.engine === undefined) break;
@@ -178,11 +174,11 @@ class History {
         break;
       case "pause":
         life?.engine?.pause();
-        if (life !== undefined)
-          node.deliver(life, step.ms, () => this.#resume(life));
+        if (life !== undefined) node.deliver(life, step.ms, () => this.#resume(life));
         break;
       case "clock-jump": {
         const random = new Stream(world.seed, `jump:${step.id}`);
+        // An hour, two days, back to 1970, on to 2106.
         node.jump = random.pick([-3_600_000, 3_600_000, -2 * 86_400_000, 2 * 86_400_000, -1.75e12, 2.5e12]);
         break;
       }
@@ -202,7 +198,7 @@ class History {
         node.liedTo = true;
         break;
       case "clone": {
-        const clone = node.clone(node.world.plan.knobs.clocks.length - 1 - this.#clones++);
+        const clone = node.clone(world.plan.knobs.clocks.length - 1 - this.#clones++);
         if (clone === undefined) break;
         this.#nodes.push(clone);
         clone.boot();

@@ -2,11 +2,12 @@
  * What the world knows of a history beside the product: every edit, every acknowledgement, what each
  * device applied. The oracles that watch while it runs are here; those for its end are in `verdict.ts`.
  */
-import { encodeSections } from "@tidelock/core/log/plaintext";
+
 import { equalBytes, toHex } from "@tidelock/core/bytes/bytes";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import type { RunFrame, Verdict } from "@tidelock/core/engine/api";
 import { getEntry } from "@tidelock/core/engine/entries";
+import { encodeSections } from "@tidelock/core/log/plaintext";
 import type { Home, Life, SimNode } from "./node.ts";
 import type { World } from "./world.ts";
 
@@ -36,7 +37,8 @@ export class Ledger {
   /** By seq: what the first device that applied it had there. */
   readonly ids: Uint8Array[] = [];
   readonly digests: Map<number, bigint> = new Map();
-  readonly acks: { readonly node: string; readonly first: number; readonly ids: readonly Uint8Array[] }[] = [];
+  readonly acks: { readonly node: string; readonly first: number; readonly ids: readonly Uint8Array[] }[] =
+    [];
   readonly runs: RunRecord[] = [];
   /** The remote's holder changed what was there: devices may stop, and nothing else is promised. */
   rewritten = false;
@@ -87,7 +89,8 @@ export class Ledger {
   /** A new boot: edits without a verdict are asked for again. */
   resumed(node: SimNode, life: Life): void {
     this.observe(node, life);
-    for (const run of node.home.runs) if (!run.undone && run.verdict === undefined) this.#await(node, life, run);
+    for (const run of node.home.runs)
+      if (!run.undone && run.verdict === undefined) this.#await(node, life, run);
   }
 
   #await(node: SimNode, life: Life, run: RunRecord): void {
@@ -142,13 +145,17 @@ export class Ledger {
       }
     });
     node.applied = applied;
-    if (replica.quarantined() > 0) world.fail("error", `${node.name}: a reducer failed on an entry up to ${applied}`);
+    if (replica.quarantined() > 0)
+      world.fail("error", `${node.name}: a reducer failed on an entry up to ${applied}`);
     const digest = replica.digest();
     world.mix(applied, Number(digest & 0xffff_ffffn) | 0);
     const before = this.digests.get(applied);
     if (before === undefined) this.digests.set(applied, digest);
     else if (before !== digest && !this.rewritten)
-      world.fail("digest", `device ${node.name} holds another state at seq ${applied} than the first to get there`);
+      world.fail(
+        "digest",
+        `device ${node.name} holds another state at seq ${applied} than the first to get there`,
+      );
   }
 
   halted(node: SimNode, code: string): void {
@@ -158,7 +165,10 @@ export class Ledger {
     if (code === OWN_DOUBLE && node.home.doubled) return;
     // In a rewritten history a device may also find its own numbers or its index used by another.
     if (this.rewritten || (this.lied && (code === "fork" || code === "rollback"))) return;
-    world.fail(code === OWN_DOUBLE ? "acked" : "chain", `${node.name} halted with ${code}, and nobody attacked`);
+    world.fail(
+      code === OWN_DOUBLE ? "acked" : "chain",
+      `${node.name} halted with ${code}, and nobody attacked`,
+    );
   }
 
   called(node: SimNode, life: Life, name: string): void {
@@ -178,11 +188,7 @@ export class Ledger {
       );
   }
 
-  answered(
-    node: SimNode,
-    life: Life,
-    value: { readonly kind: string; readonly retryAfter?: number },
-  ): void {
+  answered(node: SimNode, life: Life, value: { readonly kind: string; readonly retryAfter?: number }): void {
     if (value.kind === "busy") life.notBefore = this.#world.timeline.now + (value.retryAfter ?? 0);
     if (value.kind === "ok" || value.kind === "committed" || value.kind === "behind") return;
     if (++node.failures > MOST_FAILURES)

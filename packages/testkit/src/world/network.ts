@@ -50,7 +50,8 @@ export class Network {
       create: (genesis) =>
         call.make<Awaited<ReturnType<Remote["create"]>>>(
           "create",
-          () => (server.create(genesis) === "created" ? { kind: "ok", value: "created" } : { kind: "exists" }),
+          () =>
+            server.create(genesis) === "created" ? { kind: "ok", value: "created" } : { kind: "exists" },
           unreachable,
         ),
       genesis: () => read("genesis", () => server.genesis),
@@ -78,7 +79,8 @@ export class Network {
             unknown,
           )
           .then((result) => {
-            if (result.kind === "committed" && !lies.has(frames)) world.ledger.acknowledged(node, result.first, frames);
+            if (result.kind === "committed" && !lies.has(frames))
+              world.ledger.acknowledged(node, result.first, frames);
             return result;
           });
       },
@@ -209,7 +211,11 @@ export class Calls {
         case "corrupt":
           answer(request + reply, corrupt as T);
           break;
-        default:
+        // Not drawn here.
+        case "kill":
+        case "power-cut":
+        case "disk-full":
+        case "no-hint":
           arrive(request, (value) => answer(reply, value));
       }
     });

@@ -1,16 +1,16 @@
 /** A device of the simulated world: its disk, its clocks, its boots, and the host that runs the engine. */
-import { type DeviceSeeds, deviceKeys, drawDeviceSeeds, type SecretKeys } from "@tidelock/core/crypto/identity";
+import {
+  type DeviceSeeds,
+  deviceKeys,
+  drawDeviceSeeds,
+  type SecretKeys,
+} from "@tidelock/core/crypto/identity";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { createEngine } from "@tidelock/core/engine/engine";
 import { foundVault, makeGenesis } from "@tidelock/core/engine/found";
 import { findVault, joinVault } from "@tidelock/core/engine/join";
 import type { EnginePoint } from "@tidelock/core/engine/points";
-import {
-  createReplica,
-  type Replica,
-  replicaSpaces,
-  storedGenesis,
-} from "@tidelock/core/engine/replica";
+import { createReplica, type Replica, replicaSpaces, storedGenesis } from "@tidelock/core/engine/replica";
 import type { SyncEnv } from "@tidelock/core/engine/sync";
 import { type ErrorCode, TidelockError } from "@tidelock/core/errors";
 import type { Remote } from "@tidelock/core/ports";
@@ -317,7 +317,9 @@ export class SimNode {
       replica = make(stored);
     } else if (home.founder) {
       replica = make(makeGenesis(suite, env.clock, world.person, home.keys));
-      await this.#retry(life, async () => foundVault(suite, env.clock, replica, { vault: "home", device: this.name }));
+      await this.#retry(life, async () =>
+        foundVault(suite, env.clock, replica, { vault: "home", device: this.name }),
+      );
     } else {
       replica = await this.#retry(life, async () => make(await findVault(suite, remote, world.person)));
     }
@@ -384,7 +386,8 @@ export class SimNode {
       if (error instanceof TidelockError && error.code === "disk-full") return;
       throw error;
     }
-    if (shown !== undefined && !shown()) world.fail("reads", `${this.name}: does not see its own edit ${step}`);
+    if (shown !== undefined && !shown())
+      world.fail("reads", `${this.name}: does not see its own edit ${step}`);
   }
 
   /** The disk becomes what it was at the snapshot. */
@@ -425,5 +428,7 @@ export class SimNode {
 }
 
 function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message).split("\n").slice(0, 4).join(" | ") : String(error);
+  return error instanceof Error
+    ? (error.stack ?? error.message).split("\n").slice(0, 4).join(" | ")
+    : String(error);
 }

@@ -129,7 +129,10 @@ export function drawPlan(profile: Profile, seed: bigint): Plan {
   for (let d = 0; d < devices + 8; d++) {
     const ahead = rates["year-ahead"] !== undefined && random.chance(0.4) ? YEAR : 0;
     const drift = rates.drift === undefined ? 0 : (random.float() * 2 - 1) * rates.drift;
-    clocks.push({ offset: ahead + Math.round((random.float() - 0.5) * 4) * 1_000 + random.int(0, 99), drift });
+    clocks.push({
+      offset: ahead + Math.round((random.float() - 0.5) * 4) * 1_000 + random.int(0, 99),
+      drift,
+    });
   }
   const knobs: Knobs = {
     shuffle: random.chance(0.5),
@@ -140,7 +143,8 @@ export function drawPlan(profile: Profile, seed: bigint): Plan {
     nudge: random.chance(0.5),
     epoch: 1_750_000_000_000,
     tick: rates["coarse-clock"] === undefined ? 1 : 1_000,
-    stampOffset: rates["false-stamps"] === undefined ? 0 : random.pick([-2 * DAY, -3_600_000, 3_600_000, YEAR]),
+    stampOffset:
+      rates["false-stamps"] === undefined ? 0 : random.pick([-2 * DAY, -3_600_000, 3_600_000, YEAR]),
     writerStamps: rates["writer-stamps"] !== undefined,
     clocks,
   };

@@ -2,9 +2,10 @@
  * A small kind of its own: rows of one value, the later clock stays, ties by seq. It needs no more
  * than the engine gives every kind, so a history with it is about the engine alone.
  */
-import type { RunFrame } from "@tidelock/core/engine/api";
+
 import { decodeWith, Reader } from "@tidelock/core/bytes/reader";
 import { Writer } from "@tidelock/core/bytes/writer";
+import type { RunFrame } from "@tidelock/core/engine/api";
 import type { Kind, Position } from "@tidelock/core/log/kind";
 import type { Tx } from "@tidelock/core/log/tx";
 import { type App, CANARY, type Edit, type EditKind, type Moment } from "./app.ts";
@@ -117,7 +118,9 @@ export function createRegisterApp(): App {
 }
 
 function edit(tx: Tx, what: EditKind, moment: Moment): Edit {
-  return what === "small" ? small(tx, moment) : whole(tx, moment, what === "big" ? moment.random.int(5, 80) : 1);
+  return what === "small"
+    ? small(tx, moment)
+    : whole(tx, moment, what === "big" ? moment.random.int(5, 80) : 1);
 }
 
 function small(tx: Tx, { random, now, marker }: Moment): Edit {

@@ -1,5 +1,5 @@
 /** Makes a failing history small: as long as the same oracle fails, what can be left out is left out. */
-import { runPlan, type Options } from "./history.ts";
+import { type Options, runPlan } from "./history.ts";
 import type { Plan } from "./plan.ts";
 import type { Oracle, Violation } from "./world.ts";
 

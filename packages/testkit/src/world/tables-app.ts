@@ -1,7 +1,7 @@
 /** The shipped tables kind, and an app that uses it: keyed and numbered rows, references, deletes, moves. */
 import { toHex } from "@tidelock/core/bytes/bytes";
-import { getCursor } from "@tidelock/core/engine/entries";
 import type { Suite } from "@tidelock/core/crypto/suite";
+import { getCursor } from "@tidelock/core/engine/entries";
 import { packRun } from "@tidelock/core/kinds/tables/codec";
 import { hlcMs, nextHlc } from "@tidelock/core/kinds/tables/hlc";
 import { bornKey, bornOfKey, keyOf } from "@tidelock/core/kinds/tables/key";
@@ -96,7 +96,12 @@ function edit(tables: TablesKind, tx: Tx, what: EditKind, moment: Moment): Edit 
     return finish(tables, tx, [changes], mark, moment.now);
   }
   const keys = PAIRS.map((side) => keyOf(side));
-  const hlc = clockAfter(tables, tx, moment.now, keys.map((key) => ["pair", key] as const));
+  const hlc = clockAfter(
+    tables,
+    tx,
+    moment.now,
+    keys.map((key) => ["pair", key] as const),
+  );
   const frames: TableChange[][] = [changes];
   const rows = what === "big" ? random.pick([8, 20, 60, 300]) : PAIRS.length;
   for (let i = 0; i < rows; i++) {
@@ -144,16 +149,12 @@ function finish(
 
 /** TBL6: the latest that an edit's clock may be. */
 function bound(tables: TablesKind, tx: Tx, now: number, c: Exclude<TableChange, { op: "schema" }>): number {
-  const rows = c.table === "pair" ? PAIRS.map((side) => keyOf(side)) : c.op === "move" ? [c.key, c.to] : [c.key];
+  const rows =
+    c.table === "pair" ? PAIRS.map((side) => keyOf(side)) : c.op === "move" ? [c.key, c.to] : [c.key];
   return Math.max(now, ...rows.map((key) => hlcMs(tables.view(tx, c.table, key).clock) + 1));
 }
 
-function change(
-  tables: TablesKind,
-  tx: Tx,
-  moment: Moment,
-  mark: NamedCell[1],
-): TableChange | undefined {
+function change(tables: TablesKind, tx: Tx, moment: Moment, mark: NamedCell[1]): TableChange | undefined {
   const { random, now } = moment;
   const id = `n${random.int(0, NOTES - 1)}`;
   const key = keyOf(id);
@@ -203,12 +204,20 @@ function change(
 
 function touches(changes: readonly TableChange[], one: TableChange): boolean {
   const keys = (c: TableChange): string[] =>
-    c.op === "schema" ? [] : [c.key, ...(c.op === "move" ? [c.to] : [])].map((key) => `${c.table} ${key.join()}`);
+    c.op === "schema"
+      ? []
+      : [c.key, ...(c.op === "move" ? [c.to] : [])].map((key) => `${c.table} ${key.join()}`);
   const mine = keys(one);
   return changes.some((c) => keys(c).some((key) => mine.includes(key)));
 }
 
-function note(tables: TablesKind, tx: Tx, { random, now }: Moment, id: string, mark: NamedCell[1]): TableChange {
+function note(
+  tables: TablesKind,
+  tx: Tx,
+  { random, now }: Moment,
+  id: string,
+  mark: NamedCell[1],
+): TableChange {
   const key = keyOf(id);
   const owner = random.chance(0.4) ? pickPerson(tables, tx, random) : undefined;
   const born = owner === undefined ? undefined : bornOfKey(owner);
@@ -264,5 +273,7 @@ function state(tables: TablesKind, tx: Tx): string {
 function halfShown(tables: TablesKind, tx: Tx): string | undefined {
   const shown = PAIRS.map((side) => tables.view(tx, "pair", keyOf(side)).cells?.[1]);
   const first = shown[0];
-  return shown.every((cell) => sameCell(cell, first)) ? undefined : "rows written together show different edits";
+  return shown.every((cell) => sameCell(cell, first))
+    ? undefined
+    : "rows written together show different edits";
 }

@@ -1,18 +1,18 @@
 /** The oracles of a history's end: the log is read once more by a device that took part in nothing. */
 import { equalBytes, u64Key } from "@tidelock/core/bytes/bytes";
 import { deviceKeys, drawDeviceSeeds } from "@tidelock/core/crypto/identity";
-import { getEntry, linkAt } from "@tidelock/core/engine/entries";
 import type { Suite } from "@tidelock/core/crypto/suite";
-import { beginReplica, createReplica, type Replica, replicaSpaces } from "@tidelock/core/engine/replica";
+import { getEntry, linkAt } from "@tidelock/core/engine/entries";
 import { getRun } from "@tidelock/core/engine/outbox";
+import { beginReplica, createReplica, type Replica, replicaSpaces } from "@tidelock/core/engine/replica";
 import { getVerdict } from "@tidelock/core/engine/verdicts";
 import { type Frame, frameFlags, frameKinds, openFrame, parseFrame } from "@tidelock/core/log/frame";
 import { decodePlaintext, decodeSections } from "@tidelock/core/log/plaintext";
 import { digestedSpaces, Tx } from "@tidelock/core/log/tx";
 import { parseGenesis } from "@tidelock/core/vault/genesis";
 import { MapReplicaStore } from "../map-store.ts";
-import { ChainWalk } from "./chain.ts";
 import { type App, type AppliedRun, CANARY } from "./app.ts";
+import { ChainWalk } from "./chain.ts";
 import { createFastSuite } from "./fast-suite.ts";
 import { type RunRecord, short, text } from "./ledger.ts";
 import type { Shelf } from "./log-server.ts";
@@ -46,7 +46,8 @@ function judgeSealed(world: World, shelf: Shelf): void {
   for (const object of shelf.objects) {
     if (object.kind !== "page") continue;
     for (const { frame } of object.entries)
-      if (text(frame).includes(canary)) world.fail("sealed", `plaintext in a frame of the page at ${object.first}`);
+      if (text(frame).includes(canary))
+        world.fail("sealed", `plaintext in a frame of the page at ${object.first}`);
   }
   for (const blob of shelf.blobs())
     if (text(blob).includes(canary)) world.fail("sealed", "plaintext in a blob");
@@ -125,7 +126,10 @@ function replay(
     }
     const seen = ledger.digests.get(seq);
     if (seen !== undefined && seen !== replica.digest() && !ledger.rewritten)
-      world.fail("digest", `a replay from genesis holds another state at seq ${seq} than the first device there`);
+      world.fail(
+        "digest",
+        `a replay from genesis holds another state at seq ${seq} than the first device there`,
+      );
     const id = ledger.ids[seq];
     const here = replica.read((tx) => getEntry(tx, seq)?.id) as Uint8Array;
     if (id !== undefined && !equalBytes(id, here) && !ledger.rewritten)
@@ -173,12 +177,14 @@ function judgeEntries(world: World, auditor: Replica, app: App): Accepted {
       const twice = claimed.get(name);
       if (run === undefined) world.fail("intent", `seq ${seq} holds changes that no app made`);
       else if (!run.committed) world.fail("intent", `seq ${seq} holds an edit that was never committed`);
-      else if (twice !== undefined) world.fail("intent", `the edit at seq ${twice} was accepted again at ${seq}`);
+      else if (twice !== undefined)
+        world.fail("intent", `the edit at seq ${twice} was accepted again at ${seq}`);
       else accepted.set(run, [...(accepted.get(run) ?? []), seq]);
       claimed.set(name, seq);
     }
     const difference = app.compare?.(tx, runs);
-    if (difference !== undefined) world.fail("digest", `the log means something else to the reference: ${difference}`);
+    if (difference !== undefined)
+      world.fail("digest", `the log means something else to the reference: ${difference}`);
   });
   return accepted;
 }
@@ -195,7 +201,8 @@ function judgeViews(world: World, nodes: readonly SimNode[]): void {
     const state = replica.read((tx) => life.app.state(tx));
     const other = first.get(applied);
     if (other === undefined) first.set(applied, { name, state });
-    else if (other.state !== state) world.fail("reads", `${name} and ${other.name} show different rows at seq ${applied}`);
+    else if (other.state !== state)
+      world.fail("reads", `${name} and ${other.name} show different rows at seq ${applied}`);
   }
 }
 
@@ -225,7 +232,10 @@ function judgeAcks(world: World, auditor: Replica): void {
       for (const [i, id] of ids.entries()) {
         const entry = getEntry(tx, first + i);
         if (entry === undefined || !equalBytes(entry.id, id))
-          world.fail("acked", `${node} was told that its frame ${short(id)} stands at ${first + i}, and it does not`);
+          world.fail(
+            "acked",
+            `${node} was told that its frame ${short(id)} stands at ${first + i}, and it does not`,
+          );
       }
     }
   });
@@ -249,7 +259,10 @@ function judgeRuns(
     if (seqs.length > 0 && !whole)
       world.fail("outbox", `${name}: ${seqs.length} of ${run.texts.length} frames were accepted`);
     if (run.verdict?.kind === "accepted" && !(whole && seqs.includes(run.verdict.seq)))
-      world.fail("outbox", `${name} was confirmed at seq ${run.verdict.seq}, and the log did not accept it there`);
+      world.fail(
+        "outbox",
+        `${name} was confirmed at seq ${run.verdict.seq}, and the log did not accept it there`,
+      );
     if (whole || run.undone) continue;
     if (there === undefined) world.fail("outbox", `${name} is neither in the log nor with its author`);
   }

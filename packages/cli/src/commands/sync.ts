@@ -13,7 +13,8 @@ export async function sync(ctx: Context, options: Record<string, unknown>): Prom
       ? `Synced: entry ${done.head}`
       : `Synced: entry ${done.head}; ${done.pendingUp} edits without a verdict, ${done.pendingDown} rows to show`,
   ]);
-  if (done.rejected === 0) return undefined;
-  ctx.out.warn(`The vault did not take ${done.rejected} of your edits: tidelock queue ls`);
-  return 3;
+  if (done.paused > 0) ctx.out.warn(`${done.paused} of your databases did not take part: tidelock db ls`);
+  if (done.rejected > 0)
+    ctx.out.warn(`The vault did not take ${done.rejected} of your edits: tidelock queue ls`);
+  return done.paused + done.rejected > 0 ? 3 : undefined;
 }

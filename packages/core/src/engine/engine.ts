@@ -10,6 +10,7 @@ import { createSync, type Sync, type SyncEnv } from "./sync.ts";
 export interface HostFacts {
   readonly openConflicts: number;
   readonly withheldDeletions: number;
+  readonly pausedDatabases: number;
   readonly unprojected: number;
 }
 
@@ -23,7 +24,7 @@ export interface EngineOptions {
 
 /** How long a stop waits for the answer to a request under way. */
 const LAST_ANSWER = 1_500;
-const nothing: HostFacts = { openConflicts: 0, withheldDeletions: 0, unprojected: 0 };
+const nothing: HostFacts = { openConflicts: 0, withheldDeletions: 0, pausedDatabases: 0, unprojected: 0 };
 
 export function createEngine(
   options: EngineOptions,
@@ -105,6 +106,7 @@ function factsOf(replica: Replica, sync: Sync | undefined, host: HostFacts): Fac
     quarantined: replica.quarantined(),
     openConflicts: host.openConflicts,
     withheldDeletions: host.withheldDeletions,
+    pausedDatabases: host.pausedDatabases,
     transition:
       s?.state === "reading" || s?.state === "applying" || s?.state === "sending" ? "syncing" : undefined,
     pending: replica.waiting().pending,

@@ -23,6 +23,8 @@ export interface Facts {
   readonly quarantined: number;
   readonly openConflicts: number;
   readonly withheldDeletions: number;
+  /** Attached databases that wait for a person: their tables changed, or the file is gone. */
+  readonly pausedDatabases: number;
   readonly transition: "connecting" | "syncing" | undefined;
   /** Own edits without a verdict. */
   readonly pending: number;
@@ -141,6 +143,8 @@ function pick(f: Facts): Picked {
       code: "conflict",
       detail: count(f.withheldDeletions, "deletion withheld", "deletions withheld"),
     };
+  if (f.pausedDatabases > 0)
+    return { code: "conflict", detail: count(f.pausedDatabases, "database paused", "databases paused") };
   if (f.transition !== undefined) return { code: f.transition };
   if (!f.keyArrived) return { code: "pending", detail: "Waiting for the vault's key" };
   if (f.pending > 0)

@@ -53,7 +53,11 @@ export interface Attachments {
   settle(): Promise<boolean>;
   /** Writes of programs that were not captured yet, also of databases that are not open here. */
   unread(): number;
-  facts(): { readonly withheldDeletions: number; readonly unprojected: number };
+  facts(): {
+    readonly withheldDeletions: number;
+    readonly pausedDatabases: number;
+    readonly unprojected: number;
+  };
   issues(): readonly Issue[];
   close(): Promise<void>;
 }
@@ -246,6 +250,8 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
         const aside = counts.reduce((sum, c) => sum + c.aside, 0);
         return {
           withheldDeletions: counts.reduce((sum, c) => sum + c.withheld, 0),
+          pausedDatabases:
+            failedByPath.size + [...openByPath.values()].filter((o) => o.state === "paused").length,
           // Rows set aside stay different; nobody waits for them.
           unprojected: Math.max(0, tables.dirtyCount(tx) - aside),
         };

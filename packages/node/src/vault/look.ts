@@ -3,6 +3,8 @@ import type { Facts } from "@tidelock/core/engine/status";
 import type { Session } from "./session.ts";
 
 export async function look(session: Session): Promise<Facts> {
+  // Whether a database is fit shows only when it is opened.
+  await session.attachments.resume();
   const facts = session.facts();
   const { remote, replica } = session;
   if (facts.halt !== undefined || remote === undefined) return facts;

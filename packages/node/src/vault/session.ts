@@ -42,6 +42,8 @@ export interface SyncReport {
   /** Rows that attached databases do not show yet. */
   readonly pendingDown: number;
   readonly rejected: number;
+  /** Databases that took no part: they wait for a person. */
+  readonly paused: number;
 }
 
 export interface SyncWish {
@@ -185,6 +187,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
       pendingUp: pending,
       pendingDown: attachments.facts().unprojected,
       rejected: parked,
+      paused: attachments.facts().pausedDatabases,
     };
   }
 

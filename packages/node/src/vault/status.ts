@@ -136,6 +136,7 @@ const noFacts: Facts = {
   quarantined: 0,
   openConflicts: 0,
   withheldDeletions: 0,
+  pausedDatabases: 0,
   transition: undefined,
   pending: 0,
   behind: 0,

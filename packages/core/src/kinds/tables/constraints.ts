@@ -17,6 +17,7 @@ import {
   numberGroup,
   parentKey,
 } from "./claims.ts";
+import { settleFresh, type TouchedRow } from "./fresh.ts";
 import { Overlay } from "./ground.ts";
 import { bornKey, keyCells } from "./key.ts";
 import { decodeProjection, encodeProjection, isHidden, type Projection } from "./projection.ts";
@@ -60,8 +61,10 @@ interface Loss {
 const NO_LOSS: Loss = { hidden: false, nulled: [] };
 
 export function projectConstraints(session: Session): void {
+  const touched = settleFresh(session);
+  if (touched.length === 0) return;
   const passes = new Passes(session);
-  if (!passes.reindex()) return;
+  passes.reindex(touched);
   passes.up();
   passes.unique();
   passes.down();
@@ -84,45 +87,38 @@ class Passes {
     this.#session = session;
   }
 
-  /**
-   * Brings the indexes in line with the touched rows; returned ones count as gone for now. False
-   * if constraints can do nothing to any of them.
-   */
-  reindex(): boolean {
+  /** Brings the indexes in line with the touched rows; returned ones count as gone for now. */
+  reindex(rows: readonly TouchedRow[]): void {
     const refs: [Uint8Array, boolean][] = [];
     const claims: [Uint8Array, boolean][] = [];
     const seeds: Node[] = [];
-    for (const table of this.#session.touchedTables) {
-      for (const touched of table.touched.values()) {
-        if (!this.#session.constrained(table, touched.key)) continue;
-        const node = this.#node(table, touched.key);
-        this.#touched.push(node);
-        const before = this.#entriesBefore(table, touched);
-        const now = node.alive ? this.#entries(node, false) : NO_ENTRIES;
-        const [gone, come] = difference(before, now);
-        for (const { claims: some, put } of [
-          { ...gone, put: false },
-          { ...come, put: true },
-        ]) {
-          for (const claim of some) {
-            this.#noteGroup(table, claim.group);
-            claims.push([claim.entry, put]);
-          }
+    for (const { table, touched } of rows) {
+      const node = this.#node(table, touched.key);
+      this.#touched.push(node);
+      const before = this.#entriesBefore(table, touched);
+      const now = node.alive ? this.#entries(node, false) : NO_ENTRIES;
+      const [gone, come] = difference(before, now);
+      for (const { claims: some, put } of [
+        { ...gone, put: false },
+        { ...come, put: true },
+      ]) {
+        for (const claim of some) {
+          this.#noteGroup(table, claim.group);
+          claims.push([claim.entry, put]);
         }
-        for (const ref of gone.refs) refs.push([ref.entry, false]);
-        for (const ref of come.refs) refs.push([ref.entry, true]);
-        if (gone.refs.length > 0 || come.refs.length > 0) seeds.push(node);
-        // A load of many rows must not be held decoded; the few that matter later are read again.
-        node.row = undefined;
-        if (node.old.returned || (!node.alive && this.#holdingKids(table).length > 0))
-          this.#candidates.add(node);
       }
+      for (const ref of gone.refs) refs.push([ref.entry, false]);
+      for (const ref of come.refs) refs.push([ref.entry, true]);
+      if (gone.refs.length > 0 || come.refs.length > 0) seeds.push(node);
+      // A load of many rows must not be held decoded; the few that matter later are read again.
+      node.row = undefined;
+      if (node.old.returned || (!node.alive && this.#holdingKids(table).length > 0))
+        this.#candidates.add(node);
     }
     // All reads of who held what came first: a store that sorts when it is read sorts once.
     for (const [entry, put] of claims) this.#write(local.claim, entry, put);
     for (const [entry, put] of refs) this.#write(local.ref, entry, put);
     for (const node of seeds) this.#seed(node);
-    return this.#touched.length > 0;
   }
 
   /** Those a touched row referred to and refers to may return, or no longer have a reason to. */

@@ -228,7 +228,7 @@ test("[TBL29] confirming an own run leaves nothing to write, not even where cloc
   expect(world.dirty()).toEqual([]);
   expect(world.store.count("t.over")).toBe(0);
   expect(world.store.count("t.vnum")).toBe(0);
-  expect(world.store.count("t.pend") + world.store.count("t.pkey")).toBe(0);
+  expect(world.store.count("t.pend") + world.store.count("t.pkey") + world.store.count("t.pnote")).toBe(0);
 });
 
 test("[TBL28] a declaration that another one beats to the log: rows are read in its terms, by name", () => {

@@ -47,6 +47,7 @@ export interface Ground {
 
 export class Truth implements Ground {
   readonly session: Session;
+  readonly #highs = new Map<Table, High>();
 
   constructor(session: Session) {
     this.session = session;
@@ -82,16 +83,25 @@ export class Truth implements Ground {
   }
 
   high(table: Table): High | undefined {
+    const kept = this.#highs.get(table);
+    if (kept !== undefined) return kept;
     const bytes = this.session.tx.get(confirmed.high, tableKey(table.id as number));
     return bytes === undefined ? undefined : decodeHigh(new Reader(bytes));
   }
 
   setHigh(table: Table, high: High): void {
-    this.session.tx.put(
-      confirmed.high,
-      tableKey(table.id as number),
-      encodeHigh(new Writer(24), high).done(),
-    );
+    this.#highs.set(table, high);
+  }
+
+  /** At the end of a run: each new row raises the highest number, and one write of it will do. */
+  flush(): void {
+    for (const [table, high] of this.#highs)
+      this.session.tx.put(
+        confirmed.high,
+        tableKey(table.id as number),
+        encodeHigh(new Writer(24), high).done(),
+      );
+    this.#highs.clear();
   }
 
   displaced(): void {}

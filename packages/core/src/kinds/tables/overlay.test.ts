@@ -141,7 +141,12 @@ test("[TBL28] changes of a wrong shape wait too, and do no harm", () => {
   expect(world.shown()).toEqual({ t: { i7: { id: "i7", a: "ta" } } });
   world.drop(id);
   world.drop(99);
-  expect(world.store.count("t.pend") + world.store.count("t.pkey") + world.store.count("t.over")).toBe(0);
+  expect(
+    world.store.count("t.pend") +
+      world.store.count("t.pkey") +
+      world.store.count("t.pnote") +
+      world.store.count("t.over"),
+  ).toBe(0);
 });
 
 test("[TBL28] a question in the middle of a transaction is answered as after it", () => {

@@ -1,79 +1,72 @@
 /**
- * Unconfirmed changes above truth (TBL28, TBL29). Each is kept as a section of one and noted under
- * the keys it stores, so that when truth changes only those keys are judged again. Where judging a
+ * Unconfirmed changes above truth (TBL28, TBL29). Each is noted under the keys it stores, so that when truth changes only those keys are judged again. Where judging a
  * change looked beyond its own row (moves, numbers that were taken, aliases, declarations), the
  * whole overlay is made anew instead: rare, and plainly right.
  */
-import { equalBytes, readU64Key, u64Key } from "../../bytes/bytes.ts";
+import { equalBytes, u64Key } from "../../bytes/bytes.ts";
 import { limits } from "../../bytes/limits.ts";
 import { Reader } from "../../bytes/reader.ts";
 import { type At, type DataChange, reduceChange } from "./apply.ts";
-import { decodeSection, encodeSection } from "./codec.ts";
 import { encodeDeclaration, extendsDeclaration } from "./declaration.ts";
 import { decodeHolder, Overlay, readMeta } from "./ground.ts";
 import { bornOfKey } from "./key.ts";
+import {
+  anyWaiting,
+  frames,
+  type Note,
+  notesOf,
+  placeOf,
+  putNotes,
+  putSection,
+  waiting,
+  waitingAt,
+} from "./pending.ts";
 import { decodeRow, isAlive, PENDING, type Row } from "./row.ts";
 import type { Session, Table } from "./session.ts";
-import {
-  confirmed,
-  endOf,
-  local,
-  metaKeys,
-  NOTHING,
-  numberKey,
-  placeKey,
-  readU16,
-  rowOf,
-  tableKey,
-} from "./spaces.ts";
+import { confirmed, endOf, local, metaKeys, NOTHING, numberKey, readU16, rowOf, tableKey } from "./spaces.ts";
 import type { Born, RowKey, TableChange, TableDeclaration, TablesSection } from "./types.ts";
 
-const SOLO = Uint8Array.of(0);
-const ENTANGLED = Uint8Array.of(1);
 /** Before this device has an index; no device ever has this one. */
 const NO_DEVICE = 2 ** 32;
 /** Where a table's declaration stands among its rows. */
 const NO_KEY = NOTHING as RowKey;
-
-interface Note {
-  readonly table: Table;
-  readonly key: RowKey;
-}
 
 export function holdRun(session: Session, run: number, sections: readonly TablesSection[]): void {
   releaseRun(session, run);
   syncOverlay(session);
   session.pending = true;
   const overlay = new Overlay(session);
-  let i = 0;
-  for (const { seen, approved, changes } of sections) {
-    for (const change of changes) {
-      const place = placeKey(run, i++);
-      const notes = judge(session, overlay, change, at(session, run, seen));
-      keep(session, place, notes, encodeSection({ seen, approved, changes: [change] }), overlay.entangled);
-    }
+  for (const [frame, section] of frames(sections).entries()) {
+    putSection(session, run, frame, section);
+    const where = at(session, run, section.seen);
+    for (const [i, change] of section.changes.entries())
+      keep(session, overlay, placeOf(run, frame, i), change, where);
   }
 }
 
 export function releaseRun(session: Session, run: number): void {
   const { tx } = session;
-  for (const [place, bytes] of tx.scan(local.pend, u64Key(run), u64Key(run + 1))) {
-    for (const { table, key } of readPend(session, bytes).notes) {
-      const entangled = tx.get(local.pkey, tableKey(table.lid, key, place));
-      if (entangled?.[0] === 1) session.redo = true;
-      tx.delete(local.pkey, tableKey(table.lid, key, place));
+  for (const one of waiting(session, run)) {
+    const { notes, entangled } = notesOf(session, one);
+    session.redo ||= entangled;
+    if (entangled) tx.delete(local.pnote, one.place);
+    for (const { table, key } of notes) {
+      tx.delete(local.pkey, tableKey(table.lid, key, one.place));
       if (key.length === 0) continue;
       session.touch(table, key);
       session.markStale(table, key);
     }
-    tx.delete(local.pend, place);
   }
+  for (const [at] of tx.scan(local.pend, u64Key(run), u64Key(run + 1))) tx.delete(local.pend, at);
+  session.sections.clear();
 }
 
 /** Brings the overlay up to date with truth and with what is left unconfirmed. */
 export function syncOverlay(session: Session): void {
   const { stale } = session;
   session.redo ||= !numbersHold(session);
+  // Nothing left on top: all of the overlay goes, without asking row by row.
+  session.redo ||= stale.size > 0 && !anyWaiting(session);
   session.numbers.clear();
   if (!session.redo) {
     for (const [table, keys] of stale) {
@@ -102,12 +95,10 @@ function resync(session: Session, table: Table, key: RowKey): boolean {
   if (notes.length > 0) {
     const overlay = new Overlay(session);
     for (const [noted] of notes) {
-      const pend = readPend(session, tx.get(local.pend, noted.subarray(place.length)) as Uint8Array);
-      const run = readU64Key(noted, place.length);
+      const { run, seen, change } = waitingAt(session, noted.subarray(place.length));
       overlay.stored = [];
       overlay.consulted = [];
-      const change = pend.section.changes[0] as DataChange;
-      reduceChange(overlay, change, at(session, run, pend.section.seen), undefined);
+      reduceChange(overlay, change as DataChange, at(session, run, seen), undefined);
       if (overlay.consulted.length > 0) return false;
       if (overlay.stored.some((s) => s.table !== table || !equalBytes(s.key, key))) return false;
     }
@@ -164,22 +155,13 @@ function remake(session: Session): void {
     const table = session.tableByLid(readU16(place)) as Table;
     if (place.length > 2) session.touch(table, rowOf(place));
   }
-  for (const space of [local.over, local.pkey, local.vnum, local.valias, local.vmeta])
+  for (const space of [local.over, local.pkey, local.pnote, local.vnum, local.valias, local.vmeta])
     for (const [place] of tx.scan(space, NOTHING, undefined)) tx.delete(space, place);
   for (const table of session.tables()) session.setView(table, table.truth);
-  const waiting = tx.scan(local.pend, NOTHING, undefined);
-  session.pending = waiting.length > 0;
+  session.pending = anyWaiting(session);
   const overlay = new Overlay(session);
-  for (const [place, bytes] of waiting) {
-    const { section, raw } = readPend(session, bytes);
-    const notes = judge(
-      session,
-      overlay,
-      section.changes[0] as TableChange,
-      at(session, readU64Key(place), section.seen),
-    );
-    keep(session, place, notes, raw, overlay.entangled);
-  }
+  for (const { run, place, seen, change } of waiting(session))
+    keep(session, overlay, place, change, at(session, run, seen));
 }
 
 /** Reduces one change into the overlay and says under which keys it is to be noted. */
@@ -204,32 +186,9 @@ function judge(session: Session, overlay: Overlay, change: TableChange, where: A
   );
 }
 
-function keep(
-  session: Session,
-  place: Uint8Array,
-  notes: readonly Note[],
-  section: Uint8Array,
-  entangled: boolean,
-): void {
-  const writer = session.writer.reset().v(notes.length);
-  for (const { table, key } of notes) writer.fixed(tableKey(table.lid)).bytes(key);
-  session.tx.put(local.pend, place, writer.fixed(section).done());
-  for (const { table, key } of notes)
-    session.tx.put(local.pkey, tableKey(table.lid, key, place), entangled ? ENTANGLED : SOLO);
-}
-
-function readPend(
-  session: Session,
-  bytes: Uint8Array,
-): { readonly notes: readonly Note[]; readonly section: TablesSection; readonly raw: Uint8Array } {
-  const reader = new Reader(bytes);
-  const notes: Note[] = [];
-  for (let n = reader.v(); n > 0; n--) {
-    const table = session.tableByLid(readU16(reader.fixed(2))) as Table;
-    notes.push({ table, key: reader.bytes(limits.row) as RowKey });
-  }
-  const raw = bytes.subarray(reader.at);
-  return { notes, section: decodeSection(raw) as TablesSection, raw };
+function keep(session: Session, overlay: Overlay, place: Uint8Array, change: TableChange, where: At): void {
+  const notes = judge(session, overlay, change, where);
+  putNotes(session, place, notes, overlay.entangled);
 }
 
 /** An unconfirmed declaration, as the log would take it. */

@@ -87,6 +87,7 @@ const derived = [
   local.snum,
   local.pend,
   local.pkey,
+  local.pnote,
 ];
 
 test("[TBL36] the claim and reference indexes equal a full scan", () => {

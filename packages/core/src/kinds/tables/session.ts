@@ -11,7 +11,7 @@ import type { Tx } from "../../log/tx.ts";
 import { readName } from "./declaration.ts";
 import { compileSchema, keysMayMeet, type Schema } from "./schema.ts";
 import { confirmed, endOf, local, NOTHING, readU16, tableKey, tableRange, textOf } from "./spaces.ts";
-import type { RowKey, ShownRow } from "./types.ts";
+import type { RowKey, ShownRow, TablesSection } from "./types.ts";
 
 export interface Table {
   readonly name: string;
@@ -69,6 +69,9 @@ export class Session {
   /** Writers for small things, so that the hot path does not allocate them. */
   readonly writer: Writer = new Writer(1024);
   dirtyCount: number | undefined;
+  /** Decoded sections of runs that wait, by run and frame. */
+  readonly sections: Map<string, TablesSection> = new Map();
+  readonly #tablesByLid = new Map<number, Table | undefined>();
   #pending: boolean | undefined;
   #aliases: boolean | undefined;
 
@@ -109,8 +112,12 @@ export class Session {
   }
 
   tableByLid(lid: number): Table | undefined {
+    const known = this.#tablesByLid.get(lid);
+    if (known !== undefined) return known;
     const name = this.tx.get(local.lname, tableKey(lid));
-    return name === undefined ? undefined : this.table(nameOf(name));
+    const table = name === undefined ? undefined : this.table(nameOf(name));
+    this.#tablesByLid.set(lid, table);
+    return table;
   }
 
   tableById(id: number): Table {
@@ -262,6 +269,8 @@ export class Session {
   forget(): void {
     this.clearTouched();
     this.#tables.clear();
+    this.#tablesByLid.clear();
+    this.sections.clear();
     this.#kids.clear();
     this.stale.clear();
     this.numbers.clear();

@@ -41,10 +41,12 @@ export const local = {
   lname: "t.lname",
   /** name of a parent table, child lid, foreign key → empty. */
   kid: "t.kid",
-  /** run id, i → unconfirmed change and the keys it is noted under. */
+  /** run id, frame → unconfirmed section. */
   pend: "t.pend",
-  /** lid, key, run id, i → whether it needs more than this row to be judged. */
+  /** lid, key, run id, frame and i → whether it needs more than this row to be judged. */
   pkey: "t.pkey",
+  /** run id, frame and i → the rows of a change that does. */
+  pnote: "t.pnote",
   /** lid, key → row state with unconfirmed changes. lid alone → declaration with them. */
   over: "t.over",
   /** The same for numbers, aliases, and per lid the highest number and how many rows did not get theirs. */

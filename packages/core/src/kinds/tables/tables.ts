@@ -181,6 +181,7 @@ function applyRun(session: Session, sections: readonly TablesSection[], at: Posi
       recorder.index++;
     }
   }
+  truth.flush();
 }
 
 /** TBL4. */

@@ -155,6 +155,7 @@ function update(core: Core, now: Lens, op: Op): Written {
 }
 
 export function change(file: AppFile, op: Place, at: FileKey, from: FileRow, to: FileRow): Written {
+  if (!hasKey(op.plan, to)) return NO_PARENT;
   const { table, columns } = namesOf(op.plan);
   const changed = to.flatMap((value, i) =>
     sameValue(value, from[i]) ? [] : [{ name: columns[i] as string, value }],
@@ -177,11 +178,18 @@ function insert(core: Core, now: Lens, op: Op): Written {
 }
 
 export function put(file: AppFile, op: Place, row: FileRow, rowid: bigint | undefined): Written {
+  if (!hasKey(op.plan, row)) return NO_PARENT;
   const { table, columns } = namesOf(op.plan);
   const names = rowid === undefined ? columns : [op.plan.file.rowid as string, ...columns];
   const values: FileValue[] = rowid === undefined ? [...row] : [rowid, ...row];
   const sql = `INSERT${orAbort(op.plan)} INTO ${table}(${names.join()}) VALUES(${values.map(place).join()})`;
   return guarded(file, op, () => file.statement(sql).run(...values.map(bound)).changes);
+}
+
+const NO_PARENT: Written = { kind: "refused", text: "a row that its key refers to is not known here" };
+
+function hasKey(plan: TablePlan, row: FileRow): boolean {
+  return plan.key.every((column) => row[column] !== null);
 }
 
 /**

@@ -578,6 +578,33 @@ describe("projecting", () => {
     expect(a.rows("SELECT p.name FROM c JOIN p ON p.id=c.p WHERE c.id='b'")).toEqual([["bb"]]);
   });
 
+  test("[ATT21] files with and without foreign keys, or without the other table, agree on what a number means", async () => {
+    const w = world(4);
+    const [a, b, c, d] = w.devices as [Device, Device, Device, Device];
+    a.app(`CREATE TABLE p(id INTEGER PRIMARY KEY, name); CREATE TABLE c(id TEXT PRIMARY KEY, p INTEGER REFERENCES p, n);
+      INSERT INTO p VALUES(1,'one'),(2,'two'); INSERT INTO c VALUES('x',1,0),('y',2,0),('n',NULL,0)`);
+    b.app("CREATE TABLE p(id INTEGER PRIMARY KEY, name); CREATE TABLE c(id TEXT PRIMARY KEY, p INTEGER, n)");
+    c.app("CREATE TABLE c(id TEXT PRIMARY KEY, p INTEGER, n)");
+    for (const one of [a, b, c, d]) {
+      await one.attach();
+      await w.settle();
+    }
+    b.app("INSERT INTO p VALUES(3,'of b'); UPDATE c SET n='b' WHERE id='x'; INSERT INTO c VALUES('b',3,0)");
+    a.app("INSERT INTO p VALUES(3,'of a'); INSERT INTO c VALUES('a',3,0)");
+    await w.settle();
+    c.app("UPDATE c SET n='c' WHERE id IN ('a','b','n'); INSERT INTO c VALUES('c',4,0)");
+    await w.settle();
+    for (const one of [b, d]) expect(one.dump()).toBe(a.dump());
+    expect(c.rows("SELECT * FROM c ORDER BY id")).toEqual(a.rows("SELECT * FROM c ORDER BY id"));
+    expect(a.rows("SELECT c.id, c.n, p.name FROM c JOIN p ON p.id=c.p ORDER BY c.id")).toEqual([
+      ["a", "c", "of a"],
+      ["b", "c", "of b"],
+      ["c", 0n, "of b"],
+      ["x", "b", "one"],
+      ["y", 0n, "two"],
+    ]);
+  });
+
   test("[ATT21] a row that begins to refer to another just before that gets its number refers to it still", async () => {
     const { w, a, b } = await pair(`
       CREATE TABLE p(id INTEGER PRIMARY KEY, name); CREATE TABLE c(id TEXT PRIMARY KEY, p INTEGER REFERENCES p);

@@ -26,8 +26,6 @@ export interface FileTable {
   readonly rowid: string | undefined;
   /** A constraint of it has a conflict clause, such as UNIQUE ON CONFLICT REPLACE. */
   readonly conflictClause: boolean;
-  /** By column: the minted table whose numbers it holds. */
-  readonly refersTo: readonly (string | undefined)[];
   readonly triggers: readonly AppTrigger[];
 }
 
@@ -55,6 +53,8 @@ export interface InspectOptions {
   readonly tables?: readonly string[] | undefined;
   /** Tables whose INTEGER PRIMARY KEY is an identity of its own, not a number given on insert. */
   readonly natural?: readonly string[] | undefined;
+  /** Tables that the vault knows as minted, whatever this file says of their foreign keys. */
+  readonly minted?: readonly string[] | undefined;
 }
 
 interface ColumnInfo {
@@ -199,32 +199,16 @@ function missingFunction(db: Db, raw: Raw): Refusal | undefined {
   }
 }
 
-interface FoundKey extends ForeignKeyDeclaration {
-  /** The parent's column is its row number, or itself holds one: see `refersTo`. */
-  readonly parentRaw: Raw;
-}
-
 function build(db: Db, raws: readonly Raw[], options: InspectOptions): FileTable[] {
   const byName = new Map(raws.map((r) => [fold(r.name), r]));
   const keysOf = new Map(raws.map((r) => [r, foreignKeys(db, r, byName)]));
   const natural = new Set((options.natural ?? []).map(fold));
+  const minted = new Set((options.minted ?? []).map(fold));
   // A row number that is itself a foreign key is its parent's number, not one of its own.
   const isMinted = (r: Raw): boolean =>
     r.alias &&
     !natural.has(fold(r.name)) &&
-    !(keysOf.get(r) ?? []).some((f) => f.columns.includes(r.key[0] as number));
-  const refersTo = (r: Raw, column: number, seen: ReadonlySet<Raw> = new Set()): string | undefined => {
-    if (seen.has(r)) return undefined;
-    for (const f of keysOf.get(r) ?? []) {
-      const at = f.columns.indexOf(column);
-      const target = at < 0 ? -1 : columnIndex(f.parentRaw, f.parentColumns[at] as string);
-      if (target < 0) continue;
-      if (isMinted(f.parentRaw) && f.parentRaw.key[0] === target) return f.parentRaw.name;
-      const through = refersTo(f.parentRaw, target, new Set([...seen, r]));
-      if (through !== undefined) return through;
-    }
-    return undefined;
-  };
+    (minted.has(fold(r.name)) || !(keysOf.get(r) ?? []).some((f) => f.columns.includes(r.key[0] as number)));
   const triggers = classifyTriggers(
     db,
     raws.map((r) => r.name),
@@ -246,19 +230,13 @@ function build(db: Db, raws: readonly Raw[], options: InspectOptions): FileTable
         keyCollations: r.keyCollations.map((c) => c.toUpperCase() as Collation),
         minted: isMinted(r),
         unique: probes,
-        foreignKeys: (keysOf.get(r) ?? []).map(({ columns, parent, parentColumns, onDelete }) => ({
-          columns,
-          parent,
-          parentColumns,
-          onDelete,
-        })),
+        foreignKeys: keysOf.get(r) ?? [],
         compressOff: false,
       },
       probes,
       blind,
       rowid: r.alias || r.withoutRowid ? undefined : rowidName(r),
       conflictClause: hasConflictClause(db, r.name),
-      refersTo: r.columns.map((_, i) => (isMinted(r) && r.key[0] === i ? undefined : refersTo(r, i))),
       triggers: triggers.get(r.name) ?? [],
     };
   });
@@ -277,7 +255,7 @@ function columnIndex(r: Raw, name: string): number {
 }
 
 /** Those whose parent is among the attached tables: rows of another parent are in no vault. */
-function foreignKeys(db: Db, r: Raw, byName: ReadonlyMap<string, Raw>): FoundKey[] {
+function foreignKeys(db: Db, r: Raw, byName: ReadonlyMap<string, Raw>): ForeignKeyDeclaration[] {
   const rows = db.pragma(`foreign_key_list(${quote(r.name)})`) as {
     id: bigint;
     seq: bigint;
@@ -288,7 +266,7 @@ function foreignKeys(db: Db, r: Raw, byName: ReadonlyMap<string, Raw>): FoundKey
   }[];
   const groups = new Map<bigint, typeof rows>();
   for (const row of rows) groups.set(row.id, [...(groups.get(row.id) ?? []), row]);
-  const out: FoundKey[] = [];
+  const out: ForeignKeyDeclaration[] = [];
   for (const [, group] of [...groups].sort(([a], [b]) => Number(a - b))) {
     const parent = byName.get(fold(group[0]?.table ?? ""));
     if (parent === undefined) continue;
@@ -304,7 +282,6 @@ function foreignKeys(db: Db, r: Raw, byName: ReadonlyMap<string, Raw>): FoundKey
       parent: parent.name,
       parentColumns: targets.map((t) => parent.columns[t]?.name as string),
       onDelete: (group[0]?.on_delete ?? "NO ACTION").toLowerCase() as ForeignKeyAction,
-      parentRaw: parent,
     });
   }
   return out;

@@ -115,6 +115,11 @@ export class Lens {
       const born = this.meantAt(refers, value);
       if (born !== undefined) return referenceCell(born);
     }
+    const outside = plan.refersOutside[column];
+    if (outside !== undefined && typeof value === "bigint") {
+      const born = this.tables.bornOf(this.tx, outside, value);
+      if (born !== undefined) return referenceCell(born);
+    }
     return encodeValue(value);
   }
 
@@ -142,18 +147,29 @@ export class Lens {
 
   valueOf(plan: TablePlan, column: number, cell: Cell): FileValue {
     const value = decodeCell(cell);
-    if (!(value instanceof RowReference)) return value;
-    const table = plan.refers[column] ?? (plan.file.declaration.key[0] === column ? plan.number : undefined);
-    return table === undefined
-      ? null
-      : (this.writtenNumberOf(table, this.tables.resolve(this.tx, value.born)) ?? null);
+    return value instanceof RowReference ? (this.#shownNumber(plan, column, value.born) ?? null) : value;
+  }
+
+  #shownNumber(plan: TablePlan, column: number, born: Born): bigint | undefined {
+    const stands = this.tables.resolve(this.tx, born);
+    const table = plan.refers[column];
+    if (table !== undefined) return this.writtenNumberOf(table, stands);
+    const outside = plan.refersOutside[column];
+    return outside === undefined ? undefined : this.tables.numberOf(this.tx, outside, stands);
   }
 
   /** All cells by column of the vault; what the file has no column for stays as `rest` has it. */
   cellsOf(plan: TablePlan, row: FileRow, rest: readonly Cell[] | undefined): Cell[] {
-    return plan.toFile.map((column, i) =>
-      column === undefined ? (rest?.[i] ?? NULL_CELL) : this.cellOf(plan, column, row[column] ?? null),
-    );
+    return plan.toFile.map((column, i) => {
+      const known = rest?.[i];
+      if (column === undefined) return known ?? NULL_CELL;
+      const value = row[column] ?? null;
+      const born = value === null ? bornOf(known) : undefined;
+      // A reference to a row that has no number here stands as NULL in the file: nobody made it NULL.
+      if (known !== undefined && born !== undefined && this.#shownNumber(plan, column, born) === undefined)
+        return known;
+      return this.cellOf(plan, column, value);
+    });
   }
 
   /** A shown or viewed row with every reference as what it stands for now. */

@@ -96,7 +96,7 @@ export function register(host: Host, file: AppFile, options: AttachOptions): Att
   const { engine, tables, deps } = host;
   const natural = Object.keys(options.keys ?? {});
   const declared = engine.read((tx) => tables.declarations(tx));
-  const seen = inspectFor(file, options.tables, [...natural, ...naturalOf(declared)]);
+  const seen = inspectFor(file, options.tables, natural, declared);
   const chosen = seen.empty ? choose(declared, options.tables) : undefined;
   const refusal = seen.refused[0];
   if (refusal !== undefined && chosen === undefined) {
@@ -160,16 +160,15 @@ function vaultName(declared: readonly TableDeclaration[], name: string): string 
   return declared.find((d) => fold(d.name) === fold(name))?.name ?? name;
 }
 
-function naturalOf(declared: readonly TableDeclaration[]): readonly string[] {
-  return declared.filter((d) => !d.minted).map((d) => d.name);
-}
-
+/** As the vault knows the tables, and as a person said of those it does not know. */
 function inspectFor(
   file: AppFile,
   tables: readonly string[] | undefined,
   natural: readonly string[],
+  declared: readonly TableDeclaration[],
 ): Inspection {
-  return inspect(file.db, { tables, natural });
+  const names = (minted: boolean): string[] => declared.filter((d) => d.minted === minted).map((d) => d.name);
+  return inspect(file.db, { tables, natural: [...natural, ...names(false)], minted: names(true) });
 }
 
 /** Puts the tables (into an empty file) and the triggers there, under the record's token. */
@@ -189,11 +188,10 @@ export async function installIn(host: Host, file: AppFile, record: AttachmentRec
       });
     }
     const names = record.tables.map((t) => t.name);
-    const natural = [...record.natural, ...naturalOf(declared)];
-    let seen = inspectFor(file, names, natural);
+    let seen = inspectFor(file, names, record.natural, declared);
     if (seen.empty) {
       createTables(file.db, declared);
-      seen = inspectFor(file, names, natural);
+      seen = inspectFor(file, names, record.natural, declared);
     }
     const fresh: FileMeta = {
       layout: LAYOUT,
@@ -248,25 +246,17 @@ export function planCore(
   record: AttachmentRecord,
   shapes?: ReadonlyMap<string, string>,
 ): Planned {
-  const declared = host.engine.read((tx) =>
-    record.tables.map((t) => ({ ...t, vault: host.tables.declaration(tx, t.name) })),
-  );
-  const natural = [
-    ...record.natural,
-    ...declared.flatMap((d) => (d.vault?.minted === false ? [d.name] : [])),
-  ];
-  const seen = inspectFor(
-    file,
-    record.tables.map((t) => t.name),
-    natural,
-  );
+  const declared = host.engine.read((tx) => host.tables.declarations(tx));
+  const names = record.tables.map((t) => t.name);
+  const seen = inspectFor(file, names, record.natural, declared);
   const refusal = seen.refused[0];
   if (refusal !== undefined) return { kind: "changed", why: `${refusal.table}: ${refusal.why}` };
   const byName = new Map(seen.tables.map((t) => [fold(t.declaration.name), t]));
   const numberOf = (table: string): number | undefined =>
     record.tables.find((t) => fold(t.name) === fold(table))?.number;
   const plans: TablePlan[] = [];
-  for (const { number, name, vault } of declared) {
+  for (const { number, name } of record.tables) {
+    const vault = declared.find((d) => d.name === name);
     const table = byName.get(fold(name));
     if (table === undefined || vault === undefined)
       return { kind: "changed", why: `the table ${name} is not there` };
@@ -280,7 +270,7 @@ export function planCore(
       if (error instanceof TidelockError) return { kind: "changed", why: error.why };
       throw error;
     }
-    plans.push(planTable(number, table, vault, numberOf));
+    plans.push(planTable(number, table, vault, declared, numberOf));
   }
   const ordered = parentsFirst(plans);
   const core: Core = {

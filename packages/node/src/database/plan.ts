@@ -16,8 +16,13 @@ export interface TablePlan {
   readonly toFile: readonly (number | undefined)[];
   /** Columns of the file in the order of the vault's key. */
   readonly key: readonly number[];
-  /** By column of the file: the number of the table whose rows it names. */
+  /**
+   * By column of the file: the minted table whose rows its numbers name, as the *vault* declares it,
+   * because on every device a cell must be read the same way, whatever foreign keys the files have.
+   */
   readonly refers: readonly (number | undefined)[];
+  /** The same for a table that is not attached here: its numbers are those of the vault. */
+  readonly refersOutside: readonly (string | undefined)[];
 }
 
 /**
@@ -57,29 +62,54 @@ export function planTable(
   number: number,
   file: FileTable,
   vault: TableDeclaration,
+  declared: readonly TableDeclaration[],
   numberOf: (table: string) => number | undefined,
 ): TablePlan {
   const inVault = new Map(vault.columns.map((c, i) => [fold(c.name), i]));
   const inFile = new Map(file.declaration.columns.map((c, i) => [fold(c.name), i]));
+  const toVault = file.declaration.columns.map((c) => inVault.get(fold(c.name)) as number);
+  const refersTo = toVault.map((column) => referredTable(declared, vault, column));
   return {
     number,
     file,
     vault,
-    toVault: file.declaration.columns.map((c) => inVault.get(fold(c.name)) as number),
+    toVault,
     toFile: vault.columns.map((c) => inFile.get(fold(c.name))),
     key: vault.key.map((k) => inFile.get(fold(vault.columns[k]?.name as string)) as number),
-    refers: file.refersTo.map((t) => (t === undefined ? undefined : numberOf(t))),
+    refers: refersTo.map((t) => (t === undefined ? undefined : numberOf(t))),
+    refersOutside: refersTo.map((t) => (t === undefined || numberOf(t) !== undefined ? undefined : t)),
   };
+}
+
+/** The minted table whose numbers a column holds, be it through foreign keys of foreign keys. */
+export function referredTable(
+  declared: readonly TableDeclaration[],
+  table: TableDeclaration,
+  column: number,
+  seen: ReadonlySet<string> = new Set(),
+): string | undefined {
+  if (seen.has(table.name) || (table.minted && table.key[0] === column)) return undefined;
+  for (const fk of table.foreignKeys) {
+    const at = fk.columns.indexOf(column);
+    const parent = at < 0 ? undefined : declared.find((d) => fold(d.name) === fold(fk.parent));
+    if (parent === undefined) continue;
+    const target = parent.columns.findIndex((c) => fold(c.name) === fold(fk.parentColumns[at] ?? ""));
+    if (target < 0) continue;
+    if (parent.minted && parent.key[0] === target) return parent.name;
+    const through = referredTable(declared, parent, target, new Set([...seen, table.name]));
+    if (through !== undefined) return through;
+  }
+  return undefined;
 }
 
 /** Parents before children; tables that refer to each other in a circle in any order. */
 export function parentsFirst(plans: readonly TablePlan[]): readonly TablePlan[] {
-  const byName = new Map(plans.map((p) => [fold(p.file.declaration.name), p]));
+  const byName = new Map(plans.map((p) => [fold(p.vault.name), p]));
   const out = new Set<TablePlan>();
   const visit = (plan: TablePlan, path: ReadonlySet<TablePlan>): void => {
     if (out.has(plan) || path.has(plan)) return;
     const next = new Set([...path, plan]);
-    for (const fk of plan.file.declaration.foreignKeys) {
+    for (const fk of plan.vault.foreignKeys) {
       const parent = byName.get(fold(fk.parent));
       if (parent !== undefined) visit(parent, next);
     }
@@ -92,12 +122,5 @@ export function parentsFirst(plans: readonly TablePlan[]): readonly TablePlan[] 
 /** What of a file's table a plan rests on: as long as it stays, rows mean what they meant. */
 export function shapeOf(file: FileTable): string {
   const d = file.declaration;
-  return JSON.stringify([
-    d.columns.map((c) => c.name),
-    d.key,
-    d.keyCollations,
-    d.minted,
-    file.probes,
-    file.refersTo,
-  ]);
+  return JSON.stringify([d.columns.map((c) => c.name), d.key, d.keyCollations, d.minted, file.probes]);
 }

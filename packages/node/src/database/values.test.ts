@@ -95,3 +95,18 @@ describe.each(writers)("written by $name", ({ run, absent }) => {
     await check("INSERT INTO p(name) VALUES('anew'); INSERT INTO c VALUES('z', last_insert_rowid(), 0);");
   });
 });
+
+test("[ATT12] files of another text encoding show the same text", async () => {
+  const { devices, settle } = world(2);
+  const [a, b] = devices as [Device, Device];
+  a.app("PRAGMA encoding='UTF-16le'; CREATE TABLE v(id TEXT PRIMARY KEY, a)");
+  b.app("PRAGMA encoding='UTF-8'; CREATE TABLE v(id TEXT PRIMARY KEY, a)");
+  await a.attach();
+  await settle();
+  await b.attach();
+  a.app("INSERT INTO v VALUES('é\u{1f600}', char(65533)||'x'), ('b', x'00ff')");
+  b.app("INSERT INTO v VALUES('ü', 'from b')");
+  await settle();
+  expect(b.rows("SELECT * FROM v ORDER BY id")).toEqual(a.rows("SELECT * FROM v ORDER BY id"));
+  expect(a.rows("SELECT count(*) FROM v")).toEqual([[3n]]);
+});

@@ -5,14 +5,12 @@ export const bug: Bug = {
   bug: "an unknown outcome is taken as refused, and the edit sealed anew under the next device seq",
   oracle: "acked",
   file: "packages/core/src/engine/sync.ts",
-  find: `      default:
-        return noteFailure(result);`,
-  replace: `      default:
-        if (result.kind === "unknown") {
-          (placed as unknown as { doubt: boolean }).doubt = true;
-          return send(current);
-        }
-        return noteFailure(result);`,
+  find: `    if (result.kind !== "committed") return noteFailure(result);`,
+  replace: `    if (result.kind === "unknown") {
+      (placed as unknown as { doubt: boolean }).doubt = true;
+      return send(current);
+    }
+    if (result.kind !== "committed") return noteFailure(result);`,
   also: [
     {
       file: "packages/core/src/engine/seal.ts",

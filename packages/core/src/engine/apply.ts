@@ -125,10 +125,9 @@ function applyOne(
   if (judged.kind === "halt") return judged;
   if (judged.kind === "wait-key") return { kind: "key-missing", epoch: judged.epoch };
   if (judged.kind === "unsigned") {
-    const known = isAttested(deps, tx, entry.seq);
+    if (entry.seq > (pass ?? 0) && !isAttested(deps, tx, entry.seq)) return { kind: "waiting" };
     // Altered for us alone: seen before anything of it is applied.
     if (deps.attested.fork) return { kind: "halt", code: "fork" };
-    if (entry.seq > (pass ?? 0) && !known) return { kind: "waiting" };
     const code = deps.refuses(tx, entry, undefined);
     if (code !== undefined) return { kind: "halt", code };
     const verdict = { entry, frame: undefined, reason: judged.reason, applied: false, fallen: [] };
@@ -280,7 +279,10 @@ function conclude(deps: ApplyDeps, tx: Tx, verdict: EntryVerdict, time: number):
   deps.onVerdict(tx, verdict);
 }
 
-/** Whether a later entry, signed by somebody we know, is anchored at or past `seq` in our history. */
+/**
+ * Whether a later entry, signed by somebody we know, is anchored at or past `seq` in our history, or
+ * in another one: then `fork` is set.
+ */
 function isAttested(deps: ApplyDeps, tx: Tx, seq: number): boolean {
   const { attested } = deps;
   while (attested.upTo < seq && !attested.fork) {
@@ -299,5 +301,5 @@ function isAttested(deps: ApplyDeps, tx: Tx, seq: number): boolean {
       else attested.fork = true;
     }
   }
-  return !attested.fork;
+  return true;
 }

@@ -327,6 +327,44 @@ test("[ATT14] an edit made while a flush is under way goes with the next one", a
   }
 });
 
+test("[ATT14] a file that carries another token when a flush would end is read anew", async () => {
+  const { w, a, b } = await pair(`${notes}; INSERT INTO note VALUES('1','t',1)`);
+  const token = (a.rows("SELECT hex(value) FROM _tl_meta WHERE name='token'")[0] as string[])[0] as string;
+  a.app("UPDATE note SET text='a'");
+  await a.attachment?.flush();
+  a.app("UPDATE note SET text='b'");
+  a.onPoint = (point) => {
+    if (point === "flush-noted") a.app(`UPDATE _tl_meta SET value=x'${token}' WHERE name='token'`);
+  };
+  const from = a.engine.pending();
+  expect((await a.attachment?.flush())?.kind).toBe("moved");
+  expect(a.engine.pending()).toBe(from);
+  a.onPoint = undefined;
+  await w.settle();
+  expect(a.events).toContain("database.went-back");
+  expect(b.dump()).toBe(a.dump());
+});
+
+test("[ATT15] an edit made before another's was shown is concurrent with it, one made after it is not", async () => {
+  const { w, a, b } = await pair(`${notes}; INSERT INTO note VALUES('1','t',1)`);
+  const conflicts = (): number => a.engine.read((tx) => a.kind.conflicts(tx, { open: false })).length;
+  const before = conflicts();
+  b.app("UPDATE note SET text='b'");
+  await b.attachment?.pump();
+  b.engine.push();
+  a.engine.pull();
+  a.app("UPDATE note SET text='a, not having seen b'");
+  await a.attachment?.flush();
+  await w.settle();
+  expect(conflicts()).toBe(before + 1);
+  b.app("UPDATE note SET text='b again'");
+  await w.settle();
+  a.app("UPDATE note SET text='a, having seen it'");
+  await w.settle();
+  expect(conflicts()).toBe(before + 1);
+  expect(b.rows("SELECT text FROM note")).toEqual([["a, having seen it"]]);
+});
+
 test("[ATT8] what a projection writes is not captured", async () => {
   const { a, b } = await pair(`${notes}; INSERT INTO note VALUES('1','t',1)`);
   b.app("UPDATE note SET text='b'; INSERT INTO note VALUES('2','b',2)");
@@ -622,6 +660,25 @@ describe("projecting", () => {
     a.app("INSERT INTO c VALUES('x',6)");
     await w.settle();
     expect(a.rows("SELECT c.p, p.name FROM c JOIN p ON p.id=c.p")).toEqual([[7n, "six"]]);
+    expect(b.dump()).toBe(a.dump());
+  });
+
+  test("[ATT22, ATT21] in an older copy the second image of a row goes, and what refers to it follows", async () => {
+    const { w, a, b } = await pair(`
+      CREATE TABLE p(id INTEGER PRIMARY KEY, name); CREATE TABLE c(id TEXT PRIMARY KEY, p INTEGER REFERENCES p);
+      INSERT INTO p VALUES(5,'five'),(12,'twelve')`);
+    a.app("PRAGMA wal_checkpoint(TRUNCATE)");
+    const copy = w.folder.file("copy");
+    copyFileSync(a.path, copy);
+    a.app("DELETE FROM p WHERE id=12; UPDATE p SET id=12 WHERE id=5");
+    await w.settle();
+    a.restart();
+    copyFileSync(copy, a.path);
+    await a.attach();
+    a.app("INSERT INTO c VALUES('x',5)");
+    await w.settle();
+    expect(a.rows("SELECT * FROM p")).toEqual([[12n, "five"]]);
+    expect(a.rows("SELECT * FROM c")).toEqual([["x", 12n]]);
     expect(b.dump()).toBe(a.dump());
   });
 

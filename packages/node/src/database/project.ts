@@ -71,18 +71,24 @@ type Attempt =
       readonly outcome: Outcome;
       readonly runs: readonly number[];
       readonly complete: boolean;
+      readonly strays: number;
+      /** How long the app could not write, ms. */
+      readonly locked: number;
     };
 
 export async function project(core: Core, pace: Pace): Promise<ProjectResult> {
   const total = { rows: 0, slices: 0, refused: 0 };
   const runs: number[] = [];
   const postponed = new Set<string>();
+  /** How often a row was written: one that stays dirty all the same is left for the next time. */
+  const written = new Map<string, number>();
+  const stuck = new Set<string>();
   let unflushed = 0;
   let rowsBefore = -1;
   let alone = false;
   for (;;) {
-    const started = core.deps.clock.mono();
-    const attempt = await oneSlice(core, pace, postponed, { join: unflushed >= TRIES - 1, alone });
+    const given = new Set([...postponed, ...stuck]);
+    const attempt = await oneSlice(core, pace, given, { join: unflushed >= TRIES - 1, alone });
     switch (attempt.kind) {
       case "busy":
       case "moved":
@@ -118,10 +124,18 @@ export async function project(core: Core, pace: Pace): Promise<ProjectResult> {
     for (const { op } of outcome.refused)
       pace.tried.set(slotOf(op.plan, op.key), pace.touches.get(op.plan.number) ?? 0);
     for (const { op } of outcome.blocked) postponed.add(slotOf(op.plan, op.key));
-    const took = core.deps.clock.mono() - started;
+    for (const op of outcome.done) {
+      const slot = slotOf(op.plan, op.key);
+      const times = (written.get(slot) ?? 0) + 1;
+      written.set(slot, times);
+      if (times >= TRIES) stuck.add(slot);
+    }
+    if (outcome.done.length + outcome.refused.length + outcome.blocked.length + attempt.strays === 0) {
+      return { kind: "done", ...total, runs };
+    }
     if (!attempt.complete) {
-      adapt(pace, took);
-      await core.file.rest(Math.max(took, REST));
+      adapt(pace, attempt.locked);
+      await core.file.rest(Math.max(attempt.locked, REST));
     }
   }
 }
@@ -170,9 +184,12 @@ async function oneSlice(
     point(core, "slice-noted");
     try {
       const last = how.alone || (postponed.size === 0 && slice.complete);
-      const locked = await file.write(() =>
-        inFile(core, slice, expected, note, { join: how.join, last, skip }),
-      );
+      let begun = 0;
+      const locked = await file.write(() => {
+        begun = core.deps.clock.mono();
+        return inFile(core, slice, expected, note, { join: how.join, last, skip });
+      });
+      const held = core.deps.clock.mono() - begun;
       if (locked.kind === "busy" || locked.value === "unflushed" || locked.value === "moved") {
         engine.write((tx) => core.registry.dropNote(tx));
         return { kind: locked.kind === "busy" ? "busy" : (locked.value as "unflushed" | "moved") };
@@ -181,7 +198,8 @@ async function oneSlice(
       point(core, "slice-committed");
       const runs = engine.write((tx) => adoptNote(core, tx, written.note));
       point(core, "slice-adopted");
-      return { kind: "done", outcome: written.outcome, runs, complete: slice.complete };
+      const strays = slice.strays.length;
+      return { kind: "done", outcome: written.outcome, runs, complete: slice.complete, strays, locked: held };
     } catch (error) {
       if (!(error instanceof RowRollsBack)) throw error;
       // Alone it goes into the list of refused rows, so that the others can be written.

@@ -114,7 +114,7 @@ describe("engine", () => {
     const write = (engine: typeof engineA, text: string): Promise<unknown> => {
       const run = engine.write((tx) =>
         engine.submit(tx, {
-          frames: [...text].map((c) => ({ sections: new Map([[2, new TextEncoder().encode(c)]]) })),
+          frames: Array.from(text, (c) => ({ sections: new Map([[2, new TextEncoder().encode(c)]]) })),
         }),
       );
       return engine.verdict(run);

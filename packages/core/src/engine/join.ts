@@ -74,7 +74,9 @@ export async function joinVault(
     const result = await remote.append([frame], { seq, hash });
     if (result.kind === "behind") {
       if (behindAt === seq)
-        throw new TidelockError("remote-corrupt", { why: "the log has grown, and nothing of it can be read" });
+        throw new TidelockError("remote-corrupt", {
+          why: "the log has grown, and nothing of it can be read",
+        });
       behindAt = seq;
     } else if (result.kind !== "committed" && result.kind !== "unknown") must(result);
   }

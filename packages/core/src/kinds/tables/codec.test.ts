@@ -61,7 +61,7 @@ test("[TBL2] every section is read back as it was written", () => {
       expect(unordered(back as TablesSection)).toEqual(unordered(s));
       expect(encodeSection(back as TablesSection)).toEqual(bytes);
     }),
-    runs(500),
+    runs(300),
   );
 });
 
@@ -82,7 +82,7 @@ test("[TBL2] what is read is the one spelling of its changes", () => {
       read++;
       expect(toHex(encodeSection(back))).toBe(toHex(bytes));
     }),
-    runs(3000),
+    runs(1500),
   );
   // Were everything refused, the property would say nothing.
   expect(read).toBeGreaterThan(50);

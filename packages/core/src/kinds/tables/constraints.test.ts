@@ -333,6 +333,6 @@ test("[TBL23] what is shown does not depend on how the rows came to be touched",
         expect(ordered.shown()).toEqual(reduceTables([declared, ...history]));
       },
     ),
-    runs(150),
+    runs(80),
   );
 });

@@ -154,7 +154,7 @@ test("[TBL36] devices that applied the same log are equal, and show what the rul
         expect(d.replica.dump(true)).toEqual(devices[0]?.replica.dump(true));
       }
     }),
-    runs(200),
+    runs(80),
   );
 });
 
@@ -165,6 +165,6 @@ test("[TBL28] the view is what confirming everything now would show", () => {
         expect(d.replica.shown()).toEqual(d.expected(log));
       });
     }),
-    runs(100),
+    runs(60),
   );
 });

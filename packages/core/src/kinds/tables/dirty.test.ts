@@ -338,6 +338,6 @@ test("[TBL30, TBL31] shown is what the file was told, and dirty what differs", (
       }
       expect(world.dirty()).toEqual([]);
     }),
-    runs(150),
+    runs(60),
   );
 });

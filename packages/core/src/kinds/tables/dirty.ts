@@ -193,9 +193,10 @@ function shownNow(session: Session, table: Table, key: RowKey): ShownRow {
 
 /** Where a row's number changed, the rows that refer to it show another number though their cells are equal. */
 function forceReferring(session: Session): void {
-  for (const table of [...session.touchedTables]) {
+  // What is touched on the way is walked too: it has the number it had.
+  for (const table of session.touchedTables) {
     if (table.view?.minted !== true || session.kids(table).length === 0) continue;
-    for (const touched of [...table.touched.values()]) {
+    for (const touched of table.touched.values()) {
       if (touched.before === undefined) continue;
       const before = shownNumber(
         table.view,

@@ -152,6 +152,31 @@ test("[TBL35] hidden and nulled rows are open conflicts as long as they are; wha
   ]);
 });
 
+test("[TBL35] a row hidden because its number was taken names who took it; what waits counts too", () => {
+  const world = new Told();
+  const mint = (b: string, ms: number): Change => ({
+    op: "insert",
+    table: "m",
+    key: [`@${b}`],
+    ms,
+    cells: { id: "i1", x: "n" },
+  });
+  const fks = [{ columns: ["who"], parent: "m", parentColumns: ["id"], onDelete: "no action" }];
+  world.say(0, [plainTable("m", ["x"], { minted: true }), plainTable("c", ["who"], { fks })]);
+  world.say(1, [mint("a", 100)]);
+  world.say(1, [{ op: "delete", table: "m", key: ["@a"], ms: 200 }]);
+  world.say(1, [{ op: "insert", table: "c", key: ["i1"], ms: 100, cells: { who: "@a" } }]);
+  world.hold(1, { seq: 0, time: 0, device: 1, seen: 3, changes: [mint("b", 300)] });
+  expect(world.row("c", "i1")).toEqual({ id: "i1", who: "n" });
+  const open = { reason: "unique", state: "open", columns: "id", winner: "0:i1", loser: "1:i1" };
+  // The child shows NULL because of it: that is no entry of its own.
+  expect(world.conflicts()).toEqual([open]);
+  const ids = world.tx((tx) => world.kind.conflicts(tx, { open: true })).map((c) => [c.id, c.seq]);
+  expect(ids).toEqual([["unique.1.0107000000000000000a", 3]]);
+  world.tx((tx) => world.kind.release(tx, 1));
+  expect(world.conflicts()).toEqual([]);
+});
+
 test("[TBL32] history holds what each change replaced, and what lost", () => {
   const world = told();
   world.say(1, [set("1", 300, { a: "tone" })]);

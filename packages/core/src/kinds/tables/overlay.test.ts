@@ -79,6 +79,35 @@ test("[TBL28] numbers taken and given up again under way are seen", () => {
   expect(world.shown()["person"]).toMatchObject({ "@a1": { id: "i1" }, "@a4": { id: "i5" } });
 });
 
+test("[TBL19, TBL28] numbers from the top down, here and in the log", () => {
+  const world = new Waiting();
+  const top = 2n ** 63n - 1n;
+  const at = (b: string): Change =>
+    ({ ...person(b, 0), cells: { id: `i${top}`, mail: "n", name: "n" } }) as Change;
+  world.say(0, declare);
+  world.say(2, [at("a1"), at("a2")]);
+  world.hold1([at("a3"), at("a4")]);
+  const ids = (): unknown =>
+    Object.entries(world.shown()["person"] ?? {}).map(([key, row]) => [
+      key,
+      top - BigInt(row["id"]?.slice(1) ?? 0),
+    ]);
+  expect(ids()).toEqual([
+    ["@a1", 0n],
+    ["@a2", 1n],
+    ["@a3", 2n],
+    ["@a4", 3n],
+  ]);
+  world.say(2, [at("a5")]);
+  expect(ids()).toEqual([
+    ["@a1", 0n],
+    ["@a2", 1n],
+    ["@a3", 3n],
+    ["@a4", 4n],
+    ["@a5", 2n],
+  ]);
+});
+
 test("[TBL28] an edit that waits follows its row to where the log moved it", () => {
   const world = new Waiting();
   world.say(0, [plainTable("t", ["a"])]);

@@ -100,7 +100,7 @@ test("[TBL36] the claim and reference indexes equal a full scan", () => {
         expect({ claim: keys(local.claim), ref: keys(local.ref) }).toEqual(scanned(tx));
       });
     }),
-    runs(150),
+    runs(80),
   );
 });
 
@@ -115,7 +115,7 @@ test("[TBL36] what is derived is the same when made anew", () => {
       for (const space of derived) expect(after[space], space).toEqual(before[space]);
       expect(world.shown()).toEqual(seen);
     }),
-    runs(100),
+    runs(50),
   );
 });
 
@@ -156,6 +156,6 @@ test("[TBL36, TBL31] confirmed state from elsewhere takes the place of one's own
         expect(scanned(tx).claim).toHaveLength(world.store.count(local.claim));
       });
     }),
-    runs(100),
+    runs(50),
   );
 });

@@ -387,12 +387,17 @@ describe("projecting", () => {
     a.engine.pull();
     // The app writes at each moment at which a slice could overwrite it, a few times over.
     let edits = 0;
+    const overwritten: unknown[] = [];
     a.onPoint = (point) => {
       if (point === "slice-noted" && edits < 5) a.app(`UPDATE note SET text='a${++edits}' WHERE id='1'`);
+      if (point !== "slice-committed") return;
+      const [text] = a.rows("SELECT text FROM note WHERE id='1'")[0] as string[];
+      if (text !== `a${edits}`) overwritten.push(text);
     };
     await a.attachment?.pump();
     a.onPoint = undefined;
     expect(edits).toBeGreaterThan(3);
+    expect(overwritten).toEqual([]);
     expect(a.rows("SELECT text, n FROM note WHERE id='1'")).toEqual([[`a${edits}`, "b"]]);
     await w.settle();
     expect(a.rows("SELECT * FROM note ORDER BY id")).toEqual([
@@ -670,7 +675,9 @@ describe("projecting", () => {
     a.app("PRAGMA wal_checkpoint(TRUNCATE)");
     const copy = w.folder.file("copy");
     copyFileSync(a.path, copy);
-    a.app("DELETE FROM p WHERE id=12; UPDATE p SET id=12 WHERE id=5");
+    a.app("DELETE FROM p WHERE id=12");
+    await w.settle();
+    a.app("UPDATE p SET id=12 WHERE id=5");
     await w.settle();
     a.restart();
     copyFileSync(copy, a.path);

@@ -294,7 +294,10 @@ describe("two devices", { timeout: 60_000 }, () => {
   test("[IFC13] a database whose file is gone is paused and named; nothing waits for it, and it can be let go", async () => {
     renameSync(file("m2.db"), file("m2-elsewhere.db"));
     sql(file("m1.db"), "INSERT INTO city VALUES ('Lima', 6)");
-    await settle(a, b);
+    await settle(a);
+    // It ends, and says by its exit code that a person must look.
+    expect(await cli.json("SyncResult", [...b.at, "sync", "--wait"], 3)).toMatchObject({ paused: 1 });
+    expect(await cli.json("Status", [...b.at, "status"], 3)).toMatchObject({ detail: "1 database paused" });
     const { databases } = await cli.json<{ databases: { path: string; state: string; why?: string }[] }>(
       "AttachmentList",
       [...b.at, "db", "ls"],

@@ -1,4 +1,5 @@
 /** The facts of a vault that nothing syncs at the moment: one look at the remote, and nothing changed. */
+import { getReach } from "@tidelock/core/engine/entries";
 import type { Facts } from "@tidelock/core/engine/status";
 import type { Session } from "./session.ts";
 
@@ -25,6 +26,7 @@ export async function look(session: Session): Promise<Facts> {
   const { head, objects } = page.value;
   // As a sync would halt: a state is never reported better than it is.
   if (head < applied) return { ...facts, pending, halt: "rollback" };
-  if (head > read && objects.length === 0) return { ...facts, pending, halt: "chain-broken" };
+  const known = Math.max(read, replica.read(getReach));
+  if (head > known && objects.length === 0) return { ...facts, pending, halt: "chain-broken" };
   return { ...facts, pending, behind: head - applied, fresh: true };
 }

@@ -119,7 +119,8 @@ export async function joinHome(setup: Setup, options: JoinOptions): Promise<void
       secrets.local,
     );
     try {
-      await joinVault(suite, clock, replica, remote, person, options.deviceName);
+      // Where garbage stands at a number, it waits a minute for a signature past it.
+      await joinVault(suite, clock, replica, remote, person, options.deviceName, createScheduler());
       // Together: a replica that knows its place is a set-up that was not cut short.
       replica.write(() => {
         if (aside !== undefined) carryOver(suite, aside, replica);

@@ -19,6 +19,7 @@ import { createReplica, type Replica, storedGenesis } from "@tidelock/core/engin
 import { TidelockError } from "@tidelock/core/errors";
 import type { Clock, Failure } from "@tidelock/core/ports";
 import type { Genesis } from "@tidelock/core/vault/genesis";
+import { createScheduler } from "../env.ts";
 import { readConfig, writeConfig } from "../home/config.ts";
 import { privateFolder } from "../home/files.ts";
 import {

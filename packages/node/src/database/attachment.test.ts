@@ -88,6 +88,25 @@ describe("attaching", () => {
     expect(open.map((c) => [c.table, c.reason])).toContainEqual(["t", "first-attach"]);
   });
 
+  test("[ATT20, ATT28] rows that turn out to be one, under keys of references too, leave nothing to write", async () => {
+    const w = world(2);
+    const schema = `CREATE TABLE p(id INTEGER PRIMARY KEY, v); CREATE TABLE q(id INTEGER PRIMARY KEY, v);
+      CREATE TABLE l(p INTEGER REFERENCES p, q INTEGER REFERENCES q, n, PRIMARY KEY(p, q));
+      INSERT INTO p VALUES(1,'a'); INSERT INTO q VALUES(1,'b'); INSERT INTO l VALUES(1,1,'l')`;
+    for (const d of w.devices) {
+      d.app(schema);
+      await d.attach();
+      d.engine.push();
+    }
+    await w.settle();
+    const [a, b] = w.devices as [Device, Device];
+    expect(w.devices.map((d) => d.attachment?.counts().unprojected)).toEqual([0, 0]);
+    b.app("UPDATE l SET n='b'");
+    await w.settle();
+    expect(a.rows("SELECT * FROM l")).toEqual([[1n, 1n, "b"]]);
+    expect(b.dump()).toBe(a.dump());
+  });
+
   test("[ATT5] an empty or missing file gets the vault's tables: columns and keys, nothing else", async () => {
     const { a, b } = await pair(`
       CREATE TABLE p(id INTEGER PRIMARY KEY AUTOINCREMENT, e TEXT NOT NULL DEFAULT 'x' UNIQUE COLLATE NOCASE CHECK(e <> ''));
@@ -381,7 +400,7 @@ describe("projecting", () => {
   test("[ATT15] never writes over an edit that was not flushed", async () => {
     const { w, a, b } = await pair(`${notes}; INSERT INTO note VALUES('1','t',1),('2','t',2)`);
     b.app("UPDATE note SET text='b', n='b'");
-    await w.settle;
+    await w.settle();
     await b.attachment?.pump();
     b.engine.push();
     a.engine.pull();

@@ -5,14 +5,16 @@
 import type { Engine } from "@tidelock/core/engine/api";
 import { TidelockError } from "@tidelock/core/errors";
 import type { TablesView } from "@tidelock/core/kinds/tables/api";
+import type { RowKey } from "@tidelock/core/kinds/tables/types";
 import { Binding, type BindingState } from "./binding.ts";
-import { type AttachDeps, type Core, point } from "./core.ts";
+import { type AttachDeps, type Core, dirtyKeys, point } from "./core.ts";
 import { miscounted, reconcile } from "./count.ts";
 import { type FlushResult, flushOnce } from "./flush.ts";
 import type { Skipped } from "./inspect.ts";
 import { type Issue, issueOf, rowIssues } from "./issues.ts";
 import { type AttachOptions, type Host, pathOf } from "./open.ts";
 import { outboxIsEmpty } from "./outbox.ts";
+import type { TablePlan } from "./plan.ts";
 import { newPace, type Pace, type ProjectResult, project, touch } from "./project.ts";
 import { putRecord } from "./registry.ts";
 import { countNullKeys } from "./rows.ts";
@@ -74,6 +76,8 @@ export interface DatabaseAttachment {
 const ROUNDS = 20;
 /** Counting a table of a million rows takes 6 to 17 ms: at most once a second. */
 const COUNT_EVERY = 1000;
+/** Rows waiting to be projected are counted one by one up to here. */
+const EXACT = 1000;
 /** The longest between two tries of what failed, ms. */
 const LATEST = 60_000;
 
@@ -303,8 +307,13 @@ class Attachment implements DatabaseAttachment {
     if (core === undefined) return { unprojected: 0, withheld: 0 };
     return this.#host.engine.read((tx) => {
       const withheld = core.registry.helds(tx).length;
-      const dirty = this.#host.tables.dirtyCount(tx);
-      return { unprojected: Math.max(0, dirty - core.registry.asides(tx).length), withheld };
+      const total = this.#host.tables.dirtyCount(tx);
+      // Rows that wait for a person are not waiting for us; a long queue need not be exact.
+      const skip = (plan: TablePlan, key: RowKey): boolean =>
+        core.registry.held(tx, plan.number, key) !== undefined ||
+        core.registry.aside(tx, plan.number, key) !== undefined;
+      const waiting = dirtyKeys(core, tx, EXACT, skip).length;
+      return { unprojected: waiting < EXACT ? waiting : total, withheld };
     });
   }
 

@@ -25,17 +25,11 @@ export type IssueCode =
 /** The issue that an error of a step is. */
 export function issueOf(error: unknown): IssueCode {
   const code = error instanceof TidelockError ? error.code : "internal";
-  switch (code) {
-    case "database-busy":
-    case "attached-elsewhere":
-    case "not-sqlite":
-    case "read-only":
-    case "disk-full":
-      return code;
-    default:
-      return "internal";
-  }
+  return told.find((known) => known === code) ?? "internal";
 }
+
+/** Errors of a step that a person is told by their own name. */
+const told = ["database-busy", "attached-elsewhere", "not-sqlite", "read-only", "disk-full"] as const;
 
 export interface Issue {
   /** Names it for `approve` and `undo`; stays the same while it lasts. */

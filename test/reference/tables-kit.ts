@@ -102,7 +102,8 @@ export function coreChange(c: Change): TableChange {
       return { op: "found", table, key, cells };
     case "move":
       return { op: "move", table, key, to: coreKey(c.to ?? c.key), hlc, cells };
-    default:
+    case "insert":
+    case "set":
       return { op: c.op, table, key, hlc, cells };
   }
 }

@@ -400,7 +400,6 @@ describe("projecting", () => {
   test("[ATT15] never writes over an edit that was not flushed", async () => {
     const { w, a, b } = await pair(`${notes}; INSERT INTO note VALUES('1','t',1),('2','t',2)`);
     b.app("UPDATE note SET text='b', n='b'");
-    await w.settle();
     await b.attachment?.pump();
     b.engine.push();
     a.engine.pull();

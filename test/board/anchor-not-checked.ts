@@ -9,5 +9,13 @@ export const bug: Bug = {
   if (frame.kind`,
   replace: `    if (suite.id === 0) return { kind: "halt", code: "fork" };
   if (frame.kind`,
-  seed: 1,
+  also: [
+    {
+      file: "packages/core/src/engine/apply.ts",
+      find: `    if (deps.attested.fork) return { kind: "halt", code: "fork" };
+`,
+      replace: "",
+    },
+  ],
+  seed: 24,
 };

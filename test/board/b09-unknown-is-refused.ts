@@ -5,7 +5,7 @@ export const bug: Bug = {
   bug: "an unknown outcome is taken as refused, and the edit sealed anew under the next device seq",
   oracle: "acked",
   file: "packages/core/src/engine/sync.ts",
-  find: `    if (result.kind !== "committed") return noteFailure(result);`,
+  find: '    if (result.kind !== "committed") return noteFailure(result);',
   replace: `    if (result.kind === "unknown") {
       (placed as unknown as { doubt: boolean }).doubt = true;
       return send(current);
@@ -27,5 +27,5 @@ export const bug: Bug = {
   return inFlight > 0 ? out : sealNew(deps, tx);`,
     },
   ],
-  seed: 1,
+  seed: 14,
 };

@@ -13,5 +13,5 @@ export const bug: Bug = {
     const applied = write((tx) => {
       tx.put(META, encodeUtf8("cursor"), new Writer(24).v(before.read).v(before.applied).u48(before.time).done());
       const result = applyEntries(deps, tx, budget, pass);`,
-  seed: 1,
+  seed: 5,
 };

@@ -21,5 +21,5 @@ export const bug: Bug = {
       replace: "const SLICE = 1;",
     },
   ],
-  seed: 1,
+  seed: 2,
 };

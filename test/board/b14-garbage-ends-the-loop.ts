@@ -7,5 +7,5 @@ export const bug: Bug = {
   file: "packages/core/src/engine/apply.ts",
   find: '    if (entry.seq > (pass ?? 0) && !isAttested(deps, tx, entry.seq)) return { kind: "waiting" };',
   replace: '    if (pass !== Number.NaN) return { kind: "waiting" };',
-  seed: 1,
+  seed: 6,
 };

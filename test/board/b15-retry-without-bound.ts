@@ -7,5 +7,5 @@ export const bug: Bug = {
   file: "packages/core/src/engine/sync.ts",
   find: "      return Math.min(Math.max(RETRY.base, failure.retryAfter), BUSY_CAP);",
   replace: "      return 1;",
-  seed: 1,
+  seed: 16,
 };

@@ -7,5 +7,5 @@ export const bug: Bug = {
   file: "packages/core/src/engine/sync.ts",
   find: '        timer = scheduler.after(nextPoll(), () => back("due"));',
   replace: '        if (!remote.caps.wake) timer = scheduler.after(nextPoll(), () => back("due"));',
-  seed: 1,
+  seed: 6,
 };

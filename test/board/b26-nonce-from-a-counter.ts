@@ -7,5 +7,5 @@ export const bug: Bug = {
   file: "packages/core/src/engine/seal.ts",
   find: "      nonce: deps.suite.random(24),",
   replace: "      nonce: new Uint8Array(24).fill(deviceSeq),",
-  seed: 1,
+  seed: 16,
 };

@@ -18,5 +18,5 @@ export const bug: Bug = {
       onVerdict,`,
     },
   ],
-  seed: 1,
+  seed: 2,
 };

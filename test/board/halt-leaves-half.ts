@@ -13,5 +13,5 @@ export const bug: Bug = {
   const fresh = frame.deviceSeq > getTrack(tx, frame.device).seq;
   useUpDeviceSeq(tx, entry, frame, judged.kind === "ok", author);
   if (code !== undefined) return { kind: "halt", code };`,
-  seed: 1,
+  seed: 12,
 };

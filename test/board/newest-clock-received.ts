@@ -17,5 +17,5 @@ export const bug: Bug = {
 export function hlcMs(`,
     },
   ],
-  seed: 1,
+  seed: 2,
 };

@@ -7,5 +7,5 @@ export const bug: Bug = {
   file: "packages/core/src/engine/settle.ts",
   find: "  return at === undefined || !equalBytes(at.id, entry.id);",
   replace: "  return at === undefined && equalBytes(entry.id, entry.link.hash);",
-  seed: 1,
+  seed: 107,
 };

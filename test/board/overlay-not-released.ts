@@ -7,5 +7,5 @@ export const bug: Bug = {
   file: "packages/core/src/engine/settle.ts",
   find: "  for (const kind of deps.kinds.values()) kind.release(tx, run);",
   replace: "  for (const kind of deps.kinds.values()) if (kind.section !== 2) kind.release(tx, run);",
-  seed: 1,
+  seed: 3,
 };

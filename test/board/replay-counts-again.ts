@@ -17,5 +17,5 @@ export const bug: Bug = {
       replace: '  if (frame.deviceSeq > track.seq + 1) return voided("device-seq");',
     },
   ],
-  seed: 1,
+  seed: 6,
 };

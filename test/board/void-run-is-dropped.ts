@@ -12,5 +12,5 @@ export const bug: Bug = {
   if (whole && mended.has(failed)) {
     release(deps, tx, run.id);
     dropRun(tx, run.id);`,
-  seed: 1,
+  seed: 68,
 };

@@ -10,11 +10,20 @@ import type { Site } from "@tidelock/testkit/world/history";
 import type { Shelf } from "@tidelock/testkit/world/log-server";
 import { latency } from "@tidelock/testkit/world/network";
 import type { Life, SimNode } from "@tidelock/testkit/world/node";
+import { Stream } from "@tidelock/testkit/world/random";
 import { SimDisk, type SimMount } from "@tidelock/testkit/world/sim-disk";
 import { drain, type World } from "@tidelock/testkit/world/world";
 
 const ROOT = "/vault";
-const CALL: readonly FaultKind[] = ["reset", "lost-reply", "half-open", "slow", "disk-full", "corrupt"];
+const CALL: readonly FaultKind[] = [
+  "reset",
+  "lost-reply",
+  "half-open",
+  "slow",
+  "disk-full",
+  "corrupt",
+  "server-down",
+];
 const HINT: readonly FaultKind[] = ["no-hint"];
 const TIMEOUT = 30_000;
 const MOST = 5 << 20;
@@ -130,12 +139,14 @@ class RemoteFs implements Fs {
   readonly #server: FileServer;
   readonly #node: SimNode;
   readonly #life: Life;
+  readonly #cuts: Stream;
 
   constructor(world: World, server: FileServer, node: SimNode, life: Life) {
     this.#world = world;
     this.#server = server;
     this.#node = node;
     this.#life = life;
+    this.#cuts = new Stream(world.seed, `cuts:${node.name}`);
   }
 
   readFile(path: string, max: number): Promise<Uint8Array> {
@@ -203,6 +214,7 @@ class RemoteFs implements Fs {
     const decision = world.decide(world.site(`${node.name}/fs.${op}`, CALL));
     const after = node.pointSite(`fs.${op}/after`);
     const way = latency(world, node) / 8;
+    const cuts = this.#cuts;
     return new Promise<T>((resolve, reject) => {
       let open = true;
       const settle = (ms: number, done: () => void): void => {
@@ -271,6 +283,17 @@ class RemoteFs implements Fs {
             (error: unknown) => settle(way, () => reject(error as Error)),
           );
           server.failNext = undefined;
+          break;
+        case "server-down":
+          // Done, and then the power fails.
+          timeline.after(way, () => {
+            void work(server.mount).then(
+              () => undefined,
+              () => undefined,
+            );
+            drain();
+            server.powerCut(() => cuts.float());
+          });
           break;
         case undefined:
         // Not drawn here.

@@ -18,6 +18,7 @@ export const faultKinds = [
   "busy",
   "corrupt",
   "no-hint",
+  "server-down",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -61,6 +62,7 @@ const classes: Readonly<Record<FaultClass, readonly [exists: number, low: number
   busy: [0.35, 0.002, 0.2],
   corrupt: [0.2, 0.002, 0.05],
   "no-hint": [0.5, 0.01, 1],
+  "server-down": [0.35, 0.0003, 0.01],
   // Events: how many a history expects.
   suspend: [0.35, 0.5, 4],
   partition: [0.35, 0.5, 4],
@@ -72,9 +74,9 @@ const classes: Readonly<Record<FaultClass, readonly [exists: number, low: number
   "repeated-frame": [0.12, 0.7, 3],
   "altered-frame": [0.1, 0.7, 2],
   "stray-page": [0.1, 0.7, 2],
-  rewrite: [0.05, 0.7, 1],
+  rewrite: [0.08, 0.7, 1],
   truncate: [0.08, 0.7, 1],
-  "false-ack": [0.1, 0.7, 2],
+  "false-ack": [0.18, 0.7, 2],
   "torn-append": [0.12, 0.7, 3],
   "server-cut": [0.35, 0.7, 4],
   drift: [0.35, 0.000001, 0.0002],
@@ -127,6 +129,7 @@ export function durationOf(fault: FaultKind, random: Stream): number {
     case "reset":
     case "corrupt":
     case "no-hint":
+    case "server-down":
       return 0;
   }
 }

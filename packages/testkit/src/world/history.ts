@@ -278,8 +278,10 @@ class History {
 
   #unquiet(node: SimNode): string | undefined {
     const { life, home, name } = node;
-    if (home.halt !== undefined) return undefined;
     const engine = life?.engine;
+    // Stopped for good; one that goes on after all owes the same as the others.
+    if (home.halt !== undefined && (engine === undefined || engine.sync?.facts().halt !== undefined))
+      return undefined;
     // Without its first device there is no vault to join.
     if (this.#shelf.genesis === undefined && !this.#nodes.some((n) => n.index === 0)) return undefined;
     // A device that was lied to stops until its next start, also the one that others need to join.

@@ -9,7 +9,7 @@ import type { RunFrame, Verdict } from "@tidelock/core/engine/api";
 import { getEntry } from "@tidelock/core/engine/entries";
 import { encodeSections } from "@tidelock/core/log/plaintext";
 import type { Home, Life, SimNode } from "./node.ts";
-import type { World } from "./world.ts";
+import type { Oracle, World } from "./world.ts";
 
 export interface RunRecord {
   readonly home: Home;
@@ -165,10 +165,10 @@ export class Ledger {
     if (code === OWN_DOUBLE && node.home.doubled) return;
     // In a rewritten history a device may also find its own numbers or its index used by another.
     if (this.rewritten || (this.lied && (code === "fork" || code === "rollback"))) return;
-    world.fail(
-      code === OWN_DOUBLE ? "acked" : "chain",
-      `${node.name} halted with ${code}, and nobody attacked`,
-    );
+    // Without an attack, a remote that went back has lost what it acknowledged or handed out.
+    const oracle: Oracle =
+      code === OWN_DOUBLE || code === "rollback" ? "acked" : code === "fork" ? "ghost" : "chain";
+    world.fail(oracle, `${node.name} halted with ${code}, and nobody attacked`);
   }
 
   called(node: SimNode, life: Life, name: string): void {

@@ -216,6 +216,7 @@ export class Calls {
         case "power-cut":
         case "disk-full":
         case "no-hint":
+        case "server-down":
           arrive(request, (value) => answer(reply, value));
       }
     });

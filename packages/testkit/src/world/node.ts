@@ -157,7 +157,7 @@ export class Life {
     if (name === "sync.halt") world.ledger.halted(this.node, code);
     if (name !== "sync.error" || code === "disk-full") return;
     // A server that goes down amid the proof that it orders writes has not proved it: asked again later.
-    if (code === "remote-no-cas" && this.node.world.plan.rates["server-cut"] !== undefined) return;
+    if (code === "remote-no-cas" && this.node.world.plan.remote === "folder") return;
     world.fail("error", `${this.node.name}: the engine failed with ${code}`);
   }
 }

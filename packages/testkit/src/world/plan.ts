@@ -139,7 +139,7 @@ export function drawPlan(profile: Profile, seed: bigint): Plan {
     latency: random.chance(0.1) ? 0 : random.logUniform(2, 200),
     page: random.chance(0.2) ? random.int(1, 2_000) : 1 << 20,
     wake: random.chance(0.7),
-    keepsPrev: random.chance(0.7),
+    keepsPrev: random.chance(rates.rewrite === undefined ? 0.8 : 0.4),
     nudge: random.chance(0.5),
     epoch: 1_750_000_000_000,
     tick: rates["coarse-clock"] === undefined ? 1 : 1_000,

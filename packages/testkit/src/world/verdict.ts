@@ -30,7 +30,7 @@ export function judgeHistory(
   const genesis = shelf.genesis === undefined ? null : parseGenesis(world.suite, shelf.genesis);
   if (genesis === null) return;
   judgeChain(world, shelf, nodes, genesis.vault);
-  if (world.ledger.rewritten) judgeSurvivors(world, nodes);
+  if (world.ledger.rewritten) judgeSurvivors(world, shelf, nodes);
   const auditor = replay(world, shelf, nodes, createApp);
   if (auditor === undefined || world.failure !== undefined) return;
   const accepted = judgeEntries(world, auditor.replica, auditor.app);
@@ -211,13 +211,15 @@ function isAttestation(changes: Uint8Array): boolean {
 }
 
 /** After a history was rewritten, devices that still go on hold one state. */
-function judgeSurvivors(world: World, nodes: readonly SimNode[]): void {
+function judgeSurvivors(world: World, shelf: Shelf, nodes: readonly SimNode[]): void {
   const first = new Map<number, { readonly name: string; readonly digest: bigint }>();
   for (const { life, name, home } of nodes) {
     if (home.halt !== undefined || life?.engine === undefined) continue;
     const { replica } = life.engine;
     const { applied } = replica.cursor();
     const digest = replica.digest();
+    if (applied > shelf.head)
+      world.fail("ghost", `${name} goes on at seq ${applied}, and the remote ends at ${shelf.head}`);
     const other = first.get(applied);
     if (other === undefined) first.set(applied, { name, digest });
     else if (other.digest !== digest)

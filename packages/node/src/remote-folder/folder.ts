@@ -134,6 +134,8 @@ class Folder implements FolderRemote {
         }
       }
       await fs.syncDir(home);
+      // As for an append: the folder's server may have lost its power since the rename.
+      await fs.stat(path);
       return ok("stored");
     });
   }

@@ -46,6 +46,8 @@ export async function foundVault(
   if (typeof mode !== "string") return mode;
   for (const name of ["log", "blob"]) await unless(["EEXIST"], fs.mkdir(`${root}/${name}`));
   await fs.syncDir(root);
+  // What is missing now was lost with the power of the folder's server: begun again, before genesis.
+  for (const name of ["log", "blob"]) await fs.stat(`${root}/${name}`);
   const result = await put(place, mode, root, `${root}/genesis`, genesis, (found) =>
     equalBytes(found, genesis),
   );

@@ -21,6 +21,8 @@ function world(devices: number): World {
 
 const sample = fileURLToPath(new URL("../../../../../shared/data/chinook.sqlite", import.meta.url));
 const here = existsSync(sample);
+/** All of its 15,607 rows in long runs; ordinary ones leave out most of two tables. */
+const whole = process.env["TIDELOCK_RUNS"] !== undefined;
 if (!here)
   console.warn("SKIPPED LOUDLY: the Chinook sample is not here, a database of its shape stands in for it");
 
@@ -60,7 +62,13 @@ const playlists = here ? 18n : 1n;
 test("[ATT20] a second device with the same file already knows the rows: nothing is sent, nothing is written", async () => {
   const { devices, settle, log } = world(2);
   const [a, b] = devices as [Device, Device];
-  for (const d of devices) place(d.path);
+  for (const d of devices) {
+    place(d.path);
+    if (here && !whole)
+      d.app(
+        "DELETE FROM PlaylistTrack WHERE TrackId > 500; DELETE FROM InvoiceLine WHERE InvoiceLineId > 500",
+      );
+  }
   const before = a.dump();
   await a.attach();
   await settle();

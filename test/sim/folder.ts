@@ -99,10 +99,11 @@ function connect(world: World, server: FileServer, node: SimNode, life: Life): R
     ledger.called(node, life, name);
     life.pass(node.pointSite(`remote.${name}/before`));
     const after = node.pointSite(`remote.${name}/after`);
+    const { urged } = life;
     return call().then((value) => {
       life.pass(after);
       world.say(() => `${node.name}  ${name}: ${value.kind}`);
-      ledger.answered(node, life, value);
+      ledger.answered(node, life, value, urged);
       return value;
     });
   };

@@ -162,7 +162,7 @@ class History {
         break;
       case "sync-now":
         if (life?.engine === undefined) break;
-        life.notBefore = 0;
+        life.urge();
         void life.engine.syncNow();
         break;
       case "suspend":
@@ -173,6 +173,7 @@ class History {
         node.oneWay = step.id % 3 === 0;
         break;
       case "pause":
+        life?.urge();
         life?.engine?.pause();
         if (life !== undefined) node.deliver(life, step.ms, () => this.#resume(life));
         break;
@@ -210,7 +211,7 @@ class History {
   /** A person's word counts before a remote's. */
   #resume(life: Life): void {
     if (life.engine?.sync?.facts().state !== "paused") return;
-    life.notBefore = 0;
+    life.urge();
     life.engine.resume();
   }
 
@@ -234,7 +235,7 @@ class History {
   #nudge(): void {
     for (const { life } of this.#nodes) {
       if (life === undefined) continue;
-      life.notBefore = 0;
+      life.urge();
       life.engine?.sync?.dispatch("now");
     }
   }

@@ -188,8 +188,14 @@ export class Ledger {
       );
   }
 
-  answered(node: SimNode, life: Life, value: { readonly kind: string; readonly retryAfter?: number }): void {
-    if (value.kind === "busy") life.notBefore = this.#world.timeline.now + (value.retryAfter ?? 0);
+  answered(
+    node: SimNode,
+    life: Life,
+    value: { readonly kind: string; readonly retryAfter?: number },
+    urged: number,
+  ): void {
+    if (value.kind === "busy" && life.urged === urged)
+      life.notBefore = this.#world.timeline.now + (value.retryAfter ?? 0);
     if (value.kind === "ok" || value.kind === "committed" || value.kind === "behind") return;
     if (++node.failures > MOST_FAILURES)
       this.#world.fail("bounded", `${node.name}: ${node.failures} failing calls within a minute`);

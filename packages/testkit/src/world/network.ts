@@ -145,6 +145,7 @@ export class Calls {
     life.pass(node.pointSite(`remote.${name}/before`));
     const decision = world.decide(world.site(`${node.name}/remote.${name}`, CALL));
     const after = node.pointSite(`remote.${name}/after`);
+    const { urged } = life;
     const { timeline } = world;
     return new Promise<T>((resolve) => {
       const answer = (ms: number, value: T): void =>
@@ -152,7 +153,12 @@ export class Calls {
           life.pass(after);
           const { kind } = value as { readonly kind: string };
           world.say(() => `${node.name}  ${name}: ${kind}`);
-          world.ledger.answered(node, life, value as { readonly kind: string; readonly retryAfter?: number });
+          world.ledger.answered(
+            node,
+            life,
+            value as { readonly kind: string; readonly retryAfter?: number },
+            urged,
+          );
           resolve(value);
         });
       const away = (ms: number): void => {

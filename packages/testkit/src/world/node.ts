@@ -77,6 +77,8 @@ export class Life {
   unwake: (() => void) | undefined;
   /** No call of the engine may come before: a remote said so. */
   notBefore = 0;
+  /** How often a person or the system told it not to wait: what was asked before that is void. */
+  urged = 0;
 
   constructor(node: SimNode, host: Host) {
     const { world, home } = node;
@@ -110,6 +112,11 @@ export class Life {
       point: (name) => this.point(name),
     };
     this.remote = host.connect(node, this);
+  }
+
+  urge(): void {
+    this.notBefore = 0;
+    this.urged++;
   }
 
   check(): void {
@@ -335,7 +342,7 @@ export class SimNode {
       );
     life.check();
     life.joining = undefined;
-    life.notBefore = 0;
+    life.urge();
     const engine = createEngine({ env, replica, remote });
     life.engine = engine;
     engine.onChange(() => this.#look(life));
@@ -404,13 +411,15 @@ export class SimNode {
   }
 
   takeSnapshot(): void {
-    if (this.life === undefined || this.snapshot !== undefined) return;
+    if (this.life?.engine === undefined || this.snapshot !== undefined) return;
     this.snapshot = { disk: this.life.store.image(), runs: this.home.runs.length };
   }
 
   /** Another machine starts with a copy of this device's disk. */
   clone(index: number): SimNode | undefined {
-    if (this.life === undefined || this.home.halt !== undefined) return undefined;
+    // Twins of a founder that has not founded yet would found two vaults.
+    const unfounded = this.home.founder && this.life?.engine === undefined;
+    if (this.life === undefined || unfounded || this.home.halt !== undefined) return undefined;
     this.home.doubled = true;
     const home: Home = { ...this.home, name: `${this.home.name}'`, disk: this.life.store.image(), runs: [] };
     const twin = new SimNode(this.world, index, this.#host, home);

@@ -108,6 +108,16 @@ test("[TBL19, TBL28] numbers from the top down, here and in the log", () => {
   ]);
 });
 
+test("[TBL28] a number that came through somebody else counts before those that wait", () => {
+  const world = new Waiting();
+  world.say(0, declare);
+  world.hold1([person("a2", 1), person("a1", 1)]);
+  world.hold1([person("a4", 3)]);
+  expect(world.shown()["person"]).toMatchObject({ "@a1": { id: "i2" }, "@a4": { id: "i3" } });
+  world.say(2, [person("a4", 3)], 1);
+  expect(world.shown()["person"]).toMatchObject({ "@a1": { id: "i4" }, "@a4": { id: "i3" } });
+});
+
 test("[TBL28] an edit that waits follows its row to where the log moved it", () => {
   const world = new Waiting();
   world.say(0, [plainTable("t", ["a"])]);

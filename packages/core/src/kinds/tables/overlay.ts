@@ -9,7 +9,7 @@ import { Reader } from "../../bytes/reader.ts";
 import { type At, type DataChange, reduceChange } from "./apply.ts";
 import { encodeDeclaration, extendsDeclaration } from "./declaration.ts";
 import { decodeHolder, Overlay, readMeta } from "./ground.ts";
-import { bornOfKey } from "./key.ts";
+import { bornKey, bornOfKey } from "./key.ts";
 import {
   anyWaiting,
   frames,
@@ -115,12 +115,22 @@ function numbersHold(session: Session): boolean {
     for (const number of numbers) {
       const ours = tx.get(local.vnum, tableKey(table.lid, numberKey(number)));
       const truth = tx.get(confirmed.num, tableKey(table.id as number, numberKey(number))) as Uint8Array;
-      const foreseen = ours !== undefined && equalBytes(decodeHolder(ours).born, decodeHolder(truth).born);
-      // A row that did not get its own number depends on every number given.
-      if (!foreseen && (ours !== undefined || meta.displaced > 0)) return false;
+      const born = decodeHolder(truth).born;
+      const foreseen = ours !== undefined && equalBytes(decodeHolder(ours).born, born);
+      // A row that did not get its own number depends on every number given before it.
+      const free =
+        meta.displaced === 0
+          ? ours === undefined || foreseen
+          : foreseen && !isNoted(session, table, bornKey(born));
+      if (!free) return false;
     }
   }
   return true;
+}
+
+function isNoted(session: Session, table: Table, key: RowKey): boolean {
+  const place = tableKey(table.lid, key);
+  return session.tx.scan(local.pkey, place, endOf(place), 1).length > 0;
 }
 
 /** Whether a row that was judged again, or confirmed, is numbered as before; forgets what is confirmed. */

@@ -1,5 +1,5 @@
 /** Runs histories on worker threads: bundles the world with the product, hands out seeds, watches for hangs. */
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -60,7 +60,8 @@ export async function bundle(
   entry: string = join(root, "test/sim/worker.ts"),
 ): Promise<string> {
   const folder = join(tmpdir(), `tidelock-sim-${process.pid}`);
-  mkdirSync(folder, { recursive: true });
+  if (mkdirSync(folder, { recursive: true }) !== undefined)
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const outfile = join(folder, `${name}.mjs`);
   await bundleFiles({
     entryPoints: [entry],

@@ -62,8 +62,17 @@ export function fromHex(text: string): Uint8Array | undefined {
 const utf8 = new TextEncoder();
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Short ASCII, most names and keys, costs no call out of the engine. */
 export function encodeUtf8(text: string): Uint8Array {
-  return utf8.encode(text);
+  const n = text.length;
+  if (n > 48) return utf8.encode(text);
+  const out = new Uint8Array(n);
+  for (let i = 0; i < n; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return utf8.encode(text);
+    out[i] = unit;
+  }
+  return out;
 }
 
 /** Undefined for bytes that are not UTF-8. */
@@ -78,13 +87,25 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
 /** A key of eight bytes that sorts like the number (0 .. 2^53 - 1). */
 export function u64Key(n: number): Uint8Array {
   const out = new Uint8Array(8);
-  const view = new DataView(out.buffer);
-  view.setUint32(0, Math.floor(n / 0x1_0000_0000));
-  view.setUint32(4, n >>> 0);
+  putU32(out, 0, Math.floor(n / 0x1_0000_0000));
+  putU32(out, 4, n);
   return out;
 }
 
+/** The low 32 bits of `n`, big-endian. A `DataView` would cost more than all of it. */
+export function putU32(out: Uint8Array, at: number, n: number): void {
+  out[at] = n >>> 24;
+  out[at + 1] = n >>> 16;
+  out[at + 2] = n >>> 8;
+  out[at + 3] = n;
+}
+
 export function readU64Key(bytes: Uint8Array, at = 0): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return view.getUint32(at) * 0x1_0000_0000 + view.getUint32(at + 4);
+  if (bytes.length < at + 8) throw new RangeError("a key of eight bytes ends early");
+  return readU32(bytes, at) * 0x1_0000_0000 + readU32(bytes, at + 4);
+}
+
+function readU32(bytes: Uint8Array, at: number): number {
+  const byte = (i: number): number => bytes[at + i] as number;
+  return ((byte(0) << 24) | (byte(1) << 16) | (byte(2) << 8) | byte(3)) >>> 0;
 }

@@ -1,5 +1,10 @@
 import { EMPTY, encodeUtf8 } from "./bytes.ts";
 
+/** Buffers of writers that are done: most encodings are short, and a fresh buffer costs more than they do. */
+const spare: Uint8Array[] = [];
+const SPARE_SIZE = 1024;
+const SPARES = 4;
+
 /**
  * Appends canonical bytes. Integers are big-endian, `v` is the minimal unsigned LEB128 up to
  * 2^53 - 1, `z` the zigzag form of a signed 64-bit integer. See docs/format.md, "Notation".
@@ -21,13 +26,16 @@ export class Writer {
   #room(n: number): number {
     const at = this.#length;
     const need = at + n;
-    if (need > this.#buffer.length) {
-      const grown = new Uint8Array(Math.max(need, this.#buffer.length * 2, this.#capacity));
-      grown.set(this.#buffer.subarray(0, at));
-      this.#buffer = grown;
-    }
+    if (need > this.#buffer.length) this.#grow(at, need);
     this.#length = need;
     return at;
+  }
+
+  #grow(at: number, need: number): void {
+    const size = Math.max(need, this.#buffer.length * 2, this.#capacity);
+    const grown = size <= SPARE_SIZE ? (spare.pop() ?? new Uint8Array(SPARE_SIZE)) : new Uint8Array(size);
+    if (at > 0) grown.set(this.#buffer.subarray(0, at));
+    this.#buffer = grown;
   }
 
   u8(n: number): this {
@@ -101,9 +109,15 @@ export class Writer {
     return this.bytes(encodeUtf8(text.normalize("NFC")));
   }
 
-  /** A copy of what was written. */
+  /** A copy of what was written; the writer is empty again. */
   done(): Uint8Array {
-    return this.#buffer.slice(0, this.#length);
+    const out = this.#buffer.slice(0, this.#length);
+    if (this.#buffer.length === SPARE_SIZE && spare.length < SPARES) {
+      spare.push(this.#buffer);
+      this.#buffer = EMPTY;
+    }
+    this.#length = 0;
+    return out;
   }
 
   /** What was written, without a copy: valid until the next write. */

@@ -1,4 +1,4 @@
-import { concat, encodeUtf8 } from "../bytes/bytes.ts";
+import { encodeUtf8 } from "../bytes/bytes.ts";
 import type { Suite } from "../crypto/suite.ts";
 import type { ReplicaStore } from "../ports.ts";
 import type { Space } from "./kind.ts";
@@ -103,8 +103,19 @@ export function digestedSpaces(spaces: readonly Space[]): ReadonlyMap<string, Ui
 
 /** One row's part of the digest: BLAKE2b-128(length-prefixed space ‖ key ‖ value), as an integer. */
 export function rowSum(suite: Suite, name: Uint8Array, key: Uint8Array, value: Uint8Array): bigint {
-  const lengths = new Uint8Array([name.length, key.length >> 8, key.length & 0xff]);
-  const hash = suite.hash(concat(lengths, name, key, value), 16);
+  const head = 3 + name.length;
+  const length = head + key.length + value.length;
+  const input = length <= scratch.length ? scratch.subarray(0, length) : new Uint8Array(length);
+  input[0] = name.length;
+  input[1] = key.length >> 8;
+  input[2] = key.length;
+  input.set(name, 3);
+  input.set(key, head);
+  input.set(value, head + key.length);
+  const hash = suite.hash(input, 16);
   const view = new DataView(hash.buffer, hash.byteOffset, 16);
   return (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
 }
+
+/** What is hashed is put together here, row after row. */
+const scratch = new Uint8Array(4096);

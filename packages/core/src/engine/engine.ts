@@ -64,11 +64,15 @@ export function createEngine(
       stopped = true;
       sync?.dispatch("stop");
       // What was sent deserves its answer, but no remote may hold a stop up.
-      if (sync !== undefined)
-        await Promise.race([
-          sync.ended(),
-          new Promise<void>((resolve) => env.scheduler.after(LAST_ANSWER, resolve)),
-        ]);
+      if (sync !== undefined) {
+        let cancel = (): void => undefined;
+        const late = new Promise<void>((resolve) => {
+          cancel = env.scheduler.after(LAST_ANSWER, resolve);
+        });
+        await Promise.race([sync.ended(), late]);
+        // What still waits keeps a process alive.
+        cancel();
+      }
       remote?.close();
       replica.ring.wipe();
     },

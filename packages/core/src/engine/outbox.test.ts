@@ -252,6 +252,29 @@ describe("a void run", () => {
   });
 });
 
+describe("counting", () => {
+  test("[ENG3] what waits is counted without reading the outbox", async () => {
+    const { kit, a } = await pair(11);
+    for (let i = 0; i < 40; i++) kit.write(a, `note ${i}`);
+    const again = kit.restart(a);
+    const read: string[] = [];
+    const { store } = again;
+    const scan = store.scan.bind(store);
+    store.scan = (space, ...range) => {
+      read.push(space);
+      return scan(space, ...range);
+    };
+    expect(again.replica.waiting()).toEqual({ pending: 40, parked: 0 });
+    expect(read).toEqual([]);
+    store.delete("e.meta", new TextEncoder().encode("queue"));
+    // A replica of before the count was kept.
+    expect(again.replica.waiting()).toEqual({ pending: 40, parked: 0 });
+    expect(read).toEqual(["o.run"]);
+    await kit.sync(again);
+    expect(again.replica.waiting()).toEqual({ pending: 0, parked: 0 });
+  });
+});
+
 describe("a copy of this device", () => {
   test("[LOG15, LOG13] a frame with this device's key that was not sealed here stops it before anything changes", async () => {
     const { kit, a, b } = await pair(9);

@@ -13,6 +13,7 @@ import { META, pairKey } from "./entries.ts";
 export const RUNS = "o.run";
 export const FRAMES = "o.frame";
 const OWN = encodeUtf8("own");
+const QUEUE = encodeUtf8("queue");
 
 export interface OutRun {
   readonly id: number;
@@ -58,7 +59,34 @@ export function putOwn(tx: Tx, own: Own): void {
   tx.put(META, OWN, new Writer(24).v(own.nextRun).v(own.sealed).v(own.settled).done());
 }
 
+/** How many runs wait, and how many of them are parked: kept, because a status asks often and the outbox may be long. */
+export function queued(tx: Tx): { readonly runs: number; readonly parked: number } {
+  const bytes = tx.get(META, QUEUE);
+  if (bytes !== undefined) {
+    const r = new Reader(bytes);
+    return { runs: r.v(), parked: r.v() };
+  }
+  const all = runs(tx);
+  return { runs: all.length, parked: all.filter((r) => r.parked !== undefined).length };
+}
+
+function recount(tx: Tx, old: OutRun | undefined, now: OutRun | undefined): void {
+  const parked = (run: OutRun | undefined): number => (run?.parked === undefined ? 0 : 1);
+  const [more, stuck] = [(now ? 1 : 0) - (old ? 1 : 0), parked(now) - parked(old)];
+  if (more === 0 && stuck === 0) return;
+  const count = queued(tx);
+  tx.put(
+    META,
+    QUEUE,
+    new Writer(16)
+      .v(count.runs + more)
+      .v(count.parked + stuck)
+      .done(),
+  );
+}
+
 export function putRun(tx: Tx, run: OutRun): void {
+  recount(tx, getRun(tx, run.id), run);
   const w = new Writer(64).v(run.frames).u48(run.at).v(run.judged);
   w.bytes(encodeUtf8(run.parked ?? "")).bytes(encodeUtf8(run.failed ?? ""));
   tx.put(RUNS, u64Key(run.id), w.done());
@@ -142,6 +170,7 @@ function parseOutFrame(key: Uint8Array, bytes: Uint8Array): OutFrame {
 }
 
 export function dropRun(tx: Tx, id: number): void {
+  recount(tx, getRun(tx, id), undefined);
   for (const f of eachFrame(tx, id)) tx.delete(FRAMES, pairKey(f.run, f.index));
   tx.delete(RUNS, u64Key(id));
 }

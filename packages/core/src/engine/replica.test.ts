@@ -251,4 +251,16 @@ describe("keys", () => {
     await kit.time.until(a.engine.stop());
     expect(kit.time.mono - from).toBeLessThanOrEqual(2_000);
   });
+
+  test("[ENG13] nothing is left to wait for after a stop, so that a process can end", async () => {
+    const kit = fastKit(10);
+    const a = await kit.found();
+    a.engine.start();
+    kit.write(a, "one");
+    await kit.sync(a);
+    await kit.time.until(a.engine.stop());
+    const stopped = kit.time.mono;
+    await expect(kit.time.until(new Promise(() => undefined))).rejects.toThrow("no outcome");
+    expect(kit.time.mono).toBe(stopped);
+  });
 });

@@ -35,7 +35,7 @@ import { type Cursor, type Entry, getCursor, getReach, LOG, linkAt, META } from 
 import { type HaltCode, type Ingested, ingest, rereadFrom } from "./ingest.ts";
 import { decodeAll, getTrack, learnPrivate, Poison, type Section, TRACKS } from "./judge.ts";
 import { createKeyRing, EPOCH_KEYS, type KeyRing } from "./key-ring.ts";
-import { FRAMES, getOwn, putFrame, putOwn, putRun, RUNS, runs } from "./outbox.ts";
+import { FRAMES, getOwn, putFrame, putOwn, putRun, queued, RUNS } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
 import { nextBatch, SEQS, type SealDeps, sealedAt } from "./seal.ts";
 import { concludeOwn, isForeign } from "./settle.ts";
@@ -419,9 +419,8 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     quarantined: () => quarantined.size,
     waiting: () =>
       read((tx) => {
-        const list = runs(tx);
-        const parked = list.filter((r) => r.parked !== undefined).length;
-        return { pending: list.length - parked, parked };
+        const { runs, parked } = queued(tx);
+        return { pending: runs - parked, parked };
       }),
     settled: () => read((tx) => getOwn(tx).settled),
     unfounded: () => (store.get(META, FOUNDED) === undefined ? genesis.bytes : undefined),

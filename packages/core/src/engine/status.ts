@@ -1,6 +1,6 @@
 /**
- * What a person is told: one pure function from facts to one of the thirteen states. The highest
- * row whose condition is true wins, so a state is never reported better than it is. Rule STA1.
+ * What a person is told: one pure function from facts to one of the codes below. The worst
+ * condition that is true wins, so a state is never reported better than it is. Rule STA1.
  */
 import type { HaltCode } from "./ingest.ts";
 

@@ -3,7 +3,7 @@
  * build of the suite, made again and opened by every other. `scripts/golden-log.ts` writes the file.
  */
 import { readFileSync } from "node:fs";
-import { concat, fromHex, toHex } from "@tidelock/core/bytes/bytes";
+import { concat, encodeUtf8, fromHex, toHex } from "@tidelock/core/bytes/bytes";
 import { Writer } from "@tidelock/core/bytes/writer";
 import { deviceId, deviceKeys, personId, personKeys, type SecretKeys } from "@tidelock/core/crypto/identity";
 import { ctx, signatureContexts } from "@tidelock/core/crypto/labels";
@@ -20,6 +20,7 @@ import {
   signFrame,
   verifyFrame,
 } from "@tidelock/core/log/frame";
+import { encodePage, LAST_SEQ, type PageEntry, parsePage } from "@tidelock/core/log/page";
 import {
   decodePlaintext,
   decodeSections,
@@ -102,6 +103,10 @@ export interface LogGolden {
     readonly after: number;
   }[];
   readonly padding: readonly { readonly length: number; readonly padded: number }[];
+  readonly pages: {
+    readonly right: readonly { readonly what: string; readonly bytes: string; readonly hash: string }[];
+    readonly wrong: readonly Wrong[];
+  };
 }
 
 export function readLogGolden(): LogGolden {
@@ -291,6 +296,58 @@ export function makeLogGolden(build: Suite, known?: LogGolden): LogGolden {
     padding: [0, 1, 64, 65, 72, 73, 100, 128, 129, 255, 256, 257, 1000, 4096, 4097, 65_537, 1_000_000].map(
       (length) => ({ length, padded: paddedLength(length) }),
     ),
+    pages: makePages(suite, chain),
+  };
+}
+
+/** The log above as a remote stores it: up to the garbage, and as an answer to who holds the hash before. */
+function makePages(suite: Suite, chain: LogGolden["chain"]): LogGolden["pages"] {
+  const entries = chain
+    .slice(0, 6)
+    .map(({ time, frame }) => ({ time, frame: bytes(frame ?? "") }) satisfies PageEntry);
+  const prev = bytes(chain[1]?.hash ?? "");
+  const stored = encodePage({ first: 3, prev, entries: entries.slice(2) });
+  const lone = encodePage({ first: 2, prev: bytes(chain[0]?.hash ?? ""), entries: entries.slice(1, 2) });
+  const answer = encodePage({ first: 1, prev: null, entries });
+  const back = encodePage({
+    first: LAST_SEQ - 1,
+    prev: null,
+    entries: [
+      { time: NOW, frame: range(0, 1) },
+      { time: NOW - 5, frame: range(1, 3) },
+    ],
+  });
+  const raw = (over: { flags?: number; first?: number; count?: number; step?: bigint; frame?: Uint8Array }) =>
+    new Writer(64)
+      .fixed(encodeUtf8("TLP1"))
+      .u8(over.flags ?? 0)
+      .v(over.first ?? 1)
+      .v(over.count ?? 1)
+      .v(NOW)
+      .z(over.step ?? 0n)
+      .bytes(over.frame ?? range(0, 4))
+      .done();
+  const right = [
+    { what: "a lone frame", of: lone },
+    { what: "several frames", of: stored },
+    { what: "an answer without the hash before it", of: answer },
+    { what: "up to the last number, with a time that goes back", of: back },
+  ];
+  return {
+    right: right.map(({ what, of }) => ({ what, bytes: toHex(of), hash: toHex(suite.sha256(of)) })),
+    wrong: [
+      wrong("malformed", "nothing", new Uint8Array(0)),
+      wrong("malformed", "another mark", lone.with(3, 0x32) as Uint8Array),
+      wrong("malformed", "an unknown flag", raw({ flags: 2 })),
+      wrong("malformed", "number 0", raw({ first: 0 })),
+      wrong("malformed", "past the last number", raw({ first: LAST_SEQ + 1 })),
+      wrong("malformed", "no entry", raw({ count: 0 })),
+      wrong("malformed", "fewer entries than it says", raw({ count: 2 })),
+      wrong("malformed", "a first step that is not 0", raw({ step: 1n })),
+      wrong("malformed", "an empty frame", raw({ frame: new Uint8Array(0) })),
+      wrong("malformed", "one byte too many", concat(lone, new Uint8Array(1))),
+      wrong("malformed", "one byte too few", lone.slice(0, -1)),
+    ],
   };
 }
 
@@ -590,6 +647,12 @@ export function checkLogGolden(suite: Suite): void {
       one.plaintext,
     );
   }
+  for (const one of golden.pages.right) {
+    const page = parsePage(bytes(one.bytes));
+    expect(page !== null && toHex(encodePage(page)), one.what).toBe(one.bytes);
+    expect(toHex(suite.sha256(bytes(one.bytes))), one.what).toBe(one.hash);
+  }
+  for (const one of golden.pages.wrong) expect(parsePage(bytes(one.bytes)), one.what).toBeNull();
   for (const one of golden.wrongFrames)
     expect(faultOf(suite, vault, bytes(one.bytes), second.sign, key), one.what).toBe(one.reason);
 }

@@ -4,6 +4,7 @@
  */
 import { Reader } from "../../bytes/reader.ts";
 import { Writer } from "../../bytes/writer.ts";
+import { getOver, type Over, putOver, withNote } from "./over.ts";
 import { decodeRow, encodeRow, type Row } from "./row.ts";
 import type { Schema } from "./schema.ts";
 import type { Session, Table } from "./session.ts";
@@ -25,6 +26,8 @@ export interface High {
 export interface Loaded {
   readonly bytes: Uint8Array | undefined;
   readonly row: Row | undefined;
+  /** What stands over the row, where the overlay was asked. */
+  readonly over?: Over | undefined;
 }
 
 export interface Ground {
@@ -128,7 +131,8 @@ export class Overlay implements Ground {
   /** What judging one change stored and what else it looked at; emptied by who asks. */
   stored: { readonly table: Table; readonly key: RowKey }[] = [];
   consulted: { readonly table: Table; readonly key: RowKey }[] = [];
-  entangled = false;
+  /** Where the change waits that is judged for the first time: noted with what it stores. */
+  place: Uint8Array | undefined;
 
   constructor(session: Session) {
     this.session = session;
@@ -140,14 +144,19 @@ export class Overlay implements Ground {
   }
 
   load(table: Table, key: RowKey): Loaded {
-    return loaded(this.session.viewBytes(table, key));
+    const over = this.session.pending ? getOver(this.session, table, key) : undefined;
+    if (over?.state !== undefined) return { ...loaded(over.state), over };
+    return table.id === undefined ? { ...NOT_THERE, over } : { ...this.#truth.load(table, key), over };
   }
 
   store(table: Table, key: RowKey, old: Loaded, row: Row): void {
-    const { session } = this;
+    const { session, place } = this;
     session.touch(table, key, old);
     this.stored.push({ table, key });
-    session.tx.put(local.over, tableKey(table.lid, key), encodeRow(row, session.writer));
+    const noted =
+      place === undefined ? old.over : withNote(session, table, key, old.over, { place, entangled: false });
+    const state = encodeRow(row, session.writer);
+    putOver(session, table, key, { first: noted?.first, more: noted?.more === true, state });
   }
 
   holder(table: Table, number: bigint): Holder | undefined {
@@ -221,6 +230,8 @@ export function writeMeta(session: Session, table: Table, meta: OverlayMeta): vo
   if (meta.high !== undefined) encodeHigh(writer, meta.high);
   session.tx.put(local.vmeta, tableKey(table.lid), writer.done());
 }
+
+const NOT_THERE: Loaded = { bytes: undefined, row: undefined };
 
 function loaded(bytes: Uint8Array | undefined): Loaded {
   return { bytes, row: bytes === undefined ? undefined : decodeRow(bytes) };

@@ -10,11 +10,13 @@ import { type At, type DataChange, reduceChange } from "./apply.ts";
 import { encodeDeclaration, extendsDeclaration } from "./declaration.ts";
 import { decodeHolder, Overlay, readMeta } from "./ground.ts";
 import { bornKey, bornOfKey } from "./key.ts";
+import { getOver, notedUnder, type Over, putOver, stateOver, withNote, withoutNote } from "./over.ts";
 import {
+  anyNotes,
   anyWaiting,
   frames,
   type Note,
-  notesOf,
+  notesOfRun,
   placeOf,
   putNotes,
   putSection,
@@ -22,14 +24,25 @@ import {
   waitingAt,
 } from "./pending.ts";
 import { decodeRow, isAlive, PENDING, type Row } from "./row.ts";
-import type { Session, Table } from "./session.ts";
-import { confirmed, endOf, local, metaKeys, NOTHING, numberKey, readU16, rowOf, tableKey } from "./spaces.ts";
+import type { Session, Stale, Table } from "./session.ts";
+import {
+  confirmed,
+  local,
+  metaKeys,
+  NOTHING,
+  numberKey,
+  readU16,
+  rowOf,
+  tableKey,
+  textOf,
+} from "./spaces.ts";
 import type { Born, RowKey, TableChange, TableDeclaration, TablesSection } from "./types.ts";
 
 /** Before this device has an index; no device ever has this one. */
 const NO_DEVICE = 2 ** 32;
 /** Where a table's declaration stands among its rows. */
 const NO_KEY = NOTHING as RowKey;
+const NOTHING_OVER: Over = { first: undefined, more: false, state: undefined };
 
 export function holdRun(session: Session, run: number, sections: readonly TablesSection[]): void {
   releaseRun(session, run);
@@ -46,32 +59,42 @@ export function holdRun(session: Session, run: number, sections: readonly Tables
 
 export function releaseRun(session: Session, run: number): void {
   const { tx } = session;
-  for (const one of waiting(session, run)) {
-    const { notes, entangled } = notesOf(session, one);
-    session.redo ||= entangled;
-    if (entangled) tx.delete(local.pnote, one.place);
-    for (const { table, key } of notes) {
-      tx.delete(local.pkey, tableKey(table.lid, key, one.place));
-      if (key.length === 0) continue;
-      session.touch(table, key);
-      session.markStale(table, key);
+  const notes = notesOfRun(session, run);
+  for (const { place, change } of waiting(session, run)) {
+    const written = notes.size === 0 ? undefined : notes.get(textOf(place));
+    if (written !== undefined) tx.delete(local.pnote, place);
+    if (change.op === "schema") {
+      session.declared.add(session.ensure(change.declaration.name));
+      continue;
     }
+    session.redo ||= written !== undefined;
+    for (const { table, key } of written ?? [{ table: session.ensure(change.table), key: change.key }])
+      if (key.length > 0) unnote(session, table, key, place);
   }
   for (const [at] of tx.scan(local.pend, u64Key(run), u64Key(run + 1))) tx.delete(local.pend, at);
   session.sections.clear();
 }
 
+/** Takes a change from what stands over a row. What is left is written when the overlay is brought up to date. */
+function unnote(session: Session, table: Table, key: RowKey, place: Uint8Array): void {
+  const stale = session.markStale(table, key);
+  const over = session.over(table, key) ?? NOTHING_OVER;
+  session.touch(table, key, over.state === undefined ? undefined : { bytes: over.state });
+  stale.over = { row: withoutNote(session, table, key, over, place) };
+}
+
 /** Brings the overlay up to date with truth and with what is left unconfirmed. */
 export function syncOverlay(session: Session): void {
   const { stale } = session;
+  session.redo ||= !declarationsHold(session);
   session.redo ||= !numbersHold(session);
   // Nothing left on top: all of the overlay goes, without asking row by row.
   session.redo ||= stale.size > 0 && !anyWaiting(session);
   session.numbers.clear();
   if (!session.redo) {
-    for (const [table, keys] of stale) {
-      for (const key of keys.values()) {
-        session.redo = !resync(session, table, key);
+    for (const [table, rows] of stale) {
+      for (const row of rows.values()) {
+        session.redo = !resync(session, table, row);
         if (session.redo) break;
       }
       if (session.redo) break;
@@ -83,19 +106,20 @@ export function syncOverlay(session: Session): void {
   remake(session);
 }
 
-/** Judges one key again; false if that is not enough. */
-function resync(session: Session, table: Table, key: RowKey): boolean {
-  const { tx } = session;
-  const place = tableKey(table.lid, key);
-  const notes = tx.scan(local.pkey, place, endOf(place));
-  const over = tx.get(local.over, place);
-  if (notes.some(([, flag]) => flag[0] === 1)) return false;
-  const before = over === undefined ? undefined : decodeRow(over);
-  if (over !== undefined) tx.delete(local.over, place);
-  if (notes.length > 0) {
+/** Judges one row again; false if that is not enough. */
+function resync(session: Session, table: Table, { key }: Stale): boolean {
+  const over = session.over(table, key);
+  if (over === undefined) return true;
+  const notes = notedUnder(session, table, key, over);
+  if (notes.some((note) => note.entangled)) return false;
+  const [first] = notes;
+  if (first !== undefined && over.first === undefined)
+    session.tx.delete(local.pkey, tableKey(table.lid, key, first.place));
+  putOver(session, table, key, { first, more: notes.length > 1, state: undefined });
+  if (first !== undefined) {
     const overlay = new Overlay(session);
-    for (const [noted] of notes) {
-      const { run, seen, change } = waitingAt(session, noted.subarray(place.length));
+    for (const { place } of notes) {
+      const { run, seen, change } = waitingAt(session, place);
       overlay.stored = [];
       overlay.consulted = [];
       reduceChange(overlay, change as DataChange, at(session, run, seen), undefined);
@@ -103,7 +127,28 @@ function resync(session: Session, table: Table, key: RowKey): boolean {
       if (overlay.stored.some((s) => s.table !== table || !equalBytes(s.key, key))) return false;
     }
   }
-  return table.view?.minted !== true || keepsNumber(session, table, key, before, notes.length > 0);
+  if (table.view?.minted !== true) return true;
+  const before = over.state === undefined ? undefined : decodeRow(over.state);
+  return keepsNumber(session, table, key, before, first !== undefined);
+}
+
+/**
+ * Whether tables are still declared as what waits was judged by: an own declaration that came
+ * through as it was, the usual case, changes nothing.
+ */
+function declarationsHold(session: Session): boolean {
+  const { declared } = session;
+  if (declared.size === 0) return true;
+  let hold = !anyNotes(session);
+  for (const table of declared) {
+    hold &&= table.view !== undefined && table.truth !== undefined;
+    hold &&= equalBytes(table.view?.bytes as Uint8Array, table.truth?.bytes as Uint8Array);
+    if (!hold) break;
+    session.tx.delete(local.over, tableKey(table.lid));
+    table.view = table.truth;
+  }
+  declared.clear();
+  return hold;
 }
 
 /** Whether the numbers that the log gave or took are those we took them for, or none that matter to us. */
@@ -129,8 +174,7 @@ function numbersHold(session: Session): boolean {
 }
 
 function isNoted(session: Session, table: Table, key: RowKey): boolean {
-  const place = tableKey(table.lid, key);
-  return session.tx.scan(local.pkey, place, endOf(place), 1).length > 0;
+  return notedUnder(session, table, key, session.over(table, key)).length > 0;
 }
 
 /** Whether a row that was judged again, or confirmed, is numbered as before; forgets what is confirmed. */
@@ -161,9 +205,11 @@ function sameNumber(a: Row | undefined, b: Row | undefined): boolean {
 /** Everything unconfirmed, judged anew in its order. */
 function remake(session: Session): void {
   const { tx } = session;
-  for (const [place] of tx.scan(local.over, NOTHING, undefined)) {
+  for (const [place, over] of tx.scan(local.over, NOTHING, undefined)) {
+    if (place.length === 2) continue;
+    const state = stateOver(over);
     const table = session.tableByLid(readU16(place)) as Table;
-    if (place.length > 2) session.touch(table, rowOf(place));
+    session.touch(table, rowOf(place), state === undefined ? undefined : { bytes: state });
   }
   for (const space of [local.over, local.pkey, local.pnote, local.vnum, local.valias, local.vmeta])
     for (const [place] of tx.scan(space, NOTHING, undefined)) tx.delete(space, place);
@@ -174,21 +220,21 @@ function remake(session: Session): void {
     keep(session, overlay, place, change, at(session, run, seen));
 }
 
-/** Reduces one change into the overlay and says under which keys it is to be noted. */
-function judge(session: Session, overlay: Overlay, change: TableChange, where: At): readonly Note[] {
+/** Reduces one change into the overlay; answers the rows to note it under where those are not the one it names alone. */
+function judge(
+  session: Session,
+  overlay: Overlay,
+  change: TableChange,
+  where: At,
+): readonly Note[] | undefined {
   overlay.stored = [];
   overlay.consulted = [];
-  overlay.entangled = false;
-  if (change.op === "schema") {
-    overlay.entangled = true;
-    return [{ table: declare(session, change.declaration), key: NO_KEY }];
-  }
+  if (change.op === "schema") return [{ table: declare(session, change.declaration), key: NO_KEY }];
   const table = session.ensure(change.table);
   reduceChange(overlay, change, where, undefined);
   const [only] = overlay.stored;
   const alone = overlay.stored.length === 1 && overlay.consulted.length === 0;
-  if (alone && only !== undefined && equalBytes(only.key, change.key)) return [only];
-  overlay.entangled = true;
+  if (alone && only !== undefined && equalBytes(only.key, change.key)) return undefined;
   if (change.key.length > limits.key) return [{ table, key: NO_KEY }];
   const notes = [...overlay.stored, ...overlay.consulted, { table, key: change.key }];
   return notes.filter(
@@ -196,9 +242,17 @@ function judge(session: Session, overlay: Overlay, change: TableChange, where: A
   );
 }
 
+/** Judges a change for the first time and notes it under its rows. */
 function keep(session: Session, overlay: Overlay, place: Uint8Array, change: TableChange, where: At): void {
+  overlay.place = place;
   const notes = judge(session, overlay, change, where);
-  putNotes(session, place, notes, overlay.entangled);
+  if (notes === undefined) return;
+  putNotes(session, place, notes);
+  for (const { table, key } of notes) {
+    if (key.length === 0) continue;
+    const over = getOver(session, table, key);
+    putOver(session, table, key, withNote(session, table, key, over, { place, entangled: true }));
+  }
 }
 
 /** An unconfirmed declaration, as the log would take it. */

@@ -1,7 +1,7 @@
 /**
- * Where unconfirmed changes wait: whole sections by run and frame, and for each row the places of
- * the changes that touch it. Most changes store the one row they name; the few that do more
- * (`notes`) have all their rows written down.
+ * Where unconfirmed changes wait: whole sections by run and frame. Each row knows the changes that
+ * touch it (`over.ts`). Most changes store the one row they name; the few that do more have all
+ * their rows written down (`notes`).
  */
 import { readU64Key, u64Key } from "../../bytes/bytes.ts";
 import { limits } from "../../bytes/limits.ts";
@@ -29,8 +29,6 @@ export interface Waiting {
 /** Decoded sections kept at a time within a transaction. */
 const KEPT = 64;
 const FRAME = 0x1_0000;
-const SOLO = Uint8Array.of(0);
-const ENTANGLED = Uint8Array.of(1);
 
 /** Sections as frames would have them: what is put can be read back. */
 export function frames(sections: readonly TablesSection[]): TablesSection[] {
@@ -50,38 +48,27 @@ export function placeOf(run: number, frame: number, i: number): Uint8Array {
   return placeKey(run, frame * FRAME + i);
 }
 
-/** Notes a change under the rows it touches. */
-export function putNotes(
-  session: Session,
-  place: Uint8Array,
-  notes: readonly Note[],
-  entangled: boolean,
-): void {
-  for (const { table, key } of notes)
-    session.tx.put(local.pkey, tableKey(table.lid, key, place), entangled ? ENTANGLED : SOLO);
-  if (!entangled) return;
+/** Writes down the rows of a change that looked beyond the one it names. */
+export function putNotes(session: Session, place: Uint8Array, notes: readonly Note[]): void {
   const writer = new Writer(64).v(notes.length);
   for (const { table, key } of notes) writer.fixed(tableKey(table.lid)).bytes(key);
   session.tx.put(local.pnote, place, writer.done());
 }
 
-/** The rows a change is noted under, and whether judging it looked beyond the one it names. */
-export function notesOf(
-  session: Session,
-  { place, change }: Waiting,
-): { readonly notes: readonly Note[]; readonly entangled: boolean } {
-  const bytes = session.tx.get(local.pnote, place);
-  if (bytes === undefined) {
-    if (change.op === "schema") return { notes: [], entangled: true };
-    return { notes: [{ table: session.ensure(change.table), key: change.key }], entangled: false };
-  }
+/** What `putNotes` wrote for the changes of a run, by their places as text. */
+export function notesOfRun(session: Session, run: number): ReadonlyMap<string, readonly Note[]> {
+  const written = session.tx.scan(local.pnote, u64Key(run), u64Key(run + 1));
+  return new Map(written.map(([place, bytes]) => [textOf(place), readNotes(session, bytes)]));
+}
+
+function readNotes(session: Session, bytes: Uint8Array): readonly Note[] {
   const reader = new Reader(bytes);
   const notes: Note[] = [];
   for (let n = reader.v(); n > 0; n--) {
     const table = session.tableByLid(readU16(reader.fixed(2))) as Table;
     notes.push({ table, key: reader.bytes(limits.row) as RowKey });
   }
-  return { notes, entangled: true };
+  return notes;
 }
 
 /** All changes that wait, or those of one run, in their order. */
@@ -110,6 +97,11 @@ export function waitingAt(session: Session, place: Uint8Array): Waiting {
     session.sections.set(text, section);
   }
   return { run, place, seen: section.seen, change: section.changes[ord % FRAME] as TableChange };
+}
+
+/** Whether any change that waits looked beyond the row it names. */
+export function anyNotes(session: Session): boolean {
+  return session.tx.last(local.pnote, u64Key(0), undefined) !== undefined;
 }
 
 export function anyWaiting(session: Session): boolean {

@@ -9,6 +9,7 @@ import { Writer } from "../../bytes/writer.ts";
 import type { Suite } from "../../crypto/suite.ts";
 import type { Tx } from "../../log/tx.ts";
 import { readName } from "./declaration.ts";
+import { getOver, type Over, stateOver } from "./over.ts";
 import { compileSchema, keysMayMeet, type Schema } from "./schema.ts";
 import { confirmed, endOf, local, NOTHING, readU16, tableKey, tableRange, textOf } from "./spaces.ts";
 import type { RowKey, ShownRow, TablesSection } from "./types.ts";
@@ -43,6 +44,13 @@ export interface Touched {
   shown: ShownRow | undefined;
 }
 
+/** A row whose part of the overlay has to be looked at. */
+export interface Stale {
+  readonly key: RowKey;
+  /** What stands over it, as far as that was read; it may be ahead of what is stored. */
+  over: { readonly row: Over | undefined } | undefined;
+}
+
 /** A foreign key that refers to a table. */
 export interface Kid {
   readonly table: Table;
@@ -60,7 +68,9 @@ export class Session {
   readonly touchedTables: Set<Table> = new Set();
   readonly redeclared: Set<Table> = new Set();
   /** Rows whose truth or unconfirmed changes changed since the overlay was last brought up to date. */
-  readonly stale: Map<Table, Map<string, RowKey>> = new Map();
+  readonly stale: Map<Table, Map<string, Stale>> = new Map();
+  /** Tables that the log declared, or whose unconfirmed declaration went, since then. */
+  readonly declared: Set<Table> = new Set();
   readonly numbers: Map<Table, Set<bigint>> = new Map();
   /** The overlay has to be made anew. */
   redo = false;
@@ -207,7 +217,8 @@ export class Session {
   viewBytes(table: Table, key: RowKey): Uint8Array | undefined {
     if (this.pending) {
       const over = this.tx.get(local.over, tableKey(table.lid, key));
-      if (over !== undefined) return over;
+      const state = over === undefined ? undefined : stateOver(over);
+      if (state !== undefined) return state;
     }
     return table.id === undefined ? undefined : this.tx.get(confirmed.row, tableKey(table.id, key));
   }
@@ -249,13 +260,28 @@ export class Session {
   }
 
   /** Notes that a row's part of the overlay has to be looked at. */
-  markStale(table: Table, key: RowKey): void {
-    let keys = this.stale.get(table);
-    if (keys === undefined) {
-      keys = new Map();
-      this.stale.set(table, keys);
+  markStale(table: Table, key: RowKey): Stale {
+    let rows = this.stale.get(table);
+    if (rows === undefined) {
+      rows = new Map();
+      this.stale.set(table, rows);
     }
-    keys.set(textOf(key), key);
+    const text = textOf(key);
+    let stale = rows.get(text);
+    if (stale === undefined) {
+      stale = { key, over: undefined };
+      rows.set(text, stale);
+    }
+    return stale;
+  }
+
+  /** What stands over a row now, read once while it is stale. */
+  over(table: Table, key: RowKey): Over | undefined {
+    const stale = this.stale.get(table)?.get(textOf(key));
+    if (stale?.over !== undefined) return stale.over.row;
+    const row = getOver(this, table, key);
+    if (stale !== undefined) stale.over = { row };
+    return row;
   }
 
   /** Notes that the log gave or took a number, while unconfirmed rows may have it too. */
@@ -273,6 +299,7 @@ export class Session {
     this.sections.clear();
     this.#kids.clear();
     this.stale.clear();
+    this.declared.clear();
     this.numbers.clear();
     this.redo = false;
     this.renamed = [];
@@ -308,7 +335,13 @@ export class Session {
   }
 
   get unsettled(): boolean {
-    return this.touchedTables.size > 0 || this.stale.size > 0 || this.redo || this.redeclared.size > 0;
+    return (
+      this.touchedTables.size > 0 ||
+      this.stale.size > 0 ||
+      this.redo ||
+      this.redeclared.size > 0 ||
+      this.declared.size > 0
+    );
   }
 }
 

@@ -43,11 +43,11 @@ export const local = {
   kid: "t.kid",
   /** run id, frame → unconfirmed section. */
   pend: "t.pend",
-  /** lid, key, run id, frame and i → whether it needs more than this row to be judged. */
+  /** lid, key, run id, frame and i → whether it needs more than this row to be judged. Without the first of a row, which `over` has. */
   pkey: "t.pkey",
   /** run id, frame and i → the rows of a change that does. */
   pnote: "t.pnote",
-  /** lid, key → row state with unconfirmed changes. lid alone → declaration with them. */
+  /** lid, key → the first unconfirmed change of a row and its state with all of them. lid alone → declaration with them. */
   over: "t.over",
   /** The same for numbers, aliases, and per lid the highest number and how many rows did not get theirs. */
   vnum: "t.vnum",

@@ -205,7 +205,7 @@ function declare(session: Session, declaration: TableDeclaration, recorder: RunR
   tx.put(confirmed.decl, tableKey(table.id as number), bytes);
   table.truth = session.schema(declaration.name, bytes);
   // Unconfirmed changes may be in terms of it, and unconfirmed declarations beside it.
-  if (session.pending) session.redo = true;
+  if (session.pending) session.declared.add(table);
   else session.setView(table, table.truth);
 }
 

@@ -4,6 +4,7 @@ import { anyReturnedNumber, claimantsOf, numberGroup } from "./claims.ts";
 import { Overlay } from "./ground.ts";
 import { bornKey, bornOfKey, keyCells } from "./key.ts";
 import { resolveKey } from "./minted.ts";
+import { stateOver } from "./over.ts";
 import { decodeProjection, isHidden } from "./projection.ts";
 import { aliveBytes, decodeRow, hlcOf, isAlive, newestClock } from "./row.ts";
 import type { Schema } from "./schema.ts";
@@ -90,14 +91,20 @@ export function stored(
   const merged: [RowKey, Uint8Array][] = [];
   for (let i = 0, j = 0; merged.length < limit; ) {
     const [a, b] = [truth[i], over[j]];
+    // Records without a state add nothing: behind the last one read there may be more.
+    if (b === undefined && j === limit) break;
     const order = a === undefined ? 1 : b === undefined ? -1 : compareBytes(a[0], b[0]);
-    const next = order < 0 ? a : b;
-    if (next === undefined) break;
-    merged.push(next);
+    const state = order < 0 || b === undefined ? undefined : stateOver(b[1]);
+    if (state !== undefined) merged.push([(b as [RowKey, Uint8Array])[0], state]);
+    else if (order <= 0 && a !== undefined) merged.push(a);
+    if (a === undefined && b === undefined) break;
     if (order <= 0) i++;
     if (order >= 0) j++;
   }
-  return merged;
+  const last = over.at(-1);
+  return merged.length === 0 && over.length === limit && last !== undefined
+    ? stored(session, table, last[0], limit)
+    : merged;
 }
 
 export function resolveBorn(session: Session, born: Born): Born {

@@ -403,6 +403,11 @@ export class Kit {
     return device.replica.read((tx) => getEntry(tx, seq)?.frame) as Uint8Array;
   }
 
+  /** The newest epoch that a device has applied. */
+  epochOf(device: Device): number {
+    return device.replica.read((tx) => device.replica.membership.newestEpoch(tx)?.n ?? 1);
+  }
+
   /** A data frame in a device's name, made by whoever has its keys; right where nothing else is said. */
   frame(
     device: Device,
@@ -417,8 +422,9 @@ export class Kit {
     const { note, plain, key, ...header } = over;
     const index = header.device ?? device.engine.device ?? 0;
     const seq = header.anchorSeq ?? replica.cursor().applied;
+    const epoch = header.epoch ?? this.epochOf(device);
     const frameKey =
-      key ?? replica.read((tx) => replica.ring.frameKey(tx, 1, replica.ownId, device.engine.device ?? 0));
+      key ?? replica.read((tx) => replica.ring.frameKey(tx, epoch, replica.ownId, device.engine.device ?? 0));
     return sealFrame(
       suite,
       replica.vault,
@@ -426,7 +432,7 @@ export class Kit {
         suite: suite.id,
         kind: frameKinds.data,
         flags: 0,
-        epoch: 1,
+        epoch,
         device: index,
         deviceSeq: 1 + device.replica.settled(),
         anchorSeq: seq,
@@ -465,12 +471,15 @@ export class Kit {
       readonly index?: number;
       readonly prev?: Uint8Array;
       readonly anchorSeq?: number;
+      readonly epoch?: number;
+      readonly link?: Link;
     } = {},
   ): Sealed {
     const { replica, keys } = device;
     const seq = over.anchorSeq ?? replica.cursor().read;
-    const link = this.link(device, seq);
-    const key = replica.read((tx) => replica.ring.epochKey(tx, 1)) ?? this.suite.random(32);
+    const link = over.link ?? this.link(device, seq);
+    const n = over.epoch ?? this.epochOf(device);
+    const key = replica.read((tx) => replica.ring.epochKey(tx, n)) ?? this.suite.random(32);
     return sealMembership(this.suite, replica.vault, {
       author: {
         keys,
@@ -479,7 +488,7 @@ export class Kit {
         deviceSeq: over.deviceSeq ?? 1 + replica.settled(),
       },
       at: { seq, link: { ...link, members: over.prev ?? link.members }, now: this.time.now() },
-      epoch: { n: 1, key },
+      epoch: { n, key },
       records: records.map(({ record, hidden }) => ({ record, hidden })),
     });
   }
@@ -492,12 +501,13 @@ export class Kit {
     const link = over.link ?? this.link(reader, seq);
     const person = over.person ?? this.person;
     const id = deviceId(suite, keys.sign, keys.box);
-    const key = replica.read((tx) => replica.ring.epochKey(tx, 1)) ?? suite.random(32);
+    const n = this.epochOf(reader);
+    const key = replica.read((tx) => replica.ring.epochKey(tx, n)) ?? suite.random(32);
     const record: MembershipRecord = {
       type: "device-add",
       certificate: issueCertificate(suite, person, keys, this.time.now()).bytes,
       joinSignature: suite.sign(joinBytes(replica.vault, person, keys), keys.signSecret),
-      envelope: sealEnvelope(suite, key, replica.vault, 1, { kind: "device", id, box: keys.box }),
+      envelope: sealEnvelope(suite, key, replica.vault, n, { kind: "device", id, box: keys.box }),
       recoverSignature: suite.sign(recoverBytes(replica.vault, keys, link.hash), person.signSecret),
       ...over.record,
     };
@@ -510,7 +520,7 @@ export class Kit {
         deviceSeq: over.deviceSeq ?? 1,
       },
       at: { seq, link: { ...link, members: over.prev ?? link.members }, now: this.time.now() },
-      epoch: { n: 1, key },
+      epoch: { n, key },
       records: [...(over.before ?? []), admitted, ...(over.after ?? [])].map((r) => ({
         record: r.record,
         hidden: r.hidden,

@@ -72,6 +72,7 @@ export const hashContexts = {
   chain: "tl1/chain",
   memberChain: "tl1/member-chain",
   envelope: "tl1/env",
+  inviteSecret: "tl1/invite/secret",
   pairSalt: "tl1/pair",
   escrowSalt: "tl1/escrow/salt",
   safety: "tl1/safety",

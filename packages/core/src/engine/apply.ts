@@ -22,6 +22,7 @@ import {
   reopenFrame,
   type Section,
   signerOf,
+  vouches,
 } from "./judge.ts";
 import type { EnginePoint } from "./points.ts";
 import { putVerdict } from "./verdicts.ts";
@@ -81,23 +82,23 @@ export function applyEntries(deps: ApplyDeps, tx: Tx, budget: number, pass: numb
   let cursor = getCursor(tx);
   let left = budget;
   let applied = 0;
-  let updateNeeded = deps.membership.updateNeeded(tx);
+  let stopped = stopCode(deps, tx);
   while (left > 0) {
     const batch = entriesAfter(tx, cursor.applied, 16);
     if (batch.length === 0) break;
     for (const entry of batch) {
       if (left <= 0) break;
-      if (updateNeeded) return finish({ kind: "halt", code: "update-needed" });
+      if (stopped !== undefined) return finish({ kind: "halt", code: stopped });
       const step = applyOne(deps, tx, entry, cursor.time, pass);
       if (step.kind !== "ok") return finish(step);
       cursor = { ...cursor, applied: entry.seq, time: step.time };
       applied++;
       left -= step.cost;
-      if (isMembership(entry.frame)) updateNeeded = deps.membership.updateNeeded(tx);
+      if (isMembership(entry.frame)) stopped = stopCode(deps, tx);
     }
   }
-  // Also at the head: nothing is sent under rules this program does not know.
-  return finish(updateNeeded ? { kind: "halt", code: "update-needed" } : { kind: "ok" });
+  // Also at the head: nothing is sent under rules this program does not know, or by who is out.
+  return finish(stopped === undefined ? { kind: "ok" } : { kind: "halt", code: stopped });
 
   function finish(end: Stop | { readonly kind: "ok" }): Applied {
     deps.point("apply.between-kinds-and-cursor");
@@ -107,6 +108,14 @@ export function applyEntries(deps: ApplyDeps, tx: Tx, budget: number, pass: numb
     if (end.kind === "key-missing") return { ...end, applied };
     return { kind: "halt", code: end.code, seq: cursor.applied + 1, applied };
   }
+}
+
+/** Why nothing more may be applied after what the log has said so far. */
+export function stopCode(deps: Pick<ApplyDeps, "membership" | "ownDevice">, tx: Tx): HaltCode | undefined {
+  if (deps.membership.updateNeeded(tx)) return "update-needed";
+  const own = deps.ownDevice(tx);
+  const gone = own !== undefined && deps.membership.device(tx, own)?.removedAt !== undefined;
+  return gone ? "device-removed" : undefined;
 }
 
 type Stop =
@@ -161,7 +170,10 @@ function applyOne(
     });
     for (const { kind, decoded } of judged.sections) kind.learn?.(tx, decoded.value, judged.carrier);
     // Whom we know may have changed: who signs past a waiting entry is looked for anew.
-    if (frame.kind === frameKinds.membership) deps.attested.seen = 0;
+    if (frame.kind === frameKinds.membership) {
+      deps.attested.seen = 0;
+      fallUnauthorised(deps, tx, time);
+    }
   }
   const cost = run.sections.reduce((sum, s) => sum + s.decoded.changes, 1);
   return { kind: "ok", time, cost };
@@ -222,6 +234,16 @@ function fall(tx: Tx, device: number): readonly number[] {
   if (open === undefined) return [];
   tx.delete(OPEN_RUNS, runKey(device));
   return open.seqs;
+}
+
+/** What a device left open when it lost the right to write must not end by a later role (LOG10). */
+function fallUnauthorised(deps: ApplyDeps, tx: Tx, time: number): void {
+  for (const [key] of tx.scan(OPEN_RUNS, new Uint8Array(0), undefined)) {
+    const index = new Reader(key).u32();
+    const device = deps.membership.device(tx, index);
+    if (device !== undefined && deps.membership.standing(tx, device) === "writer") continue;
+    for (const seq of fall(tx, index)) putVerdict(tx, seq, { time, reason: "run" });
+  }
 }
 
 interface Joined {
@@ -296,7 +318,7 @@ function isAttested(deps: ApplyDeps, tx: Tx, seq: number): boolean {
       if (frame === null || ours === undefined) continue;
       const agrees = equalBytes(ours.hash, frame.anchor);
       if (agrees && frame.anchorSeq <= attested.upTo) continue;
-      if (signerOf(deps, tx, frame).kind === "nobody") continue;
+      if (!vouches(signerOf(deps, tx, frame))) continue;
       if (agrees) attested.upTo = frame.anchorSeq;
       else attested.fork = true;
     }

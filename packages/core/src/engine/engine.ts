@@ -90,7 +90,7 @@ function factsOf(replica: Replica, sync: Sync | undefined, host: HostFacts): Fac
     keysReadable: true,
     halt: s?.halt,
     diskFull: s?.diskFull ?? false,
-    removed: false,
+    removed: replica.read((tx) => replica.ownStanding(tx)) === "removed",
     authenticated: true,
     entitled: true,
     network: true,

@@ -22,7 +22,7 @@ import {
   putReach,
   sameEntry,
 } from "./entries.ts";
-import { type SignerDeps, signerOf } from "./judge.ts";
+import { type SignerDeps, signerOf, vouches } from "./judge.ts";
 
 export type HaltCode =
   | "fork"
@@ -30,6 +30,8 @@ export type HaltCode =
   | "chain-broken"
   | "op-reused"
   | "replica-damaged"
+  /** This device was taken out: it applies nothing that came after, and sends nothing (MEM20). */
+  | "device-removed"
   /** An accepted record announced rules this program does not know (D3). */
   | "update-needed";
 
@@ -144,7 +146,7 @@ function holdsFork(deps: SignerDeps, tx: Tx, object: LogObject & { kind: "page" 
     if (frame === null || frame.anchorSeq > read) return false;
     const ours = linkAt(tx, deps.vault, frame.anchorSeq);
     if (ours === undefined || equalBytes(ours.hash, frame.anchor)) return false;
-    return signerOf(deps, tx, frame).kind === "known";
+    return vouches(signerOf(deps, tx, frame));
   });
 }
 

@@ -12,11 +12,13 @@ import type { Link } from "../log/chain.ts";
 import type { Tx } from "../log/tx.ts";
 import type { Clock, Remote, Result, Scheduler } from "../ports.ts";
 import { issueCertificate } from "../vault/certificate.ts";
-import { openEnvelope, parseEnvelopePack, sealEnvelope } from "../vault/epoch.ts";
+import { sealEnvelope } from "../vault/epoch.ts";
 import { type Genesis, parseGenesis } from "../vault/genesis.ts";
 import { sealMembership } from "../vault/membership-frame.ts";
 import { encodeName, joinBytes, recoverBytes } from "../vault/records.ts";
-import { entriesAfter, getCursor, linkAt } from "./entries.ts";
+import { devicesOf } from "../vault/roster.ts";
+import { getCursor, linkAt } from "./entries.ts";
+import { deviceOpener, holdsNewestKey, obtainKey } from "./epoch-keys.ts";
 import { pull, UNSIGNED_WAIT } from "./pull.ts";
 import { beginReplica, type Replica } from "./replica.ts";
 
@@ -112,7 +114,8 @@ async function catchUp(
       stuck = { since: clock.mono(), upTo: replica.cursor().read };
     await new Promise<void>((resolve) => scheduler.after(LOOK_AGAIN, resolve));
   }
-  if (replica.read((tx) => replica.ring.epochKey(tx, 1)) === undefined)
+  const empty = replica.read((tx) => replica.membership.newestEpoch(tx)) === undefined;
+  if (empty || !replica.read((tx) => holdsNewestKey(replica, tx)))
     await openNewestEpoch(suite, replica, remote, person);
 }
 
@@ -140,41 +143,34 @@ async function openNewestEpoch(
   remote: Remote,
   person: SecretKeys,
 ): Promise<void> {
-  const epoch = replica.read((tx) => replica.membership.newestEpoch(tx));
-  if (epoch === undefined)
-    throw new TidelockError("key-missing", {
-      why: "the vault has no epoch yet: its first device has not synced",
-    });
-  const pack = must(await remote.getBlob(epoch.list));
-  if (pack === undefined)
-    throw new TidelockError("key-missing", {
-      why: "the envelopes of the newest epoch are not on the remote",
-    });
-  const envelopes = parseEnvelopePack(suite, epoch.list, pack);
-  if (envelopes === null)
-    throw new TidelockError("blob-damaged", { why: "the envelopes of the newest epoch are damaged" });
   const me = { kind: "person", id: personId(suite, person.sign, person.box) } as const;
-  const pair = { publicKey: person.box, secretKey: person.boxSecret };
-  for (const envelope of envelopes) {
-    const key = openEnvelope(suite, envelope, replica.vault, epoch, me, pair);
-    if (key === null) continue;
-    replica.write((tx) => {
-      replica.ring.put(tx, epoch.n, key);
-      relearn(replica, tx);
-    });
-    return;
-  }
-  throw new TidelockError("key-mismatch", { why: "no envelope of the newest epoch opens with these words" });
-}
-
-/** Private parts of membership frames that were applied before the key was here. */
-function relearn(replica: Replica, tx: Tx): void {
-  const { applied } = getCursor(tx);
-  for (let seq = 0; seq < applied; ) {
-    for (const entry of entriesAfter(tx, seq, 256)) {
-      seq = entry.seq;
-      if (seq <= applied) replica.learn(tx, entry);
-    }
+  const obtained = await obtainKey(suite, replica, remote, [
+    { me, pair: { publicKey: person.box, secretKey: person.boxSecret } },
+    deviceOpener(suite, replica.keys),
+  ]);
+  switch (obtained.kind) {
+    case "here":
+      return;
+    case "no-epoch":
+      throw new TidelockError("key-missing", {
+        why: "the vault has no epoch yet: its first device has not synced",
+      });
+    case "withheld":
+      throw new TidelockError("key-missing", {
+        why: "the envelopes of the newest epoch are not on the remote",
+      });
+    case "damaged":
+      throw new TidelockError("blob-damaged", { why: "the envelopes of the newest epoch are damaged" });
+    case "none":
+      throw new TidelockError("key-mismatch", {
+        why: "no envelope of the newest epoch opens with these words",
+      });
+    case "busy":
+    case "unreachable":
+    case "denied":
+    case "quota":
+    case "corrupt":
+      must(obtained);
   }
 }
 
@@ -190,10 +186,15 @@ function admission(
   const { read: seq } = getCursor(tx);
   const link = linkAt(tx, vault, seq) as Link;
   const index = membership.devices(tx).length;
-  if (index >= limits.devicesPerPerson)
+  const roster = membership.roster(tx);
+  const me = roster.persons.find((p) => equalBytes(p.sign, person.sign) && p.removedAt === undefined);
+  if (me === undefined)
+    throw new TidelockError("no-access", { why: "this person is no member of the vault" });
+  const mine = devicesOf(roster, me.index).length;
+  if (mine >= limits.devicesPerPerson)
     throw new TidelockError("no-access", {
-      why: `this person has ${index} devices in the vault, and no more may join`,
-      next: "use a vault of its own for this device",
+      why: `this person has ${mine} devices in the vault, and no more may join`,
+      next: "remove one of them: tidelock device rm",
     });
   const epoch = membership.newestEpoch(tx);
   const key = epoch === undefined ? undefined : replica.ring.epochKey(tx, epoch.n);

@@ -13,7 +13,7 @@ import { FORMAT, type Frame, frameKinds, openFrame, parseFrame, verifyFrame } fr
 import type { Carrier, Decoded, Kind, VoidReason } from "../log/kind.ts";
 import { decodePlaintext, decodeSections } from "../log/plaintext.ts";
 import type { Tx } from "../log/tx.ts";
-import type { Device, Membership } from "../vault/membership.ts";
+import type { Device, Membership, Standing } from "../vault/membership.ts";
 import { memberAad } from "../vault/membership-frame.ts";
 import { type Entry, linkAt } from "./entries.ts";
 import type { KeyRing } from "./key-ring.ts";
@@ -73,12 +73,17 @@ export interface SignerDeps {
   readonly membership: Membership;
 }
 
-/** Who stands behind a frame: the device it names, or the owner, whose phrase admits another one. */
+/** Who stands behind a frame: the device it names, or a person, whose phrase admits another one. */
 export type Author = "device" | "admission";
 
 export type Signer =
-  | { readonly kind: "known"; readonly author: Author }
+  | { readonly kind: "known"; readonly author: Author; readonly standing: Standing }
   | { readonly kind: "nobody"; readonly reason: VoidReason };
+
+/** Who may not write can neither show a fork nor vouch for an entry (MEM12). */
+export function vouches(signer: Signer): boolean {
+  return signer.kind === "known" && signer.standing === "writer";
+}
 
 /** An admission is judged under the key it brings, whoever holds the index it claims (MEM5). */
 export function signerOf(deps: SignerDeps, tx: Tx, frame: Frame): Signer {
@@ -87,12 +92,13 @@ export function signerOf(deps: SignerDeps, tx: Tx, frame: Frame): Signer {
   if (frame.format !== FORMAT || frame.suite !== suite.id) return nobody("suite");
   const named = membership.device(tx, frame.device);
   if (named !== undefined && verifyFrame(suite, vault, frame, named.sign))
-    return { kind: "known", author: "device" };
+    return { kind: "known", author: "device", standing: membership.standing(tx, named) };
   const brought = frame.kind === frameKinds.membership ? membership.admissionKey(frame.body) : undefined;
   if (brought === undefined) return nobody(named === undefined ? "unsigned-device" : "signature");
   if (!verifyFrame(suite, vault, frame, brought)) return nobody("signature");
-  const fault = membership.admissionFault(tx, frame.body, frame.anchor);
-  return fault === undefined ? { kind: "known", author: "admission" } : nobody(fault);
+  const standing = membership.admission(tx, frame.body, frame.anchor);
+  if (typeof standing !== "string") return nobody(standing.fault);
+  return { kind: "known", author: "admission", standing };
 }
 
 export interface JudgeDeps extends SignerDeps {
@@ -134,12 +140,15 @@ export function judge(deps: JudgeDeps, tx: Tx, entry: Entry): Judged {
   if (signer.kind === "nobody") return { kind: "unsigned", reason: signer.reason };
   const { author } = signer;
   const voided = (reason: VoidReason): Judged => ({ kind: "void", reason, frame, author });
-  const carrier = carrierOf(deps, tx, entry.seq, frame);
+  // Before anything he could do to others by what he claims (MEM10, MEM12).
+  if (signer.standing === "removed") return voided("removed");
+  if (signer.standing === "reader" && frame.kind === frameKinds.data) return voided("role");
+  const carrier = carrierOf(deps, tx, entry, frame);
 
   if (frame.anchorSeq >= entry.seq) return voided("anchor");
   const anchored = linkAt(tx, vault, frame.anchorSeq);
   if (anchored !== undefined && !equalBytes(anchored.hash, frame.anchor))
-    return { kind: "halt", code: "fork" };
+    return vouches(signer) ? { kind: "halt", code: "fork" } : voided("anchor");
   if (frame.kind === frameKinds.membership) {
     const judged = judgeMembership(deps, tx, frame, carrier);
     return typeof judged === "string"
@@ -155,13 +164,16 @@ export function judge(deps: JudgeDeps, tx: Tx, entry: Entry): Judged {
   return judgeData(deps, tx, frame, carrier);
 }
 
-function carrierOf(deps: JudgeDeps, tx: Tx, seq: number, frame: Frame): Carrier {
+function carrierOf(deps: JudgeDeps, tx: Tx, entry: Entry, frame: Frame): Carrier {
   return {
-    seq,
+    seq: entry.seq,
     device: frame.device,
     deviceSeq: frame.deviceSeq,
+    epoch: frame.epoch,
     anchor: frame.anchor,
-    membersBefore: (linkAt(tx, deps.vault, seq - 1) as Link).members,
+    received: entry.time,
+    sealedAt: frame.sealedAt,
+    membersBefore: (linkAt(tx, deps.vault, entry.seq - 1) as Link).members,
     open: (publicPart, sealed) => openPrivate(deps, tx, frame, publicPart, sealed),
   };
 }
@@ -172,7 +184,7 @@ export function learnPrivate(deps: JudgeDeps, tx: Tx, entry: Entry): void {
   if (frame === null || frame.kind !== frameKinds.membership) return;
   if (getVerdict(tx, entry.seq)?.reason !== "") return;
   const decoded = deps.membership.decode(frame.body);
-  if (decoded !== null) deps.membership.learn?.(tx, decoded.value, carrierOf(deps, tx, entry.seq, frame));
+  if (decoded !== null) deps.membership.learn?.(tx, decoded.value, carrierOf(deps, tx, entry, frame));
 }
 
 function judgeMembership(

@@ -8,12 +8,19 @@ import type { Suite } from "../crypto/suite.ts";
 import { TidelockError } from "../errors.ts";
 import { frameKey } from "../log/frame.ts";
 import type { Tx } from "../log/tx.ts";
+import { commitment } from "../vault/epoch.ts";
 
 export const EPOCH_KEYS = "k.epoch";
+/** Keys of epochs that no accepted record has named yet: by commitment. */
+export const OFFERED_KEYS = "k.offer";
 const NONCE = 24;
 
 export interface KeyRing {
   put(tx: Tx, epoch: number, key: Uint8Array): void;
+  /** Keeps the key of an epoch that is not in the log yet, or not judged. It is used for nothing. */
+  offer(tx: Tx, commit: Uint8Array, key: Uint8Array): void;
+  /** The key that was offered for a commitment: its record was accepted. */
+  offered(tx: Tx, commit: Uint8Array): Uint8Array | undefined;
   epochKey(tx: Tx, epoch: number): Uint8Array | undefined;
   /** The key of one device's data frames; derived once and remembered. */
   frameKey(tx: Tx, epoch: number, deviceId: Uint8Array, device: number): Uint8Array | undefined;
@@ -29,6 +36,8 @@ export function createKeyRing(
   vault: Uint8Array,
   localKey: Uint8Array,
   ownId: Uint8Array,
+  /** What the accepted record of an epoch commits to: a key for another one is not here (VLT4). */
+  commitOf: (tx: Tx, epoch: number) => Uint8Array | undefined = () => undefined,
 ): KeyRing {
   const restKey = suite.kdf(localKey, kdfLabels.localEpochs, ownId, 32);
   const epochKeys = new Map<number, Uint8Array>();
@@ -51,8 +60,17 @@ export function createKeyRing(
     if (sealed === undefined) return undefined;
     const key = suite.aeadOpen(restKey, sealed.subarray(0, NONCE), aad(epoch), sealed.subarray(NONCE));
     if (key === null) return undefined;
-    epochKeys.set(epoch, key);
+    const commit = commitOf(tx, epoch);
+    if (commit !== undefined && !suite.equal(commitment(suite, key, vault, epoch), commit)) return undefined;
+    // Before its record was judged nobody can say whether it is the one.
+    if (commit !== undefined) epochKeys.set(epoch, key);
     return key;
+  }
+
+  /** Another key takes its place. */
+  function drop(epoch: number): void {
+    epochKeys.delete(epoch);
+    for (const name of frameKeys.keys()) if (name.startsWith(`${epoch}/`)) frameKeys.delete(name);
   }
 
   return {
@@ -60,6 +78,18 @@ export function createKeyRing(
       if (wiped) throw new TidelockError("cancelled", { why: "the vault was closed" });
       const nonce = suite.random(NONCE);
       tx.put(EPOCH_KEYS, u64Key(epoch), concat(nonce, suite.aeadSeal(restKey, nonce, aad(epoch), key)));
+      drop(epoch);
+    },
+    offer: (tx, commit, key) => {
+      const nonce = suite.random(NONCE);
+      const sealed = suite.aeadSeal(restKey, nonce, concat(vault, commit), key);
+      tx.put(OFFERED_KEYS, commit, concat(nonce, sealed));
+    },
+    offered: (tx, commit) => {
+      const sealed = wiped ? undefined : tx.get(OFFERED_KEYS, commit);
+      if (sealed === undefined) return undefined;
+      const [nonce, text] = [sealed.subarray(0, NONCE), sealed.subarray(NONCE)];
+      return suite.aeadOpen(restKey, nonce, concat(vault, commit), text) ?? undefined;
     },
     epochKey,
     frameKey: (tx, epoch, deviceId, device) => {
@@ -70,7 +100,7 @@ export function createKeyRing(
         const from = epochKey(tx, epoch);
         if (from === undefined) return undefined;
         key = frameKey(suite, from, vault, deviceId);
-        frameKeys.set(name, key);
+        if (epochKeys.has(epoch)) frameKeys.set(name, key);
       }
       return key;
     },

@@ -13,6 +13,8 @@ import { META, pairKey } from "./entries.ts";
 export const RUNS = "o.run";
 export const FRAMES = "o.frame";
 const OWN = encodeUtf8("own");
+const STORED = 1;
+const ACT = 2;
 const QUEUE = encodeUtf8("queue");
 
 export interface OutRun {
@@ -34,6 +36,8 @@ export interface OutFrame {
   /** Encoded sections (`plaintext.ts`); empty for a frame that was made whole, such as membership. */
   readonly changes: Uint8Array;
   readonly stored: boolean;
+  /** `changes` is an act on the membership (`acts.ts`), made a frame when it is sealed. */
+  readonly act?: boolean;
   /** 0 while not sealed. */
   readonly deviceSeq: number;
   readonly sealed: Sealed | undefined;
@@ -118,7 +122,7 @@ function parseRun(id: number, bytes: Uint8Array): OutRun {
 
 export function putFrame(tx: Tx, f: OutFrame): void {
   const w = new Writer(f.changes.length + (f.sealed?.length ?? 0) + 32);
-  w.u8(f.stored ? 1 : 0)
+  w.u8((f.stored ? STORED : 0) | (f.act === true ? ACT : 0))
     .v(f.deviceSeq)
     .bytes(f.changes);
   if (f.sealed !== undefined) w.fixed(f.sealed);
@@ -161,12 +165,14 @@ export function getFrame(tx: Tx, run: number, index: number): OutFrame | undefin
 
 function parseOutFrame(key: Uint8Array, bytes: Uint8Array): OutFrame {
   const r = new Reader(bytes);
-  const stored = r.u8() === 1;
+  const form = r.u8();
+  const stored = (form & STORED) !== 0;
+  const act = (form & ACT) !== 0;
   const deviceSeq = r.v();
   const changes = r.bytes(Number.MAX_SAFE_INTEGER);
   const sealed = r.left > 0 ? (r.fixed(r.left) as Sealed) : undefined;
   const k = new Reader(key);
-  return { run: k.u64(), index: k.u32(), changes, stored, deviceSeq, sealed };
+  return { run: k.u64(), index: k.u32(), changes, stored, act, deviceSeq, sealed };
 }
 
 export function dropRun(tx: Tx, id: number): void {

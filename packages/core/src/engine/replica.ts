@@ -20,7 +20,9 @@ import { encodePlaintext, encodeSections, paddedLength } from "../log/plaintext.
 import { digestedSpaces, Tx } from "../log/tx.ts";
 import type { Clock, Page, ReplicaStore } from "../ports.ts";
 import { type Genesis, parseGenesis } from "../vault/genesis.ts";
-import { createMembership, type Membership, membershipSpaces } from "../vault/membership.ts";
+import { createMembership, type Membership, membershipSpaces, type Standing } from "../vault/membership.ts";
+import { isAdmin } from "../vault/roster.ts";
+import { encodeAct, type MemberAct } from "./acts.ts";
 import type { LocalRun, RunFrame, Verdict } from "./api.ts";
 import {
   type Applied,
@@ -29,13 +31,14 @@ import {
   applyEntries,
   type EntryVerdict,
   OPEN_RUNS,
+  stopCode,
   unattested,
 } from "./apply.ts";
 import { type Cursor, type Entry, getCursor, getReach, LOG, linkAt, META } from "./entries.ts";
 import { type HaltCode, type Ingested, ingest, rereadFrom } from "./ingest.ts";
 import { decodeAll, getTrack, learnPrivate, Poison, type Section, TRACKS } from "./judge.ts";
-import { createKeyRing, EPOCH_KEYS, type KeyRing } from "./key-ring.ts";
-import { FRAMES, getOwn, putFrame, putOwn, putRun, queued, RUNS } from "./outbox.ts";
+import { createKeyRing, EPOCH_KEYS, type KeyRing, OFFERED_KEYS } from "./key-ring.ts";
+import { FRAMES, getFrame, getOwn, putFrame, putOwn, putRun, queued, RUNS, runs } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
 import { nextBatch, SEQS, type SealDeps, sealedAt } from "./seal.ts";
 import { concludeOwn, isForeign } from "./settle.ts";
@@ -55,7 +58,7 @@ const ATTEST = encodeUtf8("attest");
 export const engineSpaces: readonly Space[] = [
   { name: TRACKS, digested: true },
   { name: OPEN_RUNS, digested: true },
-  ...[LOG, META, VERDICTS, RUNS, FRAMES, SEQS, SPOOL, EPOCH_KEYS, QUARANTINE].map((name) => ({
+  ...[LOG, META, VERDICTS, RUNS, FRAMES, SEQS, SPOOL, EPOCH_KEYS, OFFERED_KEYS, QUARANTINE].map((name) => ({
     name,
     digested: false,
   })),
@@ -94,6 +97,10 @@ export interface Replica {
   learn(tx: Tx, entry: Entry): void;
   /** Queues a frame that was made whole: membership. */
   submitSealed(tx: Tx, frame: Sealed, deviceSeq: number): number;
+  /** Queues an act on the membership: sent like an edit, and made a frame when it is sealed. */
+  submitAct(tx: Tx, act: MemberAct): number;
+  rotateIfDue(): void;
+  ownStanding(tx: Tx): Standing | undefined;
   /** Puts an attesting frame into the outbox (LOG7). */
   attest(tx: Tx): number;
   verdict(run: number): Promise<Verdict>;
@@ -149,7 +156,13 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   const { vault } = genesis;
   const ownId = deviceId(suite, keys.sign, keys.box);
   const membership = createMembership(suite, vault);
-  const ring = createKeyRing(suite, vault, options.localKey, ownId);
+  const ring = createKeyRing(
+    suite,
+    vault,
+    options.localKey,
+    ownId,
+    (tx, n) => membership.epoch(tx, n)?.commit,
+  );
   const dataKinds = [createHousekeeping() as Kind, ...options.kinds];
   const kinds = new Map(dataKinds.map((k) => [k.section, k]));
   const all = [...dataKinds, membership as Kind];
@@ -225,10 +238,10 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
 
   const read = <T>(work: (tx: Tx) => T): T => work(current ?? open());
 
-  /** Everything read is applied, under rules this program knows. */
+  /** Everything read is applied, and nothing that was said stops this device. */
   const atHead = (tx: Tx): boolean => {
     const { read: seq, applied } = getCursor(tx);
-    return seq === applied && !membership.updateNeeded(tx);
+    return seq === applied && stopCode({ membership, ownDevice }, tx) === undefined;
   };
   const outboxEmpty = (tx: Tx): boolean => tx.last(FRAMES, EMPTY, undefined) === undefined;
 
@@ -237,7 +250,45 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     return own;
   }
 
+  /** What this device may do in the vault now; undefined before its admission was applied. */
+  function ownStanding(tx: Tx): Standing | undefined {
+    const index = ownDevice(tx);
+    const device = index === undefined ? undefined : membership.device(tx, index);
+    return device === undefined ? undefined : membership.standing(tx, device);
+  }
+
+  function submitAct(tx: Tx, act: MemberAct): number {
+    if (ownStanding(tx) === "removed")
+      throw new TidelockError("device-removed", { why: "what it says would be void" });
+    const { nextRun: id, ...numbers } = getOwn(tx);
+    putOwn(tx, { ...numbers, nextRun: id + 1 });
+    putRun(tx, { id, frames: 1, at: env.clock.now(), parked: undefined, failed: undefined, judged: 0 });
+    const changes = encodeAct(act);
+    putFrame(tx, { run: id, index: 0, changes, stored: false, act: true, deviceSeq: 0, sealed: undefined });
+    submitted = true;
+    point("submit.before-commit");
+    return id;
+  }
+
+  /** A rotation that somebody's leaving made due, if it is this device's to do and does not wait yet. */
+  function rotateIfDue(): void {
+    const due = read((tx) => membership.rotationDue(tx) && ownStanding(tx) === "writer");
+    if (!due) return;
+    write((tx) => {
+      const person = membership.person(tx, membership.device(tx, ownDevice(tx) ?? -1)?.person ?? -1);
+      const after = membership.newestEpoch(tx)?.n;
+      if (person === undefined || after === undefined || !isAdmin(person.role)) return;
+      const waits = runs(tx).some((r) => r.parked === undefined && getFrame(tx, r.id, 0)?.act === true);
+      if (!waits) submitAct(tx, { kind: "rotate", after });
+    });
+  }
+
   function submit(tx: Tx, run: LocalRun): number {
+    if (ownStanding(tx) === "reader")
+      throw new TidelockError("no-access", {
+        why: "a viewer of this vault reads and does not write",
+        next: "ask the vault's owner for another role",
+      });
     if (run.frames.length === 0 || run.frames.length > limits.framesPerRun)
       throw new TidelockError("too-large", { why: `a transaction of ${run.frames.length} frames` });
     // All of it before anything is kept: a caller may catch what this throws.
@@ -315,7 +366,20 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     return applied;
   }
 
-  const sealDeps: SealDeps = { suite, clock: env.clock, vault, ring, keys, membership, ownDevice, ownId };
+  const spool = (tx: Tx, id: Uint8Array, bytes: Sealed): void => tx.put(SPOOL, id, bytes);
+  const sealDeps: SealDeps = {
+    suite,
+    clock: env.clock,
+    vault,
+    ring,
+    keys,
+    membership,
+    ownDevice,
+    ownId,
+    kinds,
+    decide: (run, verdict) => decided.push({ run, verdict }),
+    spool,
+  };
 
   return {
     vault,
@@ -429,7 +493,10 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       read((tx) =>
         tx.scan(SPOOL, new Uint8Array(0), undefined).map(([id, bytes]) => ({ id, bytes: bytes as Sealed })),
       ),
-    spool: (tx, id, bytes) => tx.put(SPOOL, id, bytes),
+    spool,
+    submitAct,
+    rotateIfDue,
+    ownStanding,
     dropSpooled: (id) => write((tx) => tx.delete(SPOOL, id)),
     attestDue: () =>
       read((tx) => {

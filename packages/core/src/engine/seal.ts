@@ -13,14 +13,30 @@ import type { Suite } from "../crypto/suite.ts";
 import { TidelockError } from "../errors.ts";
 import type { Link } from "../log/chain.ts";
 import { frameFlags, frameKinds, sealFrame } from "../log/frame.ts";
+import type { Kind } from "../log/kind.ts";
 import { encodePlaintext } from "../log/plaintext.ts";
 import type { Tx } from "../log/tx.ts";
 import type { Clock } from "../ports.ts";
 import type { Membership } from "../vault/membership.ts";
+import { sealMembership } from "../vault/membership-frame.ts";
+import { decodeAct, makeRecords } from "./acts.ts";
+import type { Verdict } from "./api.ts";
 import { getCursor, linkAt } from "./entries.ts";
 import { getTrack } from "./judge.ts";
 import type { KeyRing } from "./key-ring.ts";
-import { eachFrame, frames, getFrame, getOwn, getRun, type OutFrame, putFrame, putOwn } from "./outbox.ts";
+import {
+  dropRun,
+  eachFrame,
+  frames,
+  getFrame,
+  getOwn,
+  getRun,
+  type OutFrame,
+  type OutRun,
+  putFrame,
+  putOwn,
+  putRun,
+} from "./outbox.ts";
 
 /** Own device seqs that are sealed and without a verdict: where their frame lies, and its hash. */
 export const SEQS = "o.seq";
@@ -36,6 +52,10 @@ export interface SealDeps {
   readonly membership: Membership;
   readonly ownDevice: (tx: Tx) => number | undefined;
   readonly ownId: Uint8Array;
+  readonly kinds: ReadonlyMap<number, Kind>;
+  readonly decide: (run: number, verdict: Verdict) => void;
+  /** Keeps a blob that must be stored before the frame that names it. */
+  readonly spool: (tx: Tx, id: Uint8Array, bytes: Sealed) => void;
 }
 
 export interface SealedFrame {
@@ -78,7 +98,11 @@ export function nextBatch(deps: SealDeps, tx: Tx, placed: ReadonlySet<number>): 
 function sealNew(deps: SealDeps, tx: Tx): readonly SealedFrame[] {
   const device = deps.ownDevice(tx);
   const epoch = deps.membership.newestEpoch(tx);
-  if (device === undefined || epoch === undefined) return [];
+  const known = device === undefined ? undefined : deps.membership.device(tx, device);
+  if (device === undefined || known === undefined || epoch === undefined) return [];
+  const standing = deps.membership.standing(tx, known);
+  // Kept as they are: a device that comes back under new keys takes them along.
+  if (standing === "removed") return [];
   const key = deps.ring.frameKey(tx, epoch.n, deps.ownId, device);
   if (key === undefined) return [];
   const { applied } = getCursor(tx);
@@ -89,8 +113,21 @@ function sealNew(deps: SealDeps, tx: Tx): readonly SealedFrame[] {
   let bytes = 0;
   for (const f of waitingFrames(tx)) {
     const run = getRun(tx, f.run);
-    if (run === undefined) continue;
+    if (run === undefined || run.parked !== undefined) continue;
     if (out.length === limits.framesPerAppend) break;
+    if (f.act === true) {
+      // Alone: what comes after it is sealed under the state it makes.
+      if (out.length > 0) break;
+      const frame = sealAct(deps, tx, f, device, deviceSeq + 1);
+      if (frame === undefined) continue;
+      deviceSeq++;
+      place(f, deviceSeq, frame);
+      break;
+    }
+    if (standing === "reader") {
+      park(deps, tx, run, applied, "role");
+      continue;
+    }
     const plain = encodePlaintext(deps.suite, f.changes, f.stored);
     if (out.length > 0 && bytes + plain.length > BATCH_BYTES) break;
     deviceSeq++;
@@ -109,17 +146,67 @@ function sealNew(deps: SealDeps, tx: Tx): readonly SealedFrame[] {
       nonce: deps.suite.random(24),
     };
     const frame = sealFrame(deps.suite, deps.vault, header, plain, key, deps.keys.signSecret);
-    putFrame(tx, { ...f, deviceSeq, sealed: frame });
-    tx.put(
-      SEQS,
-      u64Key(deviceSeq),
-      new Writer(48).v(f.run).v(f.index).fixed(deps.suite.sha256(frame)).done(),
-    );
-    out.push({ deviceSeq, frame });
-    bytes += frame.length;
+    place(f, deviceSeq, frame);
   }
   if (out.length > 0) putOwn(tx, { ...own, sealed: deviceSeq });
   return out;
+
+  function place(f: OutFrame, seq: number, frame: Sealed): void {
+    putFrame(tx, { ...f, deviceSeq: seq, sealed: frame });
+    tx.put(SEQS, u64Key(seq), new Writer(48).v(f.run).v(f.index).fixed(deps.suite.sha256(frame)).done());
+    out.push({ deviceSeq: seq, frame });
+    bytes += frame.length;
+  }
+}
+
+/** The frame of an act as things stand; undefined where it need not or cannot be said any more. */
+function sealAct(deps: SealDeps, tx: Tx, f: OutFrame, device: number, deviceSeq: number): Sealed | undefined {
+  const { suite, vault, membership, ring } = deps;
+  const { applied, time } = getCursor(tx);
+  const run = getRun(tx, f.run) as OutRun;
+  const act = decodeAct(f.changes);
+  if (act === null) throw new TidelockError("replica-damaged", { why: "an act in the outbox is none" });
+  const roster = membership.roster(tx);
+  const key = ring.epochKey(tx, roster.epoch?.n ?? 0);
+  if (key === undefined) return undefined;
+  const link = linkAt(tx, vault, applied) as Link;
+  const now = deps.clock.now();
+  const sealedSeconds = Math.max(0, Math.floor(now / 1000));
+  const said = {
+    device,
+    deviceSeq,
+    seq: applied + 1,
+    anchor: link.hash,
+    received: Math.max(time, now),
+    sealedAt: sealedSeconds,
+  };
+  const made = makeRecords({ suite, vault, roster, key, said }, tx, act);
+  if (made.kind === "done") {
+    dropRun(tx, run.id);
+    deps.decide(run.id, { kind: "accepted", seq: applied });
+    return undefined;
+  }
+  if (made.kind === "void") {
+    park(deps, tx, run, applied, made.reason);
+    return undefined;
+  }
+  if (made.begins !== undefined) {
+    ring.offer(tx, made.begins.commit, made.epoch.key);
+    deps.spool(tx, made.begins.pack.id, made.begins.pack.bytes);
+  }
+  return sealMembership(suite, vault, {
+    author: { keys: deps.keys, id: deps.ownId, index: device, deviceSeq },
+    at: { seq: applied, link, now },
+    epoch: made.epoch,
+    records: made.records,
+  });
+}
+
+/** What the log would not take is not sent: its author's list has it, with the reason. */
+function park(deps: SealDeps, tx: Tx, run: OutRun, seq: number, reason: string): void {
+  for (const kind of deps.kinds.values()) kind.release(tx, run.id);
+  putRun(tx, { ...run, judged: 0, failed: undefined, parked: reason });
+  deps.decide(run.id, { kind: "void", seq, reason });
 }
 
 /** A frame may be large: so many are held at a time. */

@@ -14,7 +14,7 @@ import { dropRun, getOwn, getRun, putOwn, putRun } from "./outbox.ts";
 import { nextSealed, SEQS, sealedAt, unseal } from "./seal.ts";
 
 /** Void for a reason that a new seal mends. */
-const mended: ReadonlySet<string> = new Set(["epoch-stale", "device-seq", "run", "content"]);
+const mended: ReadonlySet<string> = new Set(["epoch-stale", "device-seq", "run", "content", "member-race"]);
 
 export interface SettleDeps {
   readonly kinds: ReadonlyMap<number, Kind>;

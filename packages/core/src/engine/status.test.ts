@@ -109,7 +109,7 @@ describe("status", () => {
       ["halted", "Error", "red", 17, "Details", "This device's replica is damaged"],
       ["halted", "Error", "red", 18, "Update", "Update needed"],
       ["halted", "Error", "red", 19, "Free space", "The disk is full"],
-      ["no-access", "No access", "red", 12, "Contact owner", null],
+      ["no-access", "No access", "red", 12, "Contact owner", "This device was removed from the vault"],
       ["login", "Log in", "amber", 10, "Log in", null],
       ["upgrade", "Upgrade", "amber", 11, "Upgrade", null],
       ["no-network", "No network", "grey", 14, null, null],

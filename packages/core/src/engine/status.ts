@@ -93,6 +93,7 @@ const halted: Readonly<Record<HaltCode, string>> = {
   "op-reused": "This home was restored or cloned: add this device again",
   "update-needed": "Update needed",
   "replica-damaged": "This device's replica is damaged",
+  "device-removed": "This device was removed from the vault",
 };
 
 export function deriveStatus(facts: Facts): Status {
@@ -120,9 +121,10 @@ function pick(f: Facts): Picked {
   if (!f.keysReadable) return { code: "keyring" };
   if (f.halt === "update-needed")
     return { code: "halted", detail: halted[f.halt], exit: 18, action: "Update" };
+  if (f.halt === "device-removed") return { code: "no-access", detail: halted[f.halt] };
   if (f.halt !== undefined) return { code: "halted", detail: halted[f.halt] };
   if (f.diskFull) return { code: "halted", detail: "The disk is full", exit: 19, action: "Free space" };
-  if (f.removed) return { code: "no-access" };
+  if (f.removed) return { code: "no-access", detail: halted["device-removed"] };
   if (!f.authenticated) return { code: "login" };
   if (!f.entitled) return { code: "upgrade" };
   if (!f.network) return { code: "no-network" };

@@ -5,8 +5,10 @@
 import { Malformed } from "../bytes/reader.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { type ErrorCode, TidelockError } from "../errors.ts";
+import type { Tx } from "../log/tx.ts";
 import type { Clock, Failure, Log, Remote, Scheduler } from "../ports.ts";
 import type { SyncOutcome } from "./api.ts";
+import { deviceOpener, holdsNewestKey, obtainKey } from "./epoch-keys.ts";
 import type { HaltCode } from "./ingest.ts";
 import type { EnginePoint } from "./points.ts";
 import { pull, UNSIGNED_WAIT } from "./pull.ts";
@@ -121,7 +123,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         break;
       case "apply":
         // A turn of the event loop between slices, so that a host's own work is never held up.
-        timer = scheduler.after(0, () => run(async () => applySlice(), back));
+        timer = scheduler.after(0, () => run(applySlice, back));
         break;
       case "send":
         run(() => send(() => mine === turn), back);
@@ -177,7 +179,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     return "read";
   }
 
-  function applySlice(): SyncEvent {
+  async function applySlice(): Promise<SyncEvent> {
     const applied = replica.apply(SLICE, passable());
     if (applied.applied > 0) {
       noteActivity();
@@ -191,15 +193,28 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         facts = { ...facts, halt: applied.code };
         return "failed";
       case "key-missing":
-        return stick("key-missing");
+        return (await openEpoch(true)) ? "applied-some" : stick("key-missing");
       case "waiting":
         // Who signs past it may stand further on.
         return more ? "read-more" : stick("unsigned");
       case "ok":
         facts = { ...facts, halt: undefined, stuck: undefined };
         if (applied.more) return "applied-some";
-        return more ? "read-more" : "applied-all";
+        if (more) return "read-more";
+        // Under a key that is not here nothing can be sealed either.
+        return (await openEpoch(false)) ? "applied-all" : stick("key-missing");
     }
+  }
+
+  /** A newer epoch's key comes in an envelope: in a list on the remote, or in the log. */
+  async function openEpoch(needed: boolean): Promise<boolean> {
+    // Who is not admitted yet has nothing to seal.
+    const done = (tx: Tx): boolean =>
+      holdsNewestKey(replica, tx) || (!needed && replica.ownDevice(tx) === undefined);
+    if (replica.read(done)) return true;
+    const obtained = await obtainKey(env.suite, replica, remote, [deviceOpener(env.suite, replica.keys)]);
+    if (obtained.kind === "damaged") env.log.event("sync.envelopes-damaged", {});
+    return obtained.kind === "here" || obtained.kind === "no-epoch";
   }
 
   /** What holds the log up is read again at each retry; only time or another device ends it. */
@@ -214,6 +229,8 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     const { stuck } = facts;
     if (stuck?.why !== "unsigned" || clock.mono() - stuck.since < UNSIGNED_WAIT) return undefined;
     if (replica.waiting().pending === 0) return undefined;
+    // Nobody takes the word of who may not write.
+    if (replica.read((tx) => replica.ownStanding(tx)) !== "writer") return undefined;
     if (replica.attestDue() !== stuck.upTo) replica.setAttestDue(stuck.upTo);
     return stuck.upTo;
   }
@@ -228,18 +245,19 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
       if (created.kind !== "ok") return noteFailure(created);
       env.point("found.after-genesis");
     }
-    for (const blob of replica.spooled()) {
-      const stored = await remote.putBlob(blob.id, blob.bytes);
-      if (stored.kind !== "ok") return noteFailure(stored);
-      replica.dropSpooled(blob.id);
-    }
+    const unstored = await storeBlobs();
+    if (unstored !== undefined) return unstored;
     env.point("found.after-blobs");
     if (genesis !== undefined) replica.markFounded();
     if (!current()) return "failed";
 
+    replica.rotateIfDue();
     let batch = replica.nextBatch(placed);
     if (batch.length === 0) batch = attestation();
     if (batch.length === 0) return nothingToSend();
+    // A frame that begins an epoch names its envelopes: they are there before it.
+    const unnamed = await storeBlobs();
+    if (unnamed !== undefined) return unnamed;
     const head = replica.head();
     env.point("append.before-send");
     const result = await remote.append(
@@ -268,6 +286,16 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     facts = { ...facts, failure: undefined, lastUpload: clock.now() };
     noteActivity();
     return "sent";
+  }
+
+  /** What waiting frames name. Undefined when all of it is stored. */
+  async function storeBlobs(): Promise<SyncEvent | undefined> {
+    for (const blob of replica.spooled()) {
+      const stored = await remote.putBlob(blob.id, blob.bytes);
+      if (stored.kind !== "ok") return noteFailure(stored);
+      replica.dropSpooled(blob.id);
+    }
+    return undefined;
   }
 
   /** After passing an unsigned entry, others wait for a frame of ours that is anchored past it. */

@@ -23,7 +23,12 @@ export interface Carrier {
   readonly seq: Seq;
   readonly device: number;
   readonly deviceSeq: number;
+  readonly epoch: number;
   readonly anchor: Uint8Array;
+  /** When it was placed, ms. */
+  readonly received: number;
+  /** The author's clock, seconds. */
+  readonly sealedAt: number;
   /** M of the entry before this one. */
   readonly membersBefore: Uint8Array;
   /** Opens what the frame seals under the epoch key; null where that key is not here. */
@@ -75,6 +80,7 @@ export type VoidReason =
   | "envelope-set"
   | "possession"
   | "join"
+  | "invite"
   | "replay"
   | "op-reused"
   | "device-seq"

@@ -33,12 +33,47 @@ export function issueCertificate(
   device: SecretKeys,
   issued: number,
 ): Certificate {
+  return possess(suite, offer(suite, person, BY_PERSON, person, device, issued), device);
+}
+
+/**
+ * The first half of a certificate by a device that the person has certified before: the phrase stays
+ * where it is kept. The new device, on another machine, makes it whole with `acceptCertificate`.
+ */
+export function offerCertificate(
+  suite: Suite,
+  person: PublicKeys,
+  by: SecretKeys,
+  device: PublicKeys,
+  issued: number,
+): Uint8Array {
+  return offer(suite, by, BY_DEVICE, person, device, issued);
+}
+
+/** Null where what was offered is no certificate for these keys. */
+export function acceptCertificate(suite: Suite, offered: Uint8Array, device: SecretKeys): Certificate | null {
+  const w = new Writer(400).fixed(offered);
+  w.fixed(suite.sign(concat(ctx(signatureContexts.possession), w.view()), device.signSecret));
+  return parseCertificate(suite, w.done());
+}
+
+function offer(
+  suite: Suite,
+  issuer: SecretKeys,
+  by: typeof BY_PERSON | typeof BY_DEVICE,
+  person: PublicKeys,
+  device: PublicKeys,
+  issued: number,
+): Uint8Array {
   const w = new Writer(400).u8(FORMAT).u8(suite.id).u8(KIND).u8(0);
   w.fixed(person.sign).fixed(person.box).fixed(device.sign).fixed(device.box);
-  w.u48(issued).u8(BY_PERSON).fixed(person.sign);
-  w.fixed(suite.sign(concat(ctx(signatureContexts.certificate), w.view()), person.signSecret));
-  w.fixed(suite.sign(concat(ctx(signatureContexts.possession), w.view()), device.signSecret));
-  const certificate = parseCertificate(suite, w.done());
+  w.u48(issued).u8(by).fixed(issuer.sign);
+  w.fixed(suite.sign(concat(ctx(signatureContexts.certificate), w.view()), issuer.signSecret));
+  return w.done();
+}
+
+function possess(suite: Suite, offered: Uint8Array, device: SecretKeys): Certificate {
+  const certificate = acceptCertificate(suite, offered, device);
   if (certificate === null) throw new RangeError("keys that make no valid certificate");
   return certificate;
 }
@@ -77,7 +112,29 @@ export function parseCertificate(suite: Suite, bytes: Uint8Array): Certificate |
   return { person, device, issued, issuer: parts.by === BY_PERSON ? "person" : "device", issuerKey, bytes };
 }
 
-/** Whether the certificate is signed by the person it names. Chains through devices come with pairing. */
+/**
+ * The device that a chain of certificates ends at, or null: the person issued the first, and the
+ * device of each one issued the next, for the same person.
+ */
+export function chainEnd(suite: Suite, chain: readonly Uint8Array[]): Certificate | null {
+  let end: Certificate | null = null;
+  for (const bytes of chain) {
+    const c = parseCertificate(suite, bytes);
+    if (c === null) return null;
+    const joins: boolean =
+      end === null
+        ? isIssuedByPerson(suite, c)
+        : c.issuer === "device" &&
+          suite.equal(c.issuerKey, end.device.sign) &&
+          suite.equal(c.person.sign, end.person.sign) &&
+          suite.equal(c.person.box, end.person.box);
+    if (!joins) return null;
+    end = c;
+  }
+  return end;
+}
+
+/** Whether the certificate is signed by the person it names. */
 export function isIssuedByPerson(suite: Suite, c: Certificate): boolean {
   return c.issuer === "person" && suite.equal(c.issuerKey, c.person.sign);
 }

@@ -18,6 +18,9 @@ const LIST_KIND = 15;
 const PACK_KIND = 4;
 const PACK_HEAD = 20;
 export const ENVELOPE = 112;
+/** Nonce ‖ the key of the epoch before, sealed. */
+export const EPOCH_BEFORE = 72;
+const NONCE = 24;
 
 export type Recipient = {
   readonly kind: "device" | "person";
@@ -64,6 +67,48 @@ export function openEnvelope(
   const key = plain.slice(32);
   if (!suite.equal(plain.subarray(0, 32), context(suite, vault, epoch.n, me))) return null;
   return suite.equal(commitment(suite, key, vault, epoch.n), epoch.commit) ? key : null;
+}
+
+/** The key of the epoch before under the key of epoch n: one envelope of the newest epoch opens them all. */
+export function sealBefore(
+  suite: Suite,
+  key: Uint8Array,
+  vault: Uint8Array,
+  n: number,
+  before: Uint8Array,
+): Uint8Array {
+  const nonce = suite.random(NONCE);
+  const { under, aad } = beforeKey(suite, key, vault, n);
+  return concat(nonce, suite.aeadSeal(under, nonce, aad, before));
+}
+
+/** The key of epoch n − 1, or null unless it is the one that its own record commits to. */
+export function openBefore(
+  suite: Suite,
+  key: Uint8Array,
+  vault: Uint8Array,
+  n: number,
+  sealed: Uint8Array,
+  commit: Uint8Array,
+): Uint8Array | null {
+  if (sealed.length !== EPOCH_BEFORE) return null;
+  const { under, aad } = beforeKey(suite, key, vault, n);
+  const before = suite.aeadOpen(under, sealed.subarray(0, NONCE), aad, sealed.subarray(NONCE));
+  if (before === null) return null;
+  return suite.equal(commitment(suite, before, vault, n - 1), commit) ? before : null;
+}
+
+function beforeKey(
+  suite: Suite,
+  key: Uint8Array,
+  vault: Uint8Array,
+  n: number,
+): { readonly under: Uint8Array; readonly aad: Uint8Array } {
+  const where = concat(vault, new Writer(8).u64(n).done());
+  return {
+    under: suite.kdf(key, kdfLabels.epochPrev, where, 32),
+    aad: concat(ctx(kdfLabels.epochPrev), where),
+  };
 }
 
 /** The envelopes of devices, then persons, in index order, as a pack of one. */

@@ -21,7 +21,7 @@ const prev = new Uint8Array(32).fill(9);
 const anyRecord: fc.Arbitrary<MembershipRecord> = fc.oneof(
   fc.record({
     type: fc.constant("device-add" as const),
-    certificate: fc.uint8Array({ maxLength: 300 }),
+    certificate: fc.uint8Array({ minLength: 1, maxLength: 300 }),
     joinSignature: bytes(64),
     envelope: bytes(112),
     recoverSignature: bytes(64),

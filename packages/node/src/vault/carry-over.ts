@@ -17,8 +17,8 @@ export function carryOver(suite: Suite, from: VaultPlace, replica: Replica): num
     let carried = 0;
     for (const run of runs(tx)) {
       const frames = [...framesOf(tx, run.id)].flatMap((frame) => {
-        // Empty: a frame made whole, such as this device's own admission.
-        const sections = frame.changes.length === 0 ? null : decodeSections(frame.changes);
+        // Empty: a frame made whole, such as this device's own admission. An act was meant in the old device's name.
+        const sections = frame.changes.length === 0 || frame.act === true ? null : decodeSections(frame.changes);
         return sections === null ? [] : [{ sections, compressOff: frame.stored }];
       });
       if (frames.length === 0) continue;

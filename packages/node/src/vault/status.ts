@@ -61,7 +61,7 @@ export function statusOf(session: Session, facts: Facts = session.facts()): Vaul
     return {
       seq: applied,
       head: (linkAt(tx, replica.vault, applied) as Link).hash,
-      devices: replica.membership.devices(tx).length,
+      devices: replica.membership.devices(tx).filter((d) => d.removedAt === undefined).length,
       hasKey: replica.ring.epochKey(tx, replica.membership.newestEpoch(tx)?.n ?? 1) !== undefined,
     };
   });

@@ -9,7 +9,9 @@ export interface Import {
 const allowed: Readonly<Record<string, readonly string[]>> = {
   "packages/core": [],
   "packages/node": ["@tidelock/core"],
-  "packages/testkit": ["@tidelock/core"],
+  "packages/remotes": ["@tidelock/core"],
+  "packages/server": ["@tidelock/core"],
+  "packages/testkit": ["@tidelock/core", "@tidelock/server"],
   "packages/cli": ["@tidelock/core", "@tidelock/node"],
 };
 

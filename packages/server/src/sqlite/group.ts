@@ -1,0 +1,127 @@
+/**
+ * Natural group commit: while one transaction is being flushed, what arrives waits, and the next
+ * transaction takes all of it. No timer: an idle server adds no delay, a busy one shares a flush
+ * among hundreds of writes. Each write stands or falls alone, under a savepoint of its own.
+ */
+import { TidelockError } from "@tidelock/core/errors";
+import type { VaultWrite } from "../store.ts";
+import { type Db, sqliteCode } from "./file.ts";
+import type { Writes } from "./writes.ts";
+
+export interface Job {
+  readonly name: keyof Writes;
+  readonly args: readonly unknown[];
+  readonly done: (value: unknown) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/** So that one transaction stays some tens of ms. Rows of an append count by their frames. */
+const MOST = 1024;
+/** Pages in the write-ahead file before it is written back, between two transactions. */
+const CHECKPOINT_PAGES = 1000;
+const PAGE = 4096;
+const PAGES_PER_WRITE = 4;
+
+export class GroupWriter {
+  readonly #db: Db;
+  readonly #writes: Writes;
+  readonly #queue: Job[] = [];
+  #scheduled = false;
+  #unwritten = 0;
+  #broken: TidelockError | undefined;
+
+  constructor(db: Db, writes: Writes) {
+    this.#db = db;
+    this.#writes = writes;
+    // By hand instead, so that no append waits for it.
+    db.pragma("wal_autocheckpoint = 0");
+  }
+
+  add(job: Job): void {
+    if (this.#broken !== undefined) {
+      job.failed(this.#broken);
+      return;
+    }
+    this.#queue.push(job);
+    this.#schedule();
+  }
+
+  /** Everything that was added is answered when it returns. */
+  drain(): void {
+    while (this.#queue.length > 0) this.#turn();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    // After this turn's arrivals, so that what came together is written together.
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#turn();
+      if (this.#queue.length > 0) this.#schedule();
+    });
+  }
+
+  #turn(): void {
+    const jobs = this.#queue.splice(0, MOST);
+    if (jobs.length === 0) return;
+    const answers: (() => void)[] = [];
+    try {
+      this.#db.exec("BEGIN IMMEDIATE");
+      for (const job of jobs) answers.push(this.#run(job));
+      this.#db.exec("COMMIT");
+    } catch (cause) {
+      const error = this.#fault(cause);
+      for (const job of jobs) job.failed(error);
+      return;
+    }
+    // Only now: an answer is a promise that this survives a power cut.
+    for (const answer of answers) answer();
+    this.#checkpoint(jobs);
+  }
+
+  #run(job: Job): () => void {
+    this.#db.exec("SAVEPOINT job");
+    try {
+      const value = (this.#writes[job.name] as (...args: readonly unknown[]) => unknown)(...job.args);
+      this.#db.exec("RELEASE job");
+      return () => job.done(value);
+    } catch (error) {
+      // SQLite has ended the whole transaction by itself: nothing of this turn stands.
+      if (!this.#db.inTransaction) throw error;
+      this.#db.exec("ROLLBACK TO job");
+      this.#db.exec("RELEASE job");
+      return () => job.failed(error);
+    }
+  }
+
+  #fault(cause: unknown): unknown {
+    if (this.#db.inTransaction) this.#db.exec("ROLLBACK");
+    const code = sqliteCode(cause);
+    if (code.startsWith("SQLITE_FULL"))
+      return new TidelockError("disk-full", { why: "the server's disk is full", cause });
+    if (!/^SQLITE_(IOERR|CORRUPT|NOTADB)/.test(code)) return cause;
+    // What the kernel dropped after a failed flush cannot be flushed again (fsync(2), EIO): nothing
+    // more is answered until the file was opened anew and read back.
+    this.#broken = new TidelockError("internal", {
+      why: `the server's disk failed (${code})`,
+      next: "check the disk, then start the server again",
+      cause,
+    });
+    for (const job of this.#queue.splice(0)) job.failed(this.#broken);
+    return this.#broken;
+  }
+
+  /** By an estimate of what was written: asking the file would cost more than being early. */
+  #checkpoint(jobs: readonly Job[]): void {
+    for (const { name, args } of jobs) {
+      this.#unwritten += PAGES_PER_WRITE;
+      if (name === "commit")
+        for (const { frame } of (args[0] as VaultWrite).entries) this.#unwritten += 1 + frame.length / PAGE;
+    }
+    const late = this.#queue.length > 0 ? 8 : 1;
+    if (this.#unwritten < late * CHECKPOINT_PAGES) return;
+    this.#db.pragma("wal_checkpoint(PASSIVE)");
+    this.#unwritten = 0;
+  }
+}

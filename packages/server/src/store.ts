@@ -1,0 +1,224 @@
+/**
+ * What the server keeps, as a port: embedded SQLite today, other databases by the same contract
+ * (`describeServerStore`). Everything is asynchronous, and nothing above it knows a dialect.
+ *
+ * A write is durable when its promise resolves. Planning is not the store's: the server reads a
+ * vault's state, decides, and hands over finished rows, which a store takes only if the vault's
+ * head is still the one they were planned on. That one comparison orders any number of processes.
+ */
+import type { Link } from "@tidelock/core/log/chain";
+
+/** A role of the log as the server enforces it; each may do what those before it may. */
+export type Level = "viewer" | "editor" | "admin" | "owner";
+
+export interface Head extends Link {
+  /** 0 with the vault's id as both hashes: nothing stands after genesis yet. */
+  readonly seq: number;
+  /** Receive time of the newest entry, ms since 1970; of the founding while there is none. */
+  readonly time: number;
+}
+
+export interface VaultRow {
+  readonly vault: Uint8Array;
+  readonly genesis: Uint8Array;
+  /** Person id of who founded it. */
+  readonly owner: Uint8Array;
+  readonly created: number;
+  readonly head: Head;
+  /** Bytes of frames, and of blobs. */
+  readonly logBytes: number;
+  readonly blobBytes: number;
+}
+
+/** A person's place in a vault, as the log says. */
+export interface MemberRow {
+  readonly person: Uint8Array;
+  readonly level: Level;
+  /** The seq that gave and the one that took it. */
+  readonly since: number;
+  readonly ended: number | undefined;
+}
+
+/** A device's place in a vault, as the log says. Rows are never removed. */
+export interface AccessRow {
+  readonly device: Uint8Array;
+  readonly person: Uint8Array;
+  readonly signKey: Uint8Array;
+  readonly index: number;
+  readonly since: number;
+  readonly ended: number | undefined;
+}
+
+export interface DeviceRow extends AccessRow {
+  /** Its newest frame here: a device seq is used once, for ever. 0 while there is none. */
+  readonly lastSeq: number;
+}
+
+export interface LogRow {
+  readonly seq: number;
+  readonly time: number;
+  /** Who sent it: the device's id, not its index. */
+  readonly device: Uint8Array;
+  readonly deviceSeq: number;
+  /** SHA-256 of the frame. */
+  readonly id: Uint8Array;
+  readonly frame: Uint8Array;
+}
+
+/** A membership entry: what rosters are made of. */
+export type MembershipRow = Pick<LogRow, "seq" | "time" | "frame">;
+
+export interface PlacedRow {
+  readonly device: Uint8Array;
+  readonly deviceSeq: number;
+  readonly seq: number;
+  readonly time: number;
+  readonly id: Uint8Array;
+}
+
+export interface AuditRow {
+  readonly time: number;
+  readonly device: Uint8Array;
+  /** A word of a closed list, such as `device-add`. */
+  readonly action: string;
+  /** What it was done to: an id, or nothing. */
+  readonly object: Uint8Array | undefined;
+}
+
+/** What an append asks about a vault before it decides. */
+export interface StateQuery {
+  readonly vault: Uint8Array;
+  readonly devices: readonly Uint8Array[];
+  readonly persons: readonly Uint8Array[];
+  readonly placed: readonly { readonly device: Uint8Array; readonly deviceSeq: number }[];
+}
+
+export interface VaultState {
+  readonly row: VaultRow;
+  /** Those asked for that are known. */
+  readonly devices: readonly DeviceRow[];
+  readonly members: readonly MemberRow[];
+  readonly placed: readonly PlacedRow[];
+}
+
+/** All of it or none, and only on the head it was planned on. */
+export interface VaultWrite {
+  readonly vault: Uint8Array;
+  readonly from: number;
+  readonly head: Head;
+  readonly entries: readonly LogRow[];
+  readonly access: readonly AccessRow[];
+  /** Device seqs that the entries use up, one row a device. */
+  readonly used: readonly { readonly device: Uint8Array; readonly lastSeq: number }[];
+  readonly members: readonly MemberRow[];
+  readonly audit: readonly AuditRow[];
+}
+
+export interface BlobRow {
+  readonly id: Uint8Array;
+  readonly size: number;
+  readonly storedAt: number;
+}
+
+/** Who may sign in. The account is the person's key; there is no name, no address, no password. */
+export interface PersonRow {
+  readonly person: Uint8Array;
+  readonly signKey: Uint8Array;
+  readonly boxKey: Uint8Array;
+  readonly created: number;
+}
+
+export interface AccountDevice {
+  readonly device: Uint8Array;
+  readonly person: Uint8Array;
+  readonly signKey: Uint8Array;
+  readonly added: number;
+  readonly seen: number;
+  /** Signed out by its person; undefined while it may sign in. */
+  readonly revoked: number | undefined;
+}
+
+export interface NoteRow {
+  readonly device: Uint8Array;
+  readonly time: number;
+  readonly note: Uint8Array;
+}
+
+export type Slot = 1 | 2;
+
+export interface LogStore {
+  /** `same` where this genesis is there already: its vault is left as it is. */
+  createVault(
+    row: VaultRow,
+    member: MemberRow,
+    device: AccessRow,
+    audit: AuditRow,
+  ): Promise<"created" | "same">;
+  vault(vault: Uint8Array): Promise<VaultRow | undefined>;
+  /** Vaults in which the person is a member, in the order of their founding here. */
+  vaultsOf(person: Uint8Array): Promise<readonly { readonly row: VaultRow; readonly member: MemberRow }[]>;
+  /** Undefined where there is no such vault. One consistent view. */
+  state(query: StateQuery): Promise<VaultState | undefined>;
+  /**
+   * Each write stands alone: false where its head had moved on. Resolves when all that answered
+   * true are durable; several vaults may share one flush. A rejection says nothing about any of
+   * them: whoever asked must answer `unknown`.
+   */
+  commit(writes: readonly VaultWrite[]): Promise<readonly boolean[]>;
+  /** Entries after `after` without a gap: at least one if there is one, then up to the bounds. Durable ones only. */
+  entries(
+    vault: Uint8Array,
+    after: number,
+    most: { readonly frames: number; readonly bytes: number },
+  ): Promise<readonly Pick<LogRow, "seq" | "time" | "frame">[]>;
+  /** Membership entries after `after`, all of them. */
+  membership(vault: Uint8Array, after: number): Promise<readonly MembershipRow[]>;
+  /** The rows as the log has them, ended ones too. */
+  access(
+    vault: Uint8Array,
+  ): Promise<{ readonly members: readonly MemberRow[]; readonly devices: readonly DeviceRow[] }>;
+  audit(
+    vault: Uint8Array,
+    before: number,
+    most: number,
+  ): Promise<readonly (AuditRow & { readonly n: number })[]>;
+
+  blob(vault: Uint8Array, id: Uint8Array): Promise<BlobRow | undefined>;
+  /** After its bytes are durable. Again: nothing changes. */
+  addBlob(vault: Uint8Array, blob: BlobRow): Promise<void>;
+  /** By id, after `after`. */
+  blobs(vault: Uint8Array, after: Uint8Array, most: number): Promise<readonly BlobRow[]>;
+
+  putNote(vault: Uint8Array, note: NoteRow): Promise<void>;
+  notes(vault: Uint8Array): Promise<readonly NoteRow[]>;
+
+  /** False where the id is taken. */
+  reserve(id: Uint8Array, device: Uint8Array, until: number): Promise<boolean>;
+  /** Each slot takes one object, once; the same bytes again are `stored`. */
+  putSlot(id: Uint8Array, slot: Slot, bytes: Uint8Array, now: number): Promise<"stored" | "used" | "absent">;
+  /** Undefined while the slot is empty. */
+  slot(id: Uint8Array, slot: Slot, now: number): Promise<Uint8Array | "absent" | undefined>;
+  /** By whoever reserved it. */
+  cancel(id: Uint8Array, device: Uint8Array): Promise<void>;
+
+  addChallenge(challenge: Uint8Array, device: Uint8Array, until: number): Promise<void>;
+  /** True once for a challenge made for this device that has not run out. */
+  takeChallenge(challenge: Uint8Array, device: Uint8Array, now: number): Promise<boolean>;
+  person(person: Uint8Array): Promise<PersonRow | undefined>;
+  accountDevice(device: Uint8Array): Promise<AccountDevice | undefined>;
+  accountDevices(person: Uint8Array): Promise<readonly AccountDevice[]>;
+  /** The person and its device, where they are not known yet; a known device is seen now. */
+  admitAccount(person: PersonRow, device: AccountDevice): Promise<void>;
+  revokeDevice(person: Uint8Array, device: Uint8Array, now: number): Promise<boolean>;
+  /** A registration token by its SHA-256: good for `uses` persons. */
+  addRegistration(hash: Uint8Array, uses: number, until: number): Promise<void>;
+  takeRegistration(hash: Uint8Array, now: number): Promise<boolean>;
+  /** Whether anybody has registered: the first start says how to. */
+  hasPersons(): Promise<boolean>;
+
+  /** Drops what ran out. */
+  sweep(now: number): Promise<void>;
+  /** Throws where nothing can be written. */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -8,8 +8,8 @@ import { basename, dirname } from "node:path";
 import type { Clock, Scheduler } from "@tidelock/core/ports";
 
 const POLL = 100;
-/** A burst of commits is one flush: wait for 20 ms of quiet, but never longer than 100 ms. */
-const QUIET = 20;
+/** A burst of commits is one flush: wait for 6 ms of quiet, but never longer than 100 ms. */
+const QUIET = 6;
 const LONGEST = 100;
 
 export interface WatchDeps {

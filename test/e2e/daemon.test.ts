@@ -262,4 +262,31 @@ describe("a home that is not where it was made", { timeout: 60_000 }, () => {
     ).toMatchObject({ deviceName: "restored" });
     await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
   });
+
+  test("[IFC5, ATT30] a database of the device that the home was before: only a person knows that nobody else uses it, then no row doubles", async () => {
+    const rows = sql<{ n: number }>(file("b.db"), "SELECT count(*) AS n FROM log");
+    sql(file("b.db"), "UPDATE log SET line = 'edited since' WHERE who = 'later'");
+    const { error } = await cli.json<Failure>("Error", [...b.at, "db", "attach", file("b.db")], 2);
+    expect(error).toMatchObject({
+      code: "attached-elsewhere",
+      next: expect.stringContaining(`tidelock db detach ${file("b.db")} --force`),
+    });
+    const detached = await cli.json<{ database: { notes: readonly string[] } }>("Attachment", [
+      ...b.at,
+      "db",
+      "detach",
+      file("b.db"),
+      "--force",
+    ]);
+    expect(detached.database.notes.join()).toContain("1 row");
+    await cli.json("Attachment", [...b.at, "db", "attach", file("b.db")]);
+    await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
+    expect(sql(file("b.db"), "SELECT count(*) AS n FROM log")).toEqual(rows);
+    const { conflicts } = await cli.json<{ conflicts: readonly unknown[] }>("ConflictList", [
+      ...b.at,
+      "conflicts",
+      "ls",
+    ]);
+    expect(JSON.stringify(conflicts)).toContain("edited since");
+  });
 });

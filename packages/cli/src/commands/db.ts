@@ -31,6 +31,7 @@ export async function detach(
   ctx.out.data("Attachment", { database: done }, () => [
     `detached: ${done.path} is as it was, its rows stay`,
   ]);
+  for (const note of done.notes) ctx.out.warn(note);
 }
 
 export async function ls(ctx: Context): Promise<undefined> {

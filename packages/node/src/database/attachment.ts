@@ -7,8 +7,9 @@ import { TidelockError } from "@tidelock/core/errors";
 import type { TablesView } from "@tidelock/core/kinds/tables/api";
 import type { RowKey } from "@tidelock/core/kinds/tables/types";
 import { Binding, type BindingState } from "./binding.ts";
-import { type AttachDeps, type Core, dirtyKeys, point } from "./core.ts";
+import { type AttachDeps, type Core, dirtyKeys } from "./core.ts";
 import { miscounted, reconcile } from "./count.ts";
+import { type Left, leave } from "./detach.ts";
 import { type FlushResult, flushOnce } from "./flush.ts";
 import type { Skipped } from "./inspect.ts";
 import { type Issue, issueOf, rowIssues } from "./issues.ts";
@@ -16,13 +17,12 @@ import { type AttachOptions, type Host, pathOf } from "./open.ts";
 import { outboxIsEmpty } from "./outbox.ts";
 import type { TablePlan } from "./plan.ts";
 import { newPace, type Pace, type ProjectResult, project, touch } from "./project.ts";
-import { putRecord } from "./registry.ts";
 import { countNullKeys } from "./rows.ts";
 import { explain, isBusy } from "./sqlite.ts";
-import { uninstall } from "./triggers.ts";
 import { watchFile } from "./watch.ts";
 
 export type { AttachDeps } from "./core.ts";
+export type { Left } from "./detach.ts";
 export type { FlushResult } from "./flush.ts";
 export type { Issue, IssueCode } from "./issues.ts";
 export type { AttachOptions } from "./open.ts";
@@ -66,8 +66,10 @@ export interface DatabaseAttachment {
   /** Rows of the vault the file does not show yet; deletions that wait for a person. */
   counts(): { readonly unprojected: number; readonly withheld: number };
   onChange(listener: () => void): () => void;
-  /** One last flush, then the file is as if it had never been attached. */
-  detach(): Promise<void>;
+  /** Where it is paused: its tables as they are now are meant (ATT31). */
+  mend(): Promise<void>;
+  /** One last flush, then the file is as if it had never been attached. Answers what was not sent. */
+  detach(): Promise<Left>;
   /** Lets a running step end. Nothing durable is lost by not calling it. */
   close(): void;
 }
@@ -163,13 +165,16 @@ class Attachment implements DatabaseAttachment {
 
   async #flush(core: Core, approve?: ReadonlySet<number>): Promise<FlushResult> {
     const runs: number[] = [];
+    const strange = new Set<string>();
     let changes = 0;
     for (let round = 0; ; round++) {
       const result = await flushOnce(core, approve === undefined ? {} : { approve });
       runs.push(...result.runs);
       changes += result.changes;
+      for (const row of result.strange) strange.add(row);
       this.#note(core, result);
-      if (!result.more || result.kind !== "done" || round >= ROUNDS) return { ...result, runs, changes };
+      if (!result.more || result.kind !== "done" || round >= ROUNDS)
+        return { ...result, runs, changes, strange };
     }
   }
 
@@ -322,34 +327,17 @@ class Attachment implements DatabaseAttachment {
     return () => this.#listeners.delete(listener);
   }
 
-  detach(): Promise<void> {
+  mend(): Promise<void> {
     return this.#run(async () => {
-      const core = await this.#binding.ready();
-      const record = this.#binding.record();
-      if (core === undefined || record === undefined) {
-        const why = this.#binding.paused?.text ?? "it is not attached";
-        throw new TidelockError("attached-elsewhere", { why: `${this.path} cannot be detached now: ${why}` });
-      }
-      for (let round = 0; ; round++) {
-        const flushed = await this.#flush(core);
-        point(core, "detach-flushed");
-        if (flushed.kind === "busy" || round > ROUNDS) {
-          throw new TidelockError("database-busy", { why: `${this.path} stays locked by another program` });
-        }
-        this.#host.engine.write((tx) => putRecord(tx, { ...record, phase: "detaching" }));
-        point(core, "detach-marked");
-        const dropped = await core.file.write(() => {
-          if (!outboxIsEmpty(core.file)) return false;
-          uninstall(core.file.db);
-          return true;
-        });
-        if (dropped.kind === "done" && dropped.value) break;
-        this.#host.engine.write((tx) => putRecord(tx, record));
-      }
-      point(core, "detach-dropped");
-      this.#binding.forget(record);
-      point(core, "detach-forgotten");
+      await this.#binding.mend("attach");
+    });
+  }
+
+  detach(): Promise<Left> {
+    return this.#run(async () => {
+      const left = await leave(this.#host, this.#binding, (core) => this.#flush(core));
       this.close();
+      return left;
     });
   }
 
@@ -427,5 +415,6 @@ class Attachment implements DatabaseAttachment {
 }
 
 function pausedFlush(): FlushResult {
-  return { kind: "busy", runs: [], changes: 0, tables: new Set(), nullKeys: new Set(), more: false };
+  const none = new Set<never>();
+  return { kind: "busy", runs: [], changes: 0, tables: none, nullKeys: none, strange: none, more: false };
 }

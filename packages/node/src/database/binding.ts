@@ -3,13 +3,14 @@
  * out what became of the file meanwhile. Rules ATT4, ATT20, ATT22, ATT23, ATT27.
  */
 import { equalBytes } from "@tidelock/core/bytes/bytes";
-import { TidelockError } from "@tidelock/core/errors";
+import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
 import { goBack } from "./back.ts";
 import { type Core, point, positionOf, recordOf, settleToken } from "./core.ts";
 import type { AppFile } from "./file.ts";
 import type { Skipped } from "./inspect.ts";
 import type { IssueCode } from "./issues.ts";
-import { Numbers } from "./numbers.ts";
+import { retire } from "./memory.ts";
+import { catchUp, type Mended, recapture, refit } from "./mend.ts";
 import {
   type AttachOptions,
   becomeLive,
@@ -19,10 +20,11 @@ import {
   openFileAt,
   planCore,
   register,
+  rememberShapes,
   shapesOf,
   startOver,
 } from "./open.ts";
-import { type AttachmentRecord, putRecord, Registry } from "./registry.ts";
+import { type AttachmentRecord, putRecord, Registry, sameFile } from "./registry.ts";
 import { scanFile } from "./scan.ts";
 import { isInstalled, readMeta } from "./triggers.ts";
 
@@ -65,11 +67,14 @@ export class Binding {
         record = resumed;
       }
     }
+    const fresh = record === undefined;
     if (record === undefined) {
       record = register(this.#host, this.file, options);
       point(this.#host, "attach-registered");
     }
     try {
+      // A copy made while it was attached and attached again: its marks are of then.
+      if (fresh && this.#carriesOurs()) await installIn(this.#host, this.file, record);
       if (record.phase === "attaching") await this.#attach(record);
     } catch (error) {
       // Nothing of ours came into the file: nothing is left of it here either.
@@ -143,12 +148,13 @@ export class Binding {
       if (there === "same" && opened === undefined) {
         return this.pause("detached", "its triggers and tables were taken out of the file");
       }
-      await this.#replace(record, false);
+      await this.#replace(record, this.#isKnownFile(record));
       return this.#check(this.record());
     }
     if (!equalBytes(meta.attachment, record.id)) {
       throw new TidelockError("attached-elsewhere", { why: `another attached file stands at ${this.path}` });
     }
+    this.#remember(record);
     const core = this.#current(record);
     if (core === undefined) return undefined;
     const verdict = settleToken(core);
@@ -170,6 +176,58 @@ export class Binding {
     return this.core;
   }
 
+  /**
+   * At a person's word a paused file goes on with its tables as they are. To attach it all of them must
+   * fit; to detach it those that do are made ready for a last flush. Answers the others.
+   */
+  async mend(to: "attach" | "detach"): Promise<Mended> {
+    const strange = new Set<string>();
+    const nothing = { unfit: [], strange };
+    if ((await this.ready()) !== undefined) return nothing;
+    const { paused } = this;
+    const record = this.record();
+    if (paused === undefined || record === undefined) return nothing;
+    if (paused.code === "detached") {
+      if (to === "detach") return nothing;
+      await this.#replace(record, true);
+      await this.#check(this.record());
+      return nothing;
+    }
+    if (paused.code !== "schema-changed") throw pausedError(paused, this.path);
+    const shapes = this.#host.engine.read((tx) => shapesOf(tx, record));
+    const { fit, unfit } = refit(this.#host, this.file, record, to === "detach");
+    const [first] = unfit;
+    if (first !== undefined && to === "attach")
+      throw new TidelockError(first.code, {
+        why: `${first.table}: ${first.why}`,
+        next: `tidelock db detach ${this.path}, then attach it as it is now`,
+        details: { table: first.table },
+      });
+    if (!(await recapture(this.#host, this.file, record, fit))) return { unfit, strange };
+    const core = this.#plan({ ...record, tables: fit }, "anew");
+    if (core === undefined) return { unfit, strange };
+    this.paused = undefined;
+    this.#host.engine.write((tx) =>
+      core.registry.putPosition(tx, { ...positionOf(core, tx), schema: this.file.pragma("schema_version") }),
+    );
+    const ready = await this.#check(record);
+    if (ready === undefined) return { unfit, strange };
+    try {
+      // The shapes of before go last: stopped until then, the next try does all of it again.
+      await catchUp(ready, shapes, strange);
+      rememberShapes(ready);
+    } catch (error) {
+      this.planAgain();
+      throw error;
+    }
+    return { unfit, strange };
+  }
+
+  /** The plans were made for some of the tables, or not all was done for them: the next step asks anew. */
+  planAgain(): void {
+    this.core = undefined;
+  }
+
   record(): AttachmentRecord | undefined {
     const slot = this.core?.registry.slot;
     if (slot !== undefined) return this.#host.engine.read((tx) => new Registry(slot).record(tx));
@@ -188,7 +246,7 @@ export class Binding {
     }));
     const now = this.file.pragma("schema_version");
     if (schema === now && !grown && this.paused === undefined) return core;
-    const fresh = this.#plan(record, shapesOf(core));
+    const fresh = this.#plan(record);
     if (fresh !== undefined && schema !== now) {
       this.#host.engine.write((tx) =>
         fresh.registry.putPosition(tx, { ...positionOf(fresh, tx), schema: now }),
@@ -197,7 +255,9 @@ export class Binding {
     return fresh;
   }
 
-  #plan(record: AttachmentRecord, shapes?: ReadonlyMap<string, string>): Core | undefined {
+  /** `anew`: a person said that the tables as they are now are meant. */
+  #plan(record: AttachmentRecord, anew?: "anew"): Core | undefined {
+    const shapes = anew === undefined ? this.#host.engine.read((tx) => shapesOf(tx, record)) : undefined;
     const planned = planCore(this.#host, this.file, record, shapes);
     if (planned.kind === "changed") return this.pause("schema-changed", planned.why);
     const { core } = planned;
@@ -205,10 +265,11 @@ export class Binding {
     if (readMeta(this.file.db, this.path) !== undefined && !isInstalled(this.file.db, numbered)) {
       return this.pause("schema-changed", "triggers of the attachment are missing");
     }
-    const anew = this.core === undefined;
+    if (anew === undefined) rememberShapes(core);
+    const first = this.core === undefined;
     this.core = core;
     this.skipped = planned.skipped;
-    this.#planned(core, anew);
+    this.#planned(core, first);
     return core;
   }
 
@@ -220,13 +281,28 @@ export class Binding {
   }
 
   forget(record: AttachmentRecord): void {
-    this.#host.engine.write((tx) => {
-      for (const t of record.tables) this.#host.tables.untrack(tx, t.name);
-      new Numbers(record.slot).forget(
-        tx,
-        record.tables.map((t) => t.number),
-      );
-      new Registry(record.slot).forgetAll(tx);
-    });
+    this.#host.engine.write((tx) => retire(tx, this.#host.tables, record));
   }
+
+  #isKnownFile(record: AttachmentRecord): boolean {
+    const known = this.#host.engine.read((tx) => new Registry(record.slot).identity(tx));
+    const { identity } = this.file;
+    return known !== undefined && identity !== undefined && sameFile(known, identity);
+  }
+
+  /** The file at the path carries our marks: whatever becomes of them, this is the one. */
+  #remember(record: AttachmentRecord): void {
+    const { identity } = this.file;
+    if (identity === undefined || this.#isKnownFile(record)) return;
+    this.#host.engine.write((tx) => new Registry(record.slot).putIdentity(tx, identity));
+  }
+}
+
+function pausedError({ code, text }: Pause, path: string): TidelockError {
+  if (code === "file-missing")
+    return new TidelockError("not-found", {
+      why: text,
+      next: `put the file back; if it is lost: tidelock db detach ${path} --force`,
+    });
+  return new TidelockError(code in errorKinds ? (code as ErrorCode) : "internal", { why: text });
 }

@@ -5,7 +5,9 @@
 import { statSync } from "node:fs";
 import { TidelockError } from "@tidelock/core/errors";
 import type { Clock, Scheduler } from "@tidelock/core/ports";
+import { identityOf } from "./memory.ts";
 import type { Point } from "./points.ts";
+import type { FileIdentity } from "./registry.ts";
 import { type Db, type Driver, isBusy, openFile, type Statement, wrap } from "./sqlite.ts";
 
 export interface FileDeps {
@@ -27,6 +29,8 @@ export class AppFile {
   readonly db: Db;
   readonly #deps: FileDeps;
   readonly #inode: string;
+  /** Which file was opened. */
+  readonly identity: FileIdentity | undefined;
   readonly #statements = new Map<string, Statement>();
   /** TEXT is stored as UTF-8: its bytes can be read back as they are. */
   readonly utf8: boolean;
@@ -37,6 +41,7 @@ export class AppFile {
     this.#deps = deps;
     this.db = openFile(driver, path);
     this.#inode = inodeOf(path) ?? "";
+    this.identity = identityOf(path);
     this.utf8 = this.db.pragma("encoding", { simple: true }) === "UTF-8";
   }
 

@@ -21,6 +21,8 @@ export interface FlushResult {
   /** Tables with entries, for the count check. */
   readonly tables: ReadonlySet<number>;
   readonly nullKeys: ReadonlySet<number>;
+  /** Rows of tables that are not (any more) part of the attachment: their entries went with the others. */
+  readonly strange: ReadonlySet<string>;
   /** More was in the outbox than one flush reads. */
   readonly more: boolean;
 }
@@ -47,6 +49,7 @@ export async function flushOnce(core: Core, options: FlushOptions = {}): Promise
     changes: 0,
     tables: new Set<number>(),
     nullKeys: new Set<number>(),
+    strange: new Set<string>(),
     more: false,
   };
   if (locked.kind === "busy") return { ...nothing, kind: "busy" };
@@ -55,7 +58,7 @@ export async function flushOnce(core: Core, options: FlushOptions = {}): Promise
   point(core, "flush-read");
   const { draft, outbox } = read;
   const tables = new Set(outbox.touched.map((t) => t.table));
-  const { nullKeys } = outbox;
+  const { nullKeys, strange } = outbox;
   if (outbox.last === 0 && draft.effects.length === 0) return { ...nothing, kind: "done" };
   const committed = await commitWork(core, {
     runs: [
@@ -68,7 +71,7 @@ export async function flushOnce(core: Core, options: FlushOptions = {}): Promise
   });
   if (committed.kind !== "done") return { ...nothing, kind: committed.kind };
   const changes = draft.changes.length + draft.approved.length;
-  return { kind: "done", runs: committed.runs, changes, tables, nullKeys, more: read.more };
+  return { kind: "done", runs: committed.runs, changes, tables, nullKeys, strange, more: read.more };
 }
 
 /** Inside a read transaction of the file. */

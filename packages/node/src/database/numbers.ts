@@ -70,6 +70,19 @@ export class Numbers {
     });
   }
 
+  copy(from: Tx, to: Tx, tables: readonly number[]): void {
+    for (const table of tables) {
+      for (const kind of [FORWARD, BACK]) {
+        const rows = from.scan(NUM, this.#prefix(kind, table), this.#prefix(kind, table + 1));
+        for (const [key, value] of rows) to.put(NUM, key, value);
+      }
+    }
+  }
+
+  isEmpty(tx: Tx, table: number): boolean {
+    return tx.scan(NUM, this.#prefix(FORWARD, table), this.#prefix(FORWARD, table + 1), 1).length === 0;
+  }
+
   forget(tx: Tx, tables: readonly number[]): void {
     for (const table of tables) {
       for (const kind of [FORWARD, BACK]) {

@@ -14,9 +14,17 @@ import { type AttachDeps, type Core, point, positionOf, recordOf, runsOf } from 
 import { createTables } from "./create.ts";
 import { AppFile } from "./file.ts";
 import { type FileTable, type Inspection, inspect, type Skipped } from "./inspect.ts";
+import { recall } from "./memory.ts";
 import { Numbers } from "./numbers.ts";
 import { declarationFor, parentsFirst, planTable, shapeOf, type TablePlan } from "./plan.ts";
-import { type AttachmentRecord, putRecord, Registry, records, type TableEntry } from "./registry.ts";
+import {
+  type AttachmentRecord,
+  allRecords,
+  putRecord,
+  Registry,
+  records,
+  type TableEntry,
+} from "./registry.ts";
 import { fold, loadDriver } from "./sqlite.ts";
 import { encodeToken } from "./token.ts";
 import { type FileMeta, install, LAYOUT, readMeta, writeToken } from "./triggers.ts";
@@ -64,9 +72,9 @@ export function findRecord(host: Host, file: AppFile): AttachmentRecord | undefi
   }
   const known = all.find((r) => equalBytes(r.id, meta.attachment));
   if (known === undefined) {
-    throw new TidelockError("attached-elsewhere", {
-      why: `${file.path} is attached by another device or replica of this vault`,
-    });
+    const former = host.engine.read((tx) => allRecords(tx).find((r) => equalBytes(r.id, meta.attachment)));
+    if (former?.phase === "detached") return undefined;
+    throw elsewhere(file.path, former?.phase === "former");
   }
   if (known.path === file.path) return known;
   if (here !== undefined || stillHeld(host, known)) {
@@ -77,6 +85,17 @@ export function findRecord(host: Host, file: AppFile): AttachmentRecord | undefi
   const moved = { ...known, path: file.path };
   host.engine.write((tx) => putRecord(tx, moved));
   return moved;
+}
+
+/** Two replicas must not write one file: only a person knows whether the other one still does. */
+function elsewhere(path: string, former: boolean): TidelockError {
+  const who = former
+    ? "the device that this home was before it joined anew"
+    : "another device or replica of this vault";
+  return new TidelockError("attached-elsewhere", {
+    why: `${path} is attached by ${who}`,
+    next: `if no other home uses this file any more: tidelock db detach ${path} --force, then attach it`,
+  });
 }
 
 /** Whether the file of a record is still at its path: then whatever else carries its id is a copy. */
@@ -112,10 +131,13 @@ export function register(host: Host, file: AppFile, options: AttachOptions): Att
       next: "tidelock sync, then try again",
     });
   }
+  const attachment = readMeta(file.db, file.path)?.attachment;
   return engine.write((tx) => {
     const others = records(tx);
     const taken = new Map(others.flatMap((r) => r.tables.map((t) => [fold(t.name), r.path] as const)));
-    const entries: TableEntry[] = found.map((d, i) => ({ number: i + 1, name: vaultName(declared, d.name) }));
+    const memory = recall(tx, file.identity, attachment);
+    const names = found.map((d) => vaultName(declared, d.name));
+    const entries = numberTables(names, memory?.tables ?? []);
     const clash = entries.find((t) => taken.has(fold(t.name)));
     if (clash !== undefined) {
       throw new TidelockError("exists", {
@@ -123,8 +145,8 @@ export function register(host: Host, file: AppFile, options: AttachOptions): Att
       });
     }
     const record: AttachmentRecord = {
-      id: deps.random(16),
-      slot: Math.max(0, ...others.map((r) => r.slot)) + 1,
+      id: memory?.id ?? deps.random(16),
+      slot: memory?.slot ?? Math.max(0, ...allRecords(tx).map((r) => r.slot)) + 1,
       path: file.path,
       phase: "attaching",
       tables: entries,
@@ -139,11 +161,26 @@ export function register(host: Host, file: AppFile, options: AttachOptions): Att
       if (declaration !== old) changes.push({ op: "schema", declaration });
     }
     putRecord(tx, record);
-    new Registry(record.slot).putPosition(tx, { token: { branch: deps.random(8), counter: 0 }, schema: 0 });
+    const registry = new Registry(record.slot);
+    const kept = new Set(entries.map((t) => t.number));
+    new Numbers(record.slot).forget(
+      tx,
+      (memory?.tables ?? []).map((t) => t.number).filter((n) => !kept.has(n)),
+    );
+    // Counters go on over a detach, because what is remembered of numbers is counted by them.
+    const counter = (registry.position(tx)?.token.counter ?? -1) + 1;
+    registry.putPosition(tx, { token: { branch: deps.random(8), counter }, schema: 0 });
     for (const run of runsOf({ plans: [] }, changes, 0, false)) engine.submit(tx, run);
     for (const t of entries) tables.track(tx, t.name);
     return record;
   });
+}
+
+/** Tables keep the numbers under which they are remembered. */
+function numberTables(names: readonly string[], known: readonly TableEntry[]): TableEntry[] {
+  const numberByName = new Map(known.map((t) => [fold(t.name), t.number]));
+  let last = Math.max(0, ...numberByName.values());
+  return names.map((name) => ({ name, number: numberByName.get(fold(name)) ?? ++last }));
 }
 
 /** Tables that an empty file gets: all that the vault declares, or those asked for. */
@@ -161,7 +198,7 @@ function vaultName(declared: readonly TableDeclaration[], name: string): string 
 }
 
 /** As the vault knows the tables, and as a person said of those it does not know. */
-function inspectFor(
+export function inspectFor(
   file: AppFile,
   tables: readonly string[] | undefined,
   natural: readonly string[],
@@ -223,8 +260,8 @@ function positionAt(
   return position;
 }
 
-function numbered(
-  record: AttachmentRecord,
+export function numbered(
+  record: Pick<AttachmentRecord, "tables">,
   tables: readonly FileTable[],
 ): { readonly number: number; readonly table: FileTable }[] {
   const byName = new Map(tables.map((t) => [fold(t.declaration.name), t]));
@@ -285,8 +322,24 @@ export function planCore(
   return { kind: "ok", core, skipped: seen.skipped };
 }
 
-export function shapesOf(core: Core): ReadonlyMap<string, string> {
-  return new Map(core.plans.map((p) => [p.vault.name, shapeOf(p.file)]));
+/** By the vault's name of a table, its shape when the file was last planned. */
+export function shapesOf(tx: Tx, record: AttachmentRecord): ReadonlyMap<string, string> {
+  const registry = new Registry(record.slot);
+  return new Map(
+    record.tables.flatMap(({ number, name }) => {
+      const shape = registry.shape(tx, number);
+      return shape === undefined ? [] : [[name, shape] as const];
+    }),
+  );
+}
+
+export function rememberShapes(core: Core): void {
+  const { registry, engine, plans } = core;
+  const news = engine.read((tx) => plans.filter((p) => registry.shape(tx, p.number) !== shapeOf(p.file)));
+  if (news.length === 0) return;
+  engine.write((tx) => {
+    for (const p of news) registry.putShape(tx, p.number, shapeOf(p.file));
+  });
 }
 
 /** The file is another one: all that was known of its rows is forgotten, the numbers of a copy excepted. */

@@ -27,6 +27,8 @@ export interface Outbox {
   readonly moved: readonly Moved[];
   /** How many entries there were. */
   readonly entries: number;
+  /** Rows of tables that were not asked for. */
+  readonly strange: ReadonlySet<string>;
   /** Tables with entries whose key holds a NULL. */
   readonly nullKeys: ReadonlySet<number>;
 }
@@ -51,13 +53,17 @@ export function readOutbox(
   const touched = new Map<string, Touched>();
   const moved: Moved[] = [];
   const nullKeys = new Set<number>();
+  const strange = new Set<string>();
   let last = 0;
   rows.forEach((row, i) => {
     const [seq, tbl, t] = row;
     last = Number(seq);
     const table = Math.abs(Number(tbl));
     const width = widths.get(table);
-    if (width === undefined) return;
+    if (width === undefined) {
+      strange.add(slot(table, row.slice(3)));
+      return;
+    }
     const values = row.slice(3, 3 + width);
     const time = typeof t === "bigint" ? Number(t) : 0;
     if (values.includes(null)) {
@@ -72,7 +78,7 @@ export function readOutbox(
       if (!to.includes(null)) moved.push({ table, from: values, to, time });
     }
   });
-  return { last, entries: rows.length, touched: [...touched.values()], moved, nullKeys };
+  return { last, entries: rows.length, touched: [...touched.values()], moved, nullKeys, strange };
 }
 
 export function slot(table: number, values: readonly FileValue[]): string {

@@ -119,6 +119,11 @@ export function parentsFirst(plans: readonly TablePlan[]): readonly TablePlan[] 
   return [...out];
 }
 
+/** The columns that a shape names. */
+export function columnsOf(shape: string): readonly string[] {
+  return (JSON.parse(shape) as [string[]])[0];
+}
+
 /** What of a file's table a plan rests on: as long as it stays, rows mean what they meant. */
 export function shapeOf(file: FileTable): string {
   const d = file.declaration;

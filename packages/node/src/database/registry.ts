@@ -23,7 +23,18 @@ export const attachmentSpaces: readonly Space[] = [DB, HELD, "a.num"].map((name)
 }));
 
 /** First byte of a key in `a.db`. Never reused. */
-const area = { record: 1, position: 2, gen: 3, note: 4, aside: 5, kept: 6, stray: 7, rows: 8 } as const;
+const area = {
+  record: 1,
+  position: 2,
+  gen: 3,
+  note: 4,
+  aside: 5,
+  kept: 6,
+  stray: 7,
+  rows: 8,
+  file: 9,
+  shape: 10,
+} as const;
 
 export interface TableEntry {
   /** Number in this file; never given twice. */
@@ -38,7 +49,11 @@ export interface AttachmentRecord {
   /** A small number of this replica, prefix of the attachment's keys. */
   readonly slot: number;
   readonly path: string;
-  readonly phase: "attaching" | "live" | "detaching";
+  /**
+   * `detached`: a memory of what the file's row numbers stood for, in case it is attached again.
+   * `former`: the same of a file that the device this home was before may still have attached.
+   */
+  readonly phase: "attaching" | "live" | "detaching" | "detached" | "former";
   readonly tables: readonly TableEntry[];
   /** Tables whose INTEGER PRIMARY KEY is natural by the person's wish. */
   readonly natural: readonly string[];
@@ -74,7 +89,14 @@ export interface Kept {
   readonly cells: readonly Cell[];
 }
 
-const phases = ["attaching", "live", "detaching"] as const;
+/** Which file of the file system it was: a copy put in its place is another one. */
+export interface FileIdentity {
+  readonly inode: bigint;
+  /** When it was made, ns since 1970; 0 where the file system does not tell. */
+  readonly made: bigint;
+}
+
+const phases = ["attaching", "live", "detaching", "detached", "former"] as const;
 
 export function putRecord(tx: Tx, r: AttachmentRecord): void {
   const w = new Writer(256)
@@ -93,7 +115,13 @@ export function putRecord(tx: Tx, r: AttachmentRecord): void {
   tx.put(DB, concat(Uint8Array.of(area.record), r.id), w.done());
 }
 
+/** What is attached. */
 export function records(tx: Tx): readonly AttachmentRecord[] {
+  return allRecords(tx).filter((r) => r.phase !== "detached" && r.phase !== "former");
+}
+
+/** With those that are only remembered. */
+export function allRecords(tx: Tx): readonly AttachmentRecord[] {
   return tx
     .scan(DB, Uint8Array.of(area.record), Uint8Array.of(area.record + 1))
     .map(([, bytes]) => parseRecord(bytes));
@@ -120,7 +148,30 @@ export class Registry {
   }
 
   record(tx: Tx): AttachmentRecord | undefined {
-    return records(tx).find((r) => r.slot === this.slot);
+    return allRecords(tx).find((r) => r.slot === this.slot);
+  }
+
+  /** Columns and keys of a table of the file, as they were when it was last planned (`shapeOf`). */
+  shape(tx: Tx, table: number): string | undefined {
+    const bytes = tx.get(DB, this.#tableKey(area.shape, table));
+    return bytes === undefined ? undefined : decodeUtf8(bytes);
+  }
+
+  putShape(tx: Tx, table: number, shape: string): void {
+    if (this.shape(tx, table) !== shape) tx.put(DB, this.#tableKey(area.shape, table), encodeUtf8(shape));
+  }
+
+  identity(tx: Tx): FileIdentity | undefined {
+    const bytes = tx.get(DB, this.#key(area.file));
+    if (bytes === undefined) return undefined;
+    const r = new Reader(bytes);
+    return { inode: r.z(), made: r.z() };
+  }
+
+  putIdentity(tx: Tx, file: FileIdentity): void {
+    const now = this.identity(tx);
+    if (now !== undefined && sameFile(now, file)) return;
+    tx.put(DB, this.#key(area.file), new Writer(24).z(file.inode).z(file.made).done());
   }
 
   position(tx: Tx): Position | undefined {
@@ -267,16 +318,25 @@ export class Registry {
     for (const [key] of tx.scan(DB, from, end(from))) tx.delete(DB, key);
   }
 
+  /** What a memory holds beside the record and the numbers. */
+  copyMemory(from: Tx, to: Tx): void {
+    for (const a of [area.position, area.kept, area.file]) {
+      const prefix = this.#key(a);
+      for (const [key, value] of from.scan(DB, prefix, end(prefix))) to.put(DB, key, value);
+    }
+  }
+
   /** Everything that told of the file's rows: it is another file now. */
   forgetRows(tx: Tx): void {
-    for (const a of [area.gen, area.note, area.aside, area.stray, area.rows]) clear(tx, DB, this.#key(a));
+    for (const a of [area.gen, area.note, area.aside, area.stray, area.rows, area.shape])
+      clear(tx, DB, this.#key(a));
     clear(tx, HELD, this.#key(0));
   }
 
   forgetAll(tx: Tx): void {
     const record = this.record(tx);
     this.forgetRows(tx);
-    for (const a of [area.position, area.kept]) clear(tx, DB, this.#key(a));
+    for (const a of [area.position, area.kept, area.file]) clear(tx, DB, this.#key(a));
     if (record !== undefined) tx.delete(DB, concat(Uint8Array.of(area.record), record.id));
   }
 
@@ -305,6 +365,10 @@ export class Registry {
       return { table: r.u32(), key: k.slice(9) as RowKey, value };
     });
   }
+}
+
+export function sameFile(a: FileIdentity, b: FileIdentity): boolean {
+  return a.inode === b.inode && a.made === b.made;
 }
 
 const reasons = ["row-refused", "row-too-large", "trigger-fights"] as const;

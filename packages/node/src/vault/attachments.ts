@@ -2,13 +2,18 @@
 import { existsSync } from "node:fs";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import type { Engine } from "@tidelock/core/engine/api";
-import { TidelockError } from "@tidelock/core/errors";
+import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
 import type { TablesView } from "@tidelock/core/kinds/tables/api";
 import type { Tx } from "@tidelock/core/log/tx";
 import type { Clock, Log, Scheduler } from "@tidelock/core/ports";
-import { type AttachDeps, attachDatabase, type DatabaseAttachment } from "../database/attachment.ts";
+import {
+  type AttachDeps,
+  attachDatabase,
+  type DatabaseAttachment,
+  type Left,
+} from "../database/attachment.ts";
 import { detachForce } from "../database/detach.ts";
-import { Numbers } from "../database/numbers.ts";
+import { identityOf, recognise, retire } from "../database/memory.ts";
 import { pathOf } from "../database/open.ts";
 import { type AttachmentRecord, Registry, records } from "../database/registry.ts";
 import { loadSqlite } from "../home/driver.ts";
@@ -173,6 +178,8 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
       openByPath.set(opened.path, opened);
       failedByPath.delete(opened.path);
     }
+    // Asked for again: the tables as they are now are meant.
+    await opened.mend();
     await opened.pump();
     const at = opened.path;
     const record = known().find((r) => r.path === at);
@@ -185,32 +192,36 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
     const record = known().find((r) => r.path === real);
     const before = record === undefined ? undefined : infoOf(record);
     const opened = openByPath.get(real);
-    if (force) await detachByForce(real, record, opened);
+    const notes: string[] = [];
+    if (!force && !d.enabled) throw copiedError();
+    if (force) notes.push(...(await detachByForce(real, record, opened)));
     else if (record === undefined)
       throw new TidelockError("not-found", {
         why: "no database is attached from there",
         next: "tidelock db ls",
       });
-    else if (opened === undefined)
-      throw new TidelockError("not-found", {
-        why: `the database cannot be opened (${failedByPath.get(real) ?? "not tried"})`,
-        next: "tidelock db detach PATH --force",
-      });
-    else await opened.detach();
+    else if (opened === undefined) throw closedError(real, failedByPath.get(real));
+    else notes.push(...leftNotes(await opened.detach()));
     openByPath.delete(real);
     failedByPath.delete(real);
-    const none = { path: real, tables: [], waiting: 0, withheld: 0, aside: 0, notes: [] };
-    return { ...(before ?? none), state: "detached" };
+    const none = { path: real, tables: [] };
+    return { ...(before ?? none), state: "detached", waiting: 0, withheld: 0, aside: 0, notes };
   }
 
   async function detachByForce(
     path: string,
     record: AttachmentRecord | undefined,
     opened: DatabaseAttachment | undefined,
-  ): Promise<void> {
+  ): Promise<readonly string[]> {
     opened?.close();
-    if (existsSync(path)) await detachForce(path, deps);
-    if (record !== undefined) forget(d, record);
+    const done = existsSync(path) ? await detachForce(path, deps) : undefined;
+    engine.write((tx) => {
+      if (record !== undefined) retire(tx, tables, record);
+      const file = identityOf(path);
+      if (done?.attachment !== undefined && file !== undefined) recognise(tx, done.attachment, file);
+    });
+    const unsent = done?.unsent ?? 0;
+    return unsent === 0 ? [] : [`not sent: edits since the last sync of ${rowsOf(unsent)}. ${AGAIN_KEEPS}`];
   }
 
   return {
@@ -302,14 +313,35 @@ function notesOf(opened: DatabaseAttachment | undefined): readonly string[] {
   ];
 }
 
-function forget(d: AttachmentsDeps, record: AttachmentRecord): void {
-  d.engine.write((tx) => {
-    for (const table of record.tables) d.tables.untrack(tx, table.name);
-    new Numbers(record.slot).forget(
-      tx,
-      record.tables.map((table) => table.number),
-    );
-    new Registry(record.slot).forgetAll(tx);
+/** What the file still holds and the vault was not told: it is not lost, and a person should know. */
+function leftNotes({ unfit, unsent, withheld, captured }: Left): readonly string[] {
+  const names = unfit.map((u) => `${u.table} (${u.why})`).join(", ");
+  return [
+    ...(unfit.length > 0
+      ? [`not sent: edits of ${rowsOf(unsent)} in tables that changed: ${names}. ${AGAIN_KEEPS}`]
+      : []),
+    ...(withheld > 0
+      ? [`not sent: deletions of ${rowsOf(withheld)} that waited for your word. Attached again, they return`]
+      : []),
+    ...(captured ? [] : [`not sent: what was written after capture had been taken out. ${AGAIN_KEEPS}`]),
+  ];
+}
+
+function rowsOf(n: number): string {
+  return n === 1 ? "1 row" : `${n} rows`;
+}
+
+const AGAIN_KEEPS = "Attached again, what differs is kept as open conflicts, not written over";
+
+/** The database of a record could not be opened. */
+function closedError(path: string, failure: string | undefined): TidelockError {
+  if (failure === undefined || failure === "file-missing")
+    return new TidelockError("not-found", {
+      why: `${path} is gone`,
+      next: `put the file back; if it is lost: tidelock db detach ${path} --force`,
+    });
+  return new TidelockError(failure in errorKinds ? (failure as ErrorCode) : "internal", {
+    why: `${path} cannot be opened, so its last edits cannot be sent`,
   });
 }
 

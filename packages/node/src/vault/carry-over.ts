@@ -7,6 +7,7 @@ import { framesOf, runs } from "@tidelock/core/engine/outbox";
 import type { Replica } from "@tidelock/core/engine/replica";
 import { decodeSections } from "@tidelock/core/log/plaintext";
 import { Tx } from "@tidelock/core/log/tx";
+import { carryMemories } from "../database/memory.ts";
 import { createKinds, openStore, type VaultPlace } from "./place.ts";
 
 /** Queues in `replica` what waits in the outbox at `from`. Answers how many runs. */
@@ -14,11 +15,13 @@ export function carryOver(suite: Suite, from: VaultPlace, replica: Replica): num
   const store = openStore(from, createKinds(suite));
   try {
     const tx = new Tx(store, suite, new Map(), 0n);
+    replica.write((to) => carryMemories(tx, to));
     let carried = 0;
     for (const run of runs(tx)) {
       const frames = [...framesOf(tx, run.id)].flatMap((frame) => {
         // Empty: a frame made whole, such as this device's own admission. An act was meant in the old device's name.
-        const sections = frame.changes.length === 0 || frame.act === true ? null : decodeSections(frame.changes);
+        const sections =
+          frame.changes.length === 0 || frame.act === true ? null : decodeSections(frame.changes);
         return sections === null ? [] : [{ sections, compressOff: frame.stored }];
       });
       if (frames.length === 0) continue;

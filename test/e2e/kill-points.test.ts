@@ -14,7 +14,7 @@ import type { DatabasePoint } from "../../packages/node/src/database/points.ts";
 import { root } from "../repo.ts";
 
 type PointName = EnginePoint | DatabasePoint;
-type Scenario = "found" | "attach" | "edit" | "detach";
+type Scenario = "found" | "attach" | "edit" | "rebuild" | "detach";
 
 /** Where each point is met. A new point does not compile until it stands here. */
 const scenarioOf: Readonly<Record<PointName, Scenario>> = {
@@ -25,6 +25,8 @@ const scenarioOf: Readonly<Record<PointName, Scenario>> = {
   "apply.between-kinds-and-cursor": "edit",
   "apply.before-commit": "edit",
   "apply.after-commit": "edit",
+  "rebuild.before-commit": "rebuild",
+  "rebuild.after-commit": "rebuild",
   "seal.before-commit": "edit",
   "seal.after-commit": "edit",
   "append.before-send": "edit",
@@ -214,6 +216,60 @@ describe("SIGKILL at a named point", () => {
     }
     expect(met).toBeGreaterThan(0);
   });
+
+  test.each(points.filter(([, s]) => s === "rebuild"))(
+    "[P2][P3][ENG14] L13: a folder whose end becomes another one, under an attached file: %s",
+    (name) => {
+      const directory = fresh(attached);
+      const [folder, copy] = [join(directory, "remote"), join(base, "copy")];
+      cpSync(folder, copy, { recursive: true });
+      // Device a writes on one copy of the folder, b on another; both give the number 7 to a team.
+      sql(
+        directory,
+        "a",
+        `INSERT INTO team VALUES (7, 'a team'); INSERT INTO task VALUES ('a1', 7, 'new from a', 1);
+         UPDATE task SET done = 1 WHERE id = 't11';`,
+      );
+      device(directory, "a", "attach");
+      rmSync(folder, { recursive: true });
+      cpSync(copy, folder, { recursive: true });
+      sql(
+        directory,
+        "b",
+        `INSERT INTO team VALUES (7, 'b team'); INSERT INTO task VALUES ('b1', 7, 'new from b', 0);`,
+      );
+      device(directory, "b", "attach");
+      for (const id of ["t1", "t2", "t3", "t4"]) {
+        sql(directory, "b", `UPDATE task SET title = 'from b' WHERE id = '${id}';`);
+        device(directory, "b", "attach");
+      }
+      // In the file, and not read by anybody yet.
+      sql(directory, "a", "UPDATE task SET title = 'unread' WHERE id IN ('t20', 't1');");
+      expect(killed(directory, "attach", `${name}#1`)).toBe(true);
+      device(directory, "b", "attach");
+      expect(dump(directory, "b")).toEqual(dump(directory, "a"));
+      expect(
+        look(
+          directory,
+          "a",
+          "SELECT t.id, team.name, title, done FROM task t JOIN team ON team.id = t.team WHERE t.id IN ('a1', 'b1', 't1', 't2', 't11', 't20') ORDER BY t.id",
+        ),
+      ).toEqual([
+        ["a1", "a team", "new from a", 1],
+        ["b1", "b team", "new from b", 0],
+        ["t1", "south", "unread", 0],
+        ["t11", "south", "title 11", 1],
+        ["t2", "north", "from b", 0],
+        ["t20", "north", "unread", 0],
+      ]);
+      expect(look(directory, "a", "SELECT id, name FROM team ORDER BY id")).toEqual([
+        [1, "north"],
+        [2, "south"],
+        [7, "b team"],
+        [8, "a team"],
+      ]);
+    },
+  );
 
   test.each(points.filter(([, s]) => s === "detach"))("[P2] a detach: %s", (name) => {
     const directory = fresh(attached);

@@ -111,6 +111,25 @@ async function othersGoOn({ kit, a, b }: Scene): Promise<void> {
   expect(a.replica.quarantined()).toBe(0);
 }
 
+/** The remote serves one reader what it serves everybody. */
+function showTruth(s: Scene, log: Kit["log"], numbers: readonly number[] = s.kit.log.numbers()): void {
+  for (const n of numbers) log.put(n, s.kit.log.bytesAt(n) as Uint8Array);
+}
+
+/** One replay, and the reader is where everybody else is. */
+async function rebuilt(s: Scene, victim: Device, from: number): Promise<void> {
+  const shown = s.kit.remote();
+  victim.faults.replaced = () => shown;
+  expect(await s.kit.sync(victim)).toMatchObject({ kind: "live" });
+  expect(s.kit.events.filter(([name]) => name === "sync.rebuilt")).toMatchObject([
+    ["sync.rebuilt", { from }],
+  ]);
+  await s.kit.converge(s.b, victim);
+  expect(s.kit.held(victim)).toEqual(s.kit.held(s.b));
+  expect(s.kit.verdicts(victim)).toEqual(s.kit.verdicts(s.b));
+  expect(deriveStatus(victim.engine.facts())).toMatchObject({ code: "live" });
+}
+
 /** Entry 6 is shown to one reader otherwise: it waits, and the next honest signature shows the fork. */
 async function alteredForOne(change: (tail: Uint8Array) => Uint8Array, reason: string): Promise<void> {
   const s = await withTail();
@@ -330,7 +349,7 @@ describe("order", () => {
     await othersGoOn(s);
   });
 
-  test("[LOG1, LOG12] L3, H04: two frames in another order for one reader are a fork at the next anchor", async () => {
+  test("[LOG1, LOG12, LOG18] L3, L13, H04: two frames in another order for one reader are a fork at the next anchor, until the remote shows the order that was signed", async () => {
     const s = await scene();
     const c = await s.kit.join("c");
     await s.kit.converge(s.a, s.b, c);
@@ -342,13 +361,18 @@ describe("order", () => {
     s.kit.write(s.b, "b4");
     await s.kit.sync(s.b);
     const [first, second] = [s.kit.entries.at(-3), s.kit.entries.at(-2)];
-    const { victim } = serve(s, (l) => {
+    const { victim, log } = serve(s, (l) => {
       l.put(7, s.kit.pageBytes(7, null, [second?.frame as Uint8Array], second?.time));
       l.put(8, s.kit.pageBytes(8, null, [first?.frame as Uint8Array], first?.time));
+      l.drop(9);
     });
-    expect(await s.kit.sync(victim)).toMatchObject({ kind: "stopped", code: "fork" });
+    expect(await s.kit.sync(victim)).toMatchObject({ kind: "live", head: 8 });
+    showTruth(s, log, [9]);
+    await halts(s, victim, "fork");
     expect(s.kit.notes(victim)).not.toContain("b4");
     await othersGoOn(s);
+    showTruth(s, log);
+    await rebuilt(s, victim, 7);
   });
 
   test("[LOG9] L4, H05, H12: frames again later, own ones too, are void `replay` and change nothing", async () => {
@@ -375,7 +399,7 @@ describe("order", () => {
     await placedForAll(again, other.frameAt(x, 1), "signature");
   });
 
-  test("[LOG12] L12: two histories shown in turn", async () => {
+  test("[LOG12, LOG18] L12: two histories shown in turn", async () => {
     const s = await withTail();
     const other = s.kit.copyLog();
     other.drop(6);
@@ -383,17 +407,22 @@ describe("order", () => {
     const { victim } = { victim: s.kit.restart(s.a, other) };
     s.kit.write(victim, "a2");
     expect(await s.kit.sync(victim)).toMatchObject({ kind: "live", head: 6 });
-    s.kit.write(s.b, "b4");
-    await s.kit.sync(s.b);
-    const before = s.kit.held(victim);
-    const seen: unknown[] = [];
-    for (const log of [s.kit.log, other, s.kit.log, other]) {
+    const show = (log: Kit["log"]): ReturnType<Kit["sync"]> => {
       const shown = s.kit.remote(log);
       victim.faults.replaced = () => shown;
-      seen.push(await s.kit.sync(victim));
+      return s.kit.sync(victim);
+    };
+    s.kit.write(s.b, "b4");
+    await s.kit.sync(s.b);
+    // Nobody but this device has signed its end, and b has signed his: from then on there is no way back.
+    expect(await show(s.kit.log)).toMatchObject({ kind: "live", head: 8 });
+    expect(s.kit.notes(victim).slice(3)).toEqual(["b3", "b4", "a2"]);
+    const before = s.kit.held(victim);
+    for (let i = 0; i < 2; i++) {
+      expect(await show(other)).toMatchObject({ code: "rollback" });
       expect(s.kit.held(victim)).toEqual(before);
+      expect(await show(s.kit.log)).toMatchObject({ kind: "live" });
     }
-    expect(seen).toMatchObject([{ code: "fork" }, { kind: "live" }, { code: "fork" }, { kind: "live" }]);
     await othersGoOn(s);
   });
 
@@ -432,6 +461,60 @@ describe("times", () => {
     const { victim } = serve(s, (l) => alter(l, 6, ([entry]) => [{ ...(entry as PageEntry), time: 5 }]));
     expect(await s.kit.sync(victim)).toMatchObject({ kind: "stopped", code: "fork" });
     expect(s.kit.notes(victim)).not.toContain("b4");
+    await othersGoOn(s);
+  });
+
+  test("[LOG18] L13: an unsigned end that was retimed for one reader is replaced as soon as the remote shows what others signed", async () => {
+    const s = await withTail();
+    const { victim, log } = serve(s, (l) => alter(l, 6, ([entry]) => [{ ...(entry as PageEntry), time: 5 }]));
+    // Nothing tells the two ends apart yet.
+    expect(await s.kit.sync(victim)).toMatchObject({ kind: "live", head: 6 });
+    s.kit.write(s.b, "b4");
+    await s.kit.sync(s.b);
+    showTruth(s, log, [7]);
+    await halts(s, victim, "fork");
+    s.kit.write(victim, "meanwhile");
+    showTruth(s, log);
+    await rebuilt(s, victim, 6);
+    expect(s.kit.heldNotes(victim)).toEqual([]);
+    expect(s.kit.notes(victim)).toEqual(["a1", "b1", "b2", "b3", "b4", "meanwhile"]);
+  });
+
+  test("[LOG18, ENG15] L13: an end that was dropped for one reader is restored, and what was confirmed in its place is sent again", async () => {
+    const s = await withTail();
+    const { victim } = serve(s, (l) => l.drop(6));
+    const run = s.kit.write(victim, "a2");
+    expect(await s.kit.sync(victim)).toMatchObject({ kind: "live", head: 6 });
+    expect(await victim.engine.verdict(run)).toEqual({ kind: "accepted", seq: 6 });
+    s.kit.write(s.b, "b4");
+    await s.kit.sync(s.b);
+    const shown = s.kit.remote();
+    victim.faults.replaced = () => shown;
+    expect(await s.kit.sync(victim)).toMatchObject({ kind: "live", head: 8 });
+    expect(await victim.engine.verdict(run)).toEqual({ kind: "accepted", seq: 8 });
+    await s.kit.converge(s.b);
+    expect(s.kit.notes(victim)).toEqual(["a1", "b1", "b2", "b3", "b4", "a2"]);
+    expect(s.kit.held(victim)).toEqual(s.kit.held(s.b));
+    await othersGoOn(s);
+  });
+
+  test("[LOG18] L13: what others have signed is never given up, whatever the remote shows in its place", async () => {
+    const s = await scene();
+    const other = s.kit.copyLog();
+    const c = await s.kit.join("c", other);
+    const victim = s.kit.restart(s.a, other);
+    s.kit.write(c, "c1");
+    await s.kit.converge(c, victim);
+    s.kit.write(s.b, "b3");
+    s.kit.write(s.b, "b4");
+    await s.kit.sync(s.b);
+    s.kit.write(s.b, "b5");
+    await s.kit.sync(s.b);
+    const shown = s.kit.remote();
+    victim.faults.replaced = () => shown;
+    // c's admission and his note are in one end, b's three notes in the other.
+    await halts(s, victim, "fork");
+    expect(s.kit.notes(victim)).toEqual(["a1", "b1", "b2", "c1"]);
     await othersGoOn(s);
   });
 

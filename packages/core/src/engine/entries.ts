@@ -59,6 +59,11 @@ export function entriesAfter(tx: Tx, seq: number, limit: number): readonly Entry
     .map(([key, bytes]) => parseEntry(readU64Key(key), bytes));
 }
 
+export function entryBefore(tx: Tx, seq: number): Entry | undefined {
+  const found = tx.last(LOG, u64Key(0), u64Key(seq));
+  return found === undefined ? undefined : parseEntry(readU64Key(found[0]), found[1]);
+}
+
 /** The chain at `seq`: genesis for 0, undefined where the entry is not here. */
 export function linkAt(tx: Tx, vault: Uint8Array, seq: number): Link | undefined {
   return seq === 0 ? genesisLink(vault) : getEntry(tx, seq)?.link;
@@ -95,6 +100,10 @@ export function dropEntriesAfter(tx: Tx, seq: number): void {
     for (const [key] of batch) tx.delete(LOG, key);
     if (batch.length < 16) return;
   }
+}
+
+export function dropReach(tx: Tx): void {
+  tx.delete(META, REACH);
 }
 
 /** The newest number that a page without a place in our history says it reaches: no head below it is a gap. */

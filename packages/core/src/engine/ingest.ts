@@ -45,7 +45,8 @@ export type Ingested =
     }
   | { readonly kind: "halt"; readonly code: HaltCode };
 
-interface Raw {
+/** What an object says of one entry, before it is chained. */
+export interface Raw {
   readonly object: number;
   readonly time: number;
   readonly id: Uint8Array;
@@ -80,12 +81,12 @@ export function ingest(deps: SignerDeps, tx: Tx, after: number, page: Page, prom
     // Inside one that was taken: ignored.
     if (object.first <= seq) continue;
     if (object.first > seq + 1) break;
-    const strange = object.kind === "page" && object.prev !== null && !equalBytes(object.prev, before.hash);
-    if (strange) {
+    const strange = isStrange(object, before);
+    if (strange && object.kind === "page") {
       if (holdsFork(deps, tx, object, cursor.read)) return halt("fork");
       putReach(tx, Math.max(getReach(tx), endOf(object)));
     }
-    for (const raw of entriesOf(deps.suite, object, strange)) {
+    for (const raw of rawEntries(deps.suite, object, strange)) {
       seq++;
       const known = seq <= cursor.read ? getEntry(tx, seq) : undefined;
       if (known !== undefined && sameEntry(known, raw)) {
@@ -128,7 +129,12 @@ function isAnchored(deps: SignerDeps, tx: Tx, frame: Frame): boolean {
   return ours !== undefined && equalBytes(ours.hash, frame.anchor);
 }
 
-function entriesOf(suite: Suite, object: LogObject, strange: boolean): readonly Raw[] {
+/** A page that was written for another history than the one before it (LOG4). */
+export function isStrange(object: LogObject, before: Link): boolean {
+  return object.kind === "page" && object.prev !== null && !equalBytes(object.prev, before.hash);
+}
+
+export function rawEntries(suite: Suite, object: LogObject, strange: boolean): readonly Raw[] {
   if (object.kind === "garbage" || strange)
     return [{ object: object.first, time: 0, id: object.hash, frame: undefined }];
   return object.entries.map(({ time, frame }) => ({

@@ -7,6 +7,8 @@ export type EnginePoint =
   | "apply.between-kinds-and-cursor"
   | "apply.before-commit"
   | "apply.after-commit"
+  | "rebuild.before-commit"
+  | "rebuild.after-commit"
   | "seal.before-commit"
   | "seal.after-commit"
   | "append.before-send"

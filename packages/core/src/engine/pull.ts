@@ -5,7 +5,7 @@ import type { Replica } from "./replica.ts";
 
 /** How long a device with something to send waits for a signature past an unsigned entry (LOG7). */
 export const UNSIGNED_WAIT = 60_000;
-const PAGE = { frames: 1024, bytes: 4 << 20 };
+export const PAGE: { readonly frames: number; readonly bytes: number } = { frames: 1024, bytes: 4 << 20 };
 
 export type Pulled =
   | {

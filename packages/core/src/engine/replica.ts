@@ -18,7 +18,7 @@ import { createHousekeeping } from "../log/housekeeping.ts";
 import type { Kind, Space } from "../log/kind.ts";
 import { encodePlaintext, encodeSections, paddedLength } from "../log/plaintext.ts";
 import { digestedSpaces, Tx } from "../log/tx.ts";
-import type { Clock, Page, ReplicaStore } from "../ports.ts";
+import type { Clock, Page, Remote, ReplicaStore } from "../ports.ts";
 import { type Genesis, parseGenesis } from "../vault/genesis.ts";
 import { createMembership, type Membership, membershipSpaces, type Standing } from "../vault/membership.ts";
 import { isAdmin } from "../vault/roster.ts";
@@ -40,10 +40,15 @@ import { decodeAll, getTrack, learnPrivate, Poison, type Section, TRACKS } from 
 import { createKeyRing, EPOCH_KEYS, type KeyRing, OFFERED_KEYS } from "./key-ring.ts";
 import { FRAMES, getFrame, getOwn, putFrame, putOwn, putRun, queued, RUNS, runs } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
+import { rebuild, Unfit } from "./rebuild.ts";
+import { type OtherEnd, type Reread, readAgain } from "./reread.ts";
 import { nextBatch, SEQS, type SealDeps, sealedAt } from "./seal.ts";
 import { concludeOwn, isForeign } from "./settle.ts";
+import { takeBack } from "./take-back.ts";
 import { VERDICTS } from "./verdicts.ts";
 
+/** Changes per step of a rebuild: bounds memory, not the transaction. */
+const SLICE = 4096;
 /** Verdicts that are remembered for whoever asks late. */
 const RECENT = 1024;
 /** Blobs that a waiting frame names: uploaded before it. */
@@ -58,9 +63,11 @@ const ATTEST = encodeUtf8("attest");
 export const engineSpaces: readonly Space[] = [
   { name: TRACKS, digested: true },
   { name: OPEN_RUNS, digested: true },
-  ...[LOG, META, VERDICTS, RUNS, FRAMES, SEQS, SPOOL, EPOCH_KEYS, OFFERED_KEYS, QUARANTINE].map((name) => ({
+  { name: VERDICTS, digested: false },
+  ...[LOG, META, RUNS, FRAMES, SEQS, SPOOL, EPOCH_KEYS, OFFERED_KEYS, QUARANTINE].map((name) => ({
     name,
     digested: false,
+    kept: true,
   })),
 ];
 
@@ -106,6 +113,10 @@ export interface Replica {
   verdict(run: number): Promise<Verdict>;
   ingest(after: number, page: Page): Ingested;
   apply(budget: number, pass: number | undefined): Applied;
+  /** Reads again what nobody else has signed, after a remote showed another history (LOG18). */
+  readAgain(remote: Remote): Promise<Reread>;
+  /** Replays everything under what was read so; false where that does not stand, and nothing was changed. */
+  rebuild(end: OtherEnd): boolean;
   /** What to send next, sealed durably; `settled` says that no earlier send is in doubt. */
   nextBatch(placed: ReadonlySet<number>): readonly { readonly deviceSeq: number; readonly frame: Sealed }[];
   /**
@@ -166,7 +177,8 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   const dataKinds = [createHousekeeping() as Kind, ...options.kinds];
   const kinds = new Map(dataKinds.map((k) => [k.section, k]));
   const all = [...dataKinds, membership as Kind];
-  const digested = digestedSpaces([...engineSpaces, ...all.flatMap((k) => k.spaces)]);
+  const spaces = [...engineSpaces, ...all.flatMap((k) => k.spaces)];
+  const digested = digestedSpaces(spaces);
   const listeners = new Set<() => void>();
   const verdicts = new Map<number, ((verdict: Verdict) => void)[]>();
   const recent = new Map<number, Verdict>();
@@ -191,20 +203,27 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     const outer = current;
     // As part of the outer one: a throw undoes all of it, also where somebody catches it.
     if (outer !== undefined) return store.transaction(() => work(outer));
+    return commit(() => step(work));
+  }
+
+  /** Settled by itself. A commit may hold several, one after another. */
+  function step<T>(work: (tx: Tx) => T): T {
+    const tx = open();
+    current = tx;
+    try {
+      const result = work(tx);
+      for (const kind of all) kind.settle(tx);
+      if (tx.moved) putDigest(tx);
+      return result;
+    } finally {
+      current = undefined;
+    }
+  }
+
+  function commit<T>(work: () => T): T {
     decided = [];
     submitted = false;
-    const value = transaction(() => {
-      const tx = open();
-      current = tx;
-      try {
-        const result = work(tx);
-        for (const kind of all) kind.settle(tx);
-        if (tx.moved) putDigest(tx);
-        return result;
-      } finally {
-        current = undefined;
-      }
-    });
+    const value = transaction(work);
     if (submitted) point("submit.after-commit");
     for (const { run, verdict } of decided) {
       if (recent.size >= RECENT) recent.delete(recent.keys().next().value as number);
@@ -328,12 +347,17 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     return { changes, stored, sections };
   }
 
-  function applySlice(budget: number, pass: number | undefined): Applied {
-    const passed: number[] = [];
-    const isMine = (tx: Tx, frame: Frame | undefined): frame is Frame =>
-      frame !== undefined && frame.device === ownDevice(tx);
+  const isMine = (tx: Tx, frame: Frame | undefined): frame is Frame =>
+    frame !== undefined && frame.device === ownDevice(tx);
+
+  /** `placed`: what must turn up where. */
+  function applyDeps(
+    aside: ReadonlySet<number>,
+    placed: ReadonlyMap<number, number>,
+    passed: number[],
+  ): ApplyDeps {
     const refuses: ApplyDeps["refuses"] = (tx, entry, frame) => {
-      const expected = acknowledged.get(entry.seq);
+      const expected = placed.get(entry.seq);
       const mine = isMine(tx, frame);
       if (expected !== undefined && !(mine && frame.deviceSeq === expected)) return "fork";
       return mine && isForeign(tx, entry, frame) ? "op-reused" : undefined;
@@ -343,19 +367,14 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       if (isMine(tx, verdict.frame))
         concludeOwn({ kinds, decide: (run, v) => decided.push({ run, verdict: v }) }, tx, verdict);
     };
-    const deps = {
-      suite,
-      vault,
-      membership,
-      kinds,
-      keys: ring,
-      ownDevice,
-      point,
-      quarantined,
-      attested,
-      onVerdict,
-      refuses,
-    };
+    const quarantined = aside;
+    const judging = { suite, vault, membership, kinds, keys: ring, quarantined };
+    return { ...judging, ownDevice, point, attested, onVerdict, refuses };
+  }
+
+  function applySlice(budget: number, pass: number | undefined): Applied {
+    const passed: number[] = [];
+    const deps = applyDeps(quarantined, acknowledged, passed);
     const applied = write((tx) => {
       const result = applyEntries(deps, tx, budget, pass);
       point("apply.before-commit");
@@ -364,6 +383,69 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     for (const seq of passed) acknowledged.delete(seq);
     point("apply.after-commit");
     return applied;
+  }
+
+  /** False where the other end does not stand its replay; then everything is as before. */
+  function rebuildUnder(end: OtherEnd): boolean {
+    const aside = new Set([...quarantined].filter((seq) => seq < end.from));
+    for (;;) {
+      try {
+        const again = commit(() => rebuildOnce(end, aside));
+        for (const id of again) recent.delete(id);
+        break;
+      } catch (error) {
+        if (error instanceof Unfit) return false;
+        if (!(error instanceof Poison)) throw error;
+        // As in `apply`; ends, because each turn adds one.
+        aside.add(error.seq);
+      }
+    }
+    quarantined.clear();
+    for (const seq of aside) quarantined.add(seq);
+    // Both spoke of the end that is gone.
+    acknowledged.clear();
+    promised = 0;
+    point("rebuild.after-commit");
+    return true;
+  }
+
+  function rebuildOnce(end: OtherEnd, aside: ReadonlySet<number>): readonly number[] {
+    let again: readonly number[] = [];
+    const deps = applyDeps(aside, new Map(), []);
+    rebuild(
+      {
+        store,
+        suite,
+        genesis,
+        membership,
+        kinds,
+        all,
+        spaces,
+        step,
+        takeBack: (tx, from) => {
+          const device = ownDevice(tx);
+          if (device !== undefined) again = takeBack({ ...deps, own: device, ownId }, tx, from);
+        },
+        emptied: () => {
+          store.delete(META, DIGEST);
+          for (const seq of quarantined) if (seq >= end.from) store.delete(QUARANTINE, u64Key(seq));
+          for (const seq of aside) store.put(QUARANTINE, u64Key(seq), EMPTY);
+          own = undefined;
+          // Its keys were checked against records that may be others now.
+          ring.forget();
+          Object.assign(attested, unattested);
+        },
+        apply: (tx, pass) => applyEntries(deps, tx, SLICE, pass),
+      },
+      end,
+    );
+    // Owed for an entry that may be another one now.
+    step((tx) => {
+      const bytes = tx.get(META, ATTEST);
+      if (bytes !== undefined && new Reader(bytes).v() >= end.from) tx.delete(META, ATTEST);
+    });
+    point("rebuild.before-commit");
+    return again;
   }
 
   const spool = (tx: Tx, id: Uint8Array, bytes: Sealed): void => tx.put(SPOOL, id, bytes);
@@ -450,6 +532,8 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
         }
       }
     },
+    readAgain: (remote) => readAgain({ suite, vault, membership, read, ownDevice }, remote),
+    rebuild: rebuildUnder,
     nextBatch: (placed) => {
       if (read(outboxEmpty)) return [];
       const batch = write((tx) => {

@@ -80,11 +80,18 @@ export function nextBatch(deps: SealDeps, tx: Tx, placed: ReadonlySet<number>): 
   let bytes = 0;
   let inFlight = 0;
   for (const [key, value] of tx.scan(SEQS, u64Key(0), undefined)) {
-    inFlight++;
     const deviceSeq = readU64Key(key);
-    if (placed.has(deviceSeq)) continue;
+    if (placed.has(deviceSeq)) {
+      inFlight++;
+      continue;
+    }
     const r = new Reader(value);
-    const sealed = getFrame(tx, r.v(), r.v())?.sealed;
+    const [run, index] = [r.v(), r.v()];
+    const frame = getFrame(tx, run, index);
+    // Only known as ours, and to be sent no more: its run is done or was sealed anew (ENG15).
+    if (frame?.deviceSeq !== deviceSeq && (frame !== undefined || getRun(tx, run) === undefined)) continue;
+    inFlight++;
+    const sealed = frame?.sealed;
     if (sealed === undefined)
       throw new TidelockError("replica-damaged", { why: "a sealed frame is not here" });
     if (out.length === limits.framesPerAppend || (out.length > 0 && bytes + sealed.length > BATCH_BYTES))

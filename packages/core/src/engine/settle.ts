@@ -10,7 +10,7 @@ import type { Tx } from "../log/tx.ts";
 import type { Verdict } from "./api.ts";
 import type { EntryVerdict } from "./apply.ts";
 import type { Entry } from "./entries.ts";
-import { dropRun, getOwn, getRun, putOwn, putRun } from "./outbox.ts";
+import { dropRun, getFrame, getOwn, getRun, putOwn, putRun } from "./outbox.ts";
 import { nextSealed, SEQS, sealedAt, unseal } from "./seal.ts";
 
 /** Void for a reason that a new seal mends. */
@@ -51,6 +51,8 @@ function settle(deps: SettleDeps, tx: Tx, deviceSeq: number, outcome: Outcome): 
   tx.delete(SEQS, u64Key(deviceSeq));
   const run = getRun(tx, at.run);
   if (run === undefined) return;
+  // Sealed anew since under another number (ENG15): then only that it was accepted says something of the run.
+  if (outcome.reason !== undefined && getFrame(tx, at.run, at.index)?.deviceSeq !== deviceSeq) return;
   const failed = run.failed ?? outcome.reason;
   if (failed === undefined) {
     if (!outcome.applied) putRun(tx, { ...run, judged: run.judged + 1 });

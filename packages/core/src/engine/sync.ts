@@ -13,6 +13,7 @@ import type { HaltCode } from "./ingest.ts";
 import type { EnginePoint } from "./points.ts";
 import { pull, UNSIGNED_WAIT } from "./pull.ts";
 import type { Replica } from "./replica.ts";
+import type { Reread } from "./reread.ts";
 import { type SyncEvent, type SyncState, syncTable } from "./sync-table.ts";
 
 /** Changes per apply slice: one transaction, some tens of ms. */
@@ -83,6 +84,9 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   let reads = 0;
   let running: Promise<unknown> = Promise.resolve();
   let more = false;
+  /** An entry speaks of another history: the next read looks for it. */
+  let forked = false;
+  let looked: string | undefined;
   /** The head at which an append was last told to read first. */
   let behindAt: number | undefined;
   const placed = new Set<number>();
@@ -164,12 +168,9 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   async function readRemote(): Promise<SyncEvent> {
     reads++;
     if (replica.unfounded() !== undefined) return "read-nothing";
+    if (forked) return lookAgain("fork");
     const pulled = await pull(replica, remote);
-    if (pulled.kind === "halt") {
-      env.log.event("sync.halt", { code: pulled.code });
-      facts = { ...facts, halt: pulled.code };
-      return "failed";
-    }
+    if (pulled.kind === "halt") return lookAgain(pulled.code);
     if (pulled.kind !== "ok") return noteFailure(pulled);
     lastRead = clock.mono();
     facts = { ...facts, failure: undefined, diskFull: false };
@@ -177,6 +178,28 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     if (pulled.fresh === 0) return "read-nothing";
     noteActivity();
     return "read";
+  }
+
+  /** Another history than ours: what nobody else has signed of ours may have to give way (LOG18). */
+  async function lookAgain(code: HaltCode): Promise<SyncEvent> {
+    forked = false;
+    // A shorter or broken log that looks as before is not read again for nothing; a fork shows nowhere else.
+    const sight = `${code} ${replica.shownHead()} ${replica.cursor().read}`;
+    const again: Reread = sight === looked ? { kind: "none" } : await replica.readAgain(remote);
+    looked = code === "fork" ? undefined : sight;
+    if (again.kind === "other" && replica.rebuild(again.end)) {
+      env.log.event("sync.rebuilt", { from: again.end.from, to: replica.cursor().applied });
+      // What was taken was taken for the other history.
+      placed.clear();
+      lastRead = clock.mono();
+      noteActivity();
+      facts = { ...facts, halt: undefined, failure: undefined };
+      more = true;
+      return "read";
+    }
+    env.log.event("sync.halt", { code });
+    facts = { ...facts, halt: code };
+    return "failed";
   }
 
   async function applySlice(): Promise<SyncEvent> {
@@ -189,6 +212,8 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     }
     switch (applied.kind) {
       case "halt":
+        forked = applied.code === "fork";
+        if (forked) return "read-more";
         env.log.event("sync.halt", { code: applied.code });
         facts = { ...facts, halt: applied.code };
         return "failed";

@@ -64,6 +64,14 @@ export interface Kind<D = unknown> {
   release(tx: Tx, id: number): void;
   /** Runs once before a transaction with `apply`, `hold` or `release` commits. */
   settle(tx: Tx): void;
+  /**
+   * The log is about to be replayed from its first entry: every space that is not `kept` will be emptied.
+   * What only those tell and must outlive them goes into kept ones now; memory that outlives a
+   * transaction forgets what followed from the log.
+   */
+  reset?(tx: Tx): void;
+  /** The replay is done and what waits is held again, in the same transaction of the store. */
+  replayed?(tx: Tx): void;
 }
 
 /** Why an entry has no effect. Public codes: docs/spec/log.md. */
@@ -93,4 +101,6 @@ export interface Space {
   readonly name: string;
   /** Confirmed state: part of the state digest. Local and derived spaces are not. */
   readonly digested: boolean;
+  /** This device's own: neither the log nor what waits says it, so a replay must not empty it. */
+  readonly kept?: boolean;
 }

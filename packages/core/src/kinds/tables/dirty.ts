@@ -145,7 +145,11 @@ type Adapter = (cells: readonly Cell[]) => readonly Cell[];
 /** Where the declaration was replaced by one that does not extend it: columns by name. */
 function adapter(table: Table): Adapter | undefined {
   const [old, now] = [table.viewBefore, table.view];
-  if (old === undefined || now === undefined || old === now) return undefined;
+  return old === undefined || now === undefined ? undefined : adapterOf(old, now);
+}
+
+function adapterOf(old: Schema, now: Schema): Adapter | undefined {
+  if (old === now) return undefined;
   if (extendsDeclaration(old.declaration, now.declaration)) return undefined;
   const places = now.declaration.columns.map((column) => old.columnByName.get(column.name) ?? -1);
   return (cells) => places.map((place) => cells[place] ?? NULL_CELL);
@@ -222,9 +226,36 @@ function forceChildren(session: Session, table: Table, key: RowKey): void {
   }
 }
 
-/** What a file shows for a row, as far as a mark says. */
-export function marked(session: Session, table: Table, key: RowKey): ShownRow | undefined {
-  return readMark(session, table, key)?.shown;
+/** The row is compared with what its mark says the file shows; without one the file does not show it. */
+export function touchShown(session: Session, table: Table, key: RowKey): void {
+  const mark = readMark(session, table, key);
+  const touched = session.touch(table, key);
+  touched.shown = mark?.shown ?? NO_ROW;
+  touched.forced = mark?.forced === true;
+}
+
+/** Marks that were written in terms of another declaration: their columns by name. */
+export function adaptMarks(session: Session, table: Table, old: Schema): void {
+  const adapt = table.view === undefined ? undefined : adapterOf(old, table.view);
+  if (adapt === undefined) return;
+  for (const [at] of session.tx.scan(local.dirty, ...tableRange(table.lid))) {
+    const mark = readMark(session, table, rowOf(at)) as Mark;
+    const { clock, cells } = mark.shown;
+    if (cells === undefined) continue;
+    writeMark(session, table, rowOf(at), mark, { ...mark, shown: { clock, cells: adapt(cells) } });
+  }
+}
+
+/** Where a file shows another number for a row than the view, those that refer to it show it too. */
+export function forceRenumbered(session: Session, table: Table): void {
+  const { view } = table;
+  if (view?.minted !== true || session.kids(table).length === 0) return;
+  for (const [at] of session.tx.scan(local.dirty, ...tableRange(table.lid))) {
+    const key = rowOf(at);
+    const shown = shownNumber(view, readMark(session, table, key)?.shown);
+    const now = shownNumber(view, viewRow(session, table, key));
+    if (shown !== undefined && now !== undefined && shown !== now) forceChildren(session, table, key);
+  }
 }
 
 /** Has a tracked row marked with what the file shows, also where that is what the view says. */

@@ -1,13 +1,26 @@
 /** The local indexes, made anew from the confirmed rows and the runs not confirmed yet (TBL36). */
 import { equalBytes } from "../../bytes/bytes.ts";
+import { Reader } from "../../bytes/reader.ts";
+import { Writer } from "../../bytes/writer.ts";
 import { projectConstraints } from "./constraints.ts";
-import { keepMark, marked, saveDirtyCount, settleDirty } from "./dirty.ts";
+import { adaptMarks, forceRenumbered, keepMark, saveDirtyCount, settleDirty, touchShown } from "./dirty.ts";
 import { rebuildOpen } from "./journal.ts";
 import { syncOverlay } from "./overlay.ts";
+import { compileSchema } from "./schema.ts";
 import type { Session, Table } from "./session.ts";
-import { confirmed, local, metaKeys, NOTHING, readU16, rowOf, tableRange, textOf } from "./spaces.ts";
+import {
+  confirmed,
+  local,
+  metaKeys,
+  NOTHING,
+  readU16,
+  rowOf,
+  tableKey,
+  tableRange,
+  textOf,
+} from "./spaces.ts";
 import type { RowKey } from "./types.ts";
-import { NO_ROW, stored } from "./view.ts";
+import { stored } from "./view.ts";
 
 /** Rows worked on at a time: bounds memory, not the result. */
 const BATCH = 4096;
@@ -62,17 +75,56 @@ function compareProjections(session: Session, before: readonly [Uint8Array, Uint
 /** After `keepShown`: what is not marked is not in the file. */
 function compareKept(session: Session): void {
   const { tx } = session;
-  for (const table of session.tables()) {
-    if (!table.tracked) continue;
+  const tracked = session.tables().filter((table) => table.tracked);
+  for (const table of tracked) {
     const compare = (keys: readonly RowKey[]): void => {
-      for (const key of keys) session.touch(table, key).shown = marked(session, table, key) ?? NO_ROW;
+      for (const key of keys) touchShown(session, table, key);
       settleDirty(session);
       session.clearTouched();
     };
     eachBatch(session, table, compare);
     compare(tx.scan(local.dirty, ...tableRange(table.lid)).map(([at]) => rowOf(at)));
   }
+  for (const table of tracked) forceRenumbered(session, table);
+  settleDirty(session);
+  session.clearTouched();
   tx.delete(local.meta, metaKeys.kept);
+}
+
+/**
+ * Before the log is replayed from its first entry: what the files show is written down, in terms of
+ * the declarations of now, and is compared with nothing until the replay is done.
+ */
+export function suspendTracking(session: Session): void {
+  const { tx } = session;
+  keepShown(session);
+  const tracked = session.tables().filter((table) => table.tracked);
+  const writer = new Writer(64).v(tracked.length);
+  for (const { lid, view } of tracked) {
+    writer.fixed(tableKey(lid)).bytes(view?.bytes ?? NOTHING);
+    tx.delete(local.track, tableKey(lid));
+  }
+  tx.put(local.meta, metaKeys.suspended, writer.done());
+  // Who this device is shows again in the first own run.
+  tx.delete(local.meta, metaKeys.self);
+}
+
+export function resumeTracking(session: Session): void {
+  const { tx } = session;
+  const bytes = tx.get(local.meta, metaKeys.suspended);
+  if (bytes === undefined) return;
+  const reader = new Reader(bytes);
+  const before: [number, Uint8Array][] = [];
+  for (let n = reader.v(); n > 0; n--) before.push([readU16(reader.fixed(2)), reader.bytes(bytes.length)]);
+  for (const [lid] of before) tx.put(local.track, tableKey(lid), NOTHING);
+  tx.delete(local.meta, metaKeys.suspended);
+  session.forget();
+  for (const [lid, declaration] of before) {
+    const table = session.tableByLid(lid) as Table;
+    if (declaration.length > 0) adaptMarks(session, table, compileSchema(declaration.slice()));
+  }
+  compareKept(session);
+  saveDirtyCount(session);
 }
 
 export function keepShown(session: Session): void {

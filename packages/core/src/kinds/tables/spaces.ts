@@ -68,16 +68,27 @@ export const local = {
   meta: "t.meta",
 } as const;
 
+/** Local and said by nobody else: the tables this device numbered, and what its files show. */
+const kept: ReadonlySet<string> = new Set([
+  local.lid,
+  local.lname,
+  local.track,
+  local.dirty,
+  local.snum,
+  local.meta,
+]);
+
 export const spaces: readonly Space[] = [
   ...Object.values(confirmed).map((name) => ({ name, digested: true })),
-  ...Object.values(local).map((name) => ({ name, digested: false })),
+  ...Object.values(local).map((name) => ({ name, digested: false, kept: kept.has(name) })),
 ];
 
 /** What `meta` holds. */
-export const metaKeys: Readonly<Record<"dirty" | "self" | "kept", Uint8Array>> = {
+export const metaKeys: Readonly<Record<"dirty" | "self" | "kept" | "suspended", Uint8Array>> = {
   dirty: encodeUtf8("dirty"),
   self: encodeUtf8("self"),
   kept: encodeUtf8("kept"),
+  suspended: encodeUtf8("suspended"),
 };
 
 export const NOTHING: Uint8Array = new Uint8Array(0);

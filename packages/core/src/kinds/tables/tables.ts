@@ -30,7 +30,7 @@ import { Truth } from "./ground.ts";
 import { putRun, rowHistory } from "./history.ts";
 import { journal, type Noop, noops } from "./journal.ts";
 import { holdRun, releaseRun, syncOverlay } from "./overlay.ts";
-import { keepShown, rebuild } from "./rebuild.ts";
+import { keepShown, rebuild, resumeTracking, suspendTracking } from "./rebuild.ts";
 import { RunRecorder } from "./recorder.ts";
 import type { Schema } from "./schema.ts";
 import { Session } from "./session.ts";
@@ -76,6 +76,8 @@ export function createTablesKind(suite: Suite): TablesKind {
       const session = tx.known<Session>("tables");
       if (session !== undefined) settle(session);
     },
+    reset: (tx) => suspendTracking(settled(tx)),
+    replayed: (tx) => resumeTracking(settled(tx)),
 
     declarations: (tx) =>
       settled(tx)

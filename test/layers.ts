@@ -11,7 +11,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   "packages/node": ["@tidelock/core"],
   "packages/remotes": ["@tidelock/core"],
   "packages/server": ["@tidelock/core"],
-  "packages/testkit": ["@tidelock/core", "@tidelock/server"],
+  "packages/testkit": ["@tidelock/core", "@tidelock/remotes", "@tidelock/server"],
   "packages/cli": ["@tidelock/core", "@tidelock/node"],
 };
 

@@ -18,6 +18,7 @@ export type ProblemCode =
   | "no-access"
   | "registration-closed"
   | "not-found"
+  | "blob-missing"
   | "method-not-allowed"
   | "timeout"
   | "exists"
@@ -49,6 +50,7 @@ export const problemKinds: Readonly<Record<ProblemCode, ProblemKind>> = {
     "ask whoever runs the server for a registration token",
   ),
   "not-found": kind(404, "there is no such thing, or not for you", "check the address and the vault"),
+  "blob-missing": kind(404, "the vault has no such blob", "upload it again"),
   "method-not-allowed": kind(405, "this address does not do that", "update the client"),
   timeout: kind(408, "the request took too long to arrive", "try again"),
   exists: kind(409, "this is already there", "use the one that is there"),

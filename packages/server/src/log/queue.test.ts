@@ -61,7 +61,7 @@ test("[P4] [SRV5] what comes while a commit is under way shares the next one, ea
     },
   };
   const heads: number[] = [];
-  const queue = newQueue({ store: counted, placed: (_vault, head) => heads.push(head.seq) });
+  const queue = newQueue({ store: counted, placed: ({ head }) => heads.push(head.seq) });
   const sends = Array.from({ length: 40 }, (_, n) =>
     vaults.map((vault) => send(queue, vault, vault.data(vault.founder, 0, n + 1, `${n}`))),
   ).flat();

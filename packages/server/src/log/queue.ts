@@ -7,7 +7,7 @@ import { toHex } from "@tidelock/core/bytes/bytes";
 import { limits } from "@tidelock/core/bytes/limits";
 import type { Clock } from "@tidelock/core/ports";
 import { Problem } from "../problem.ts";
-import type { Head, LogStore, StateQuery, VaultState } from "../store.ts";
+import type { LogStore, StateQuery, VaultState, VaultWrite } from "../store.ts";
 import { type Appended, type AppendRequest, needsRoster, type PlanRules, planAppends } from "./plan.ts";
 import { Rosters } from "./rosters.ts";
 
@@ -15,7 +15,7 @@ export interface QueueOptions extends PlanRules {
   readonly store: LogStore;
   readonly clock: Clock;
   /** After entries are durable. */
-  readonly placed: (vault: Uint8Array, head: Head) => void;
+  readonly placed: (write: VaultWrite) => void;
   /** What waits is refused beyond this many bytes. */
   readonly waitingBytes?: number;
 }
@@ -132,7 +132,7 @@ export class AppendQueue {
       const [taken] = await store.commit([write]);
       if (taken !== true) continue;
       if (after !== undefined) this.#rosters.keep(vault, write.head, after);
-      placed(vault, write.head);
+      placed(write);
       return answers;
     }
     throw new Problem("busy", "other processes write to this vault all the time", 1_000);

@@ -1,0 +1,185 @@
+/**
+ * A vault on a Tidelock server. The server gives positions itself, so an append is `behind` only
+ * where reading shows something that must be seen first. Rules SRV70 to SRV74.
+ */
+import { toBase64Url } from "@tidelock/core/bytes/base64url";
+import type { Sealed } from "@tidelock/core/bytes/brand";
+import { concat, equalBytes } from "@tidelock/core/bytes/bytes";
+import { limits } from "@tidelock/core/bytes/limits";
+import { ctx, hashContexts } from "@tidelock/core/crypto/labels";
+import type { Suite } from "@tidelock/core/crypto/suite";
+import { encodeFrameList, parsePageList } from "@tidelock/core/log/frame-list";
+import { checkAppend } from "@tidelock/core/log/page";
+import type {
+  AppendResult,
+  Clock,
+  Failure,
+  Page,
+  Remote,
+  RemoteCaps,
+  Result,
+  Scheduler,
+} from "@tidelock/core/ports";
+import { type ServerIdentity, Sessions } from "./session.ts";
+import {
+  createTransport,
+  type Fetch,
+  type HttpAnswer,
+  isAnswer,
+  jsonOf,
+  type SendFailure,
+  type SendOptions,
+  type Transport,
+} from "./transport.ts";
+import { type OpenSocket, Waker } from "./waker.ts";
+
+export interface ServerRemoteOptions {
+  /** `https://host[:port]`. */
+  readonly url: string;
+  readonly vault: Uint8Array;
+  readonly identity: ServerIdentity;
+  readonly suite: Suite;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly fetch: Fetch;
+  /** Without it there are no hints, and the engine polls. */
+  readonly openSocket?: OpenSocket;
+}
+
+/** A whole page list and what surrounds it. */
+const READ_ANSWER = limits.pageBytes + (1 << 20);
+
+export function createServerRemote(options: ServerRemoteOptions): Remote {
+  const { suite, vault, clock, scheduler, identity } = options;
+  const transport = createTransport(options.url, options.fetch, scheduler);
+  const sessions = new Sessions(transport, suite, clock, identity);
+  const base = `/v1/vaults/${toBase64Url(vault)}`;
+  const caps: RemoteCaps = {
+    wake: options.openSocket !== undefined,
+    deletes: false,
+    accounts: true,
+    links: false,
+  };
+
+  /** With a session; a second time only where the server says that the session was the matter. */
+  async function call(
+    method: string,
+    path: string,
+    more: SendOptions = {},
+  ): Promise<HttpAnswer | SendFailure> {
+    for (let again = false; ; again = true) {
+      const token = await sessions.token();
+      if (typeof token !== "string") return { ...token, sent: false };
+      const answer = await transport.send(method, path, { ...more, token });
+      if (again || !isAnswer(answer) || answer.status !== 401 || answer.code === undefined) return answer;
+      sessions.drop(token);
+    }
+  }
+
+  const waker =
+    options.openSocket === undefined
+      ? undefined
+      : new Waker(options.openSocket, transport.origin, toBase64Url(vault), sessions, scheduler, suite);
+
+  return {
+    caps,
+
+    async create(genesis: Sealed): Promise<Result<"created"> | { readonly kind: "exists" }> {
+      checkSize(genesis, limits.genesis);
+      // A vault's place on a server is its id: another genesis is another vault's.
+      if (!equalBytes(suite.sha256(concat(ctx(hashContexts.vault), genesis)), vault))
+        return { kind: "exists" };
+      const answer = await call("POST", "/v1/vaults", { bytes: genesis });
+      return done(transport, answer, [200, 201], "created");
+    },
+
+    async genesis(): Promise<Result<Uint8Array | undefined>> {
+      const answer = await call("GET", `${base}/genesis`, { most: limits.genesis });
+      if (isAnswer(answer) && answer.code === "not-found") return { kind: "ok", value: undefined };
+      return isAnswer(answer) && answer.status === 200
+        ? { kind: "ok", value: answer.body }
+        : failed(transport, answer);
+    },
+
+    async read(after, want): Promise<Result<Page>> {
+      const query = `after=${after}&frames=${want.frames}&bytes=${want.bytes}`;
+      const answer = await call("GET", `${base}/frames?${query}`, { most: READ_ANSWER });
+      if (!isAnswer(answer) || (answer.status !== 200 && answer.status !== 204))
+        return failed(transport, answer);
+      const pages = parsePageList(answer.body, after);
+      const head = Number(answer.header("tidelock-head") ?? Number.NaN);
+      if (pages === null || !Number.isSafeInteger(head) || head < 0)
+        return { kind: "corrupt", why: "the server's answer is no page list" };
+      const objects = pages.map(({ page, bytes }) => ({
+        kind: "page" as const,
+        ...page,
+        hash: suite.sha256(bytes),
+      }));
+      return { kind: "ok", value: { objects, head } };
+    },
+
+    async append(frames, seen): Promise<AppendResult> {
+      checkAppend(frames, seen);
+      const answer = await call("POST", `${base}/frames`, { bytes: encodeFrameList(frames) });
+      if (!isAnswer(answer)) return answer.sent ? { kind: "unknown" } : plain(answer);
+      const { code, status } = answer;
+      if (status === 200) {
+        const first = jsonOf(answer)?.["first"];
+        return typeof first === "number" ? { kind: "committed", first } : { kind: "unknown" };
+      }
+      // Also for `op-reused`: what this device reads next is its own number under other bytes, and it stops.
+      if (code === "behind" || code === "op-reused") return { kind: "behind" };
+      return code === undefined || code === "internal" || code === "timeout"
+        ? { kind: "unknown" }
+        : transport.failureOf(answer);
+    },
+
+    async putBlob(id, bytes): Promise<Result<"stored">> {
+      checkSize(bytes, limits.blob);
+      if (!equalBytes(suite.sha256(bytes), id)) throw new RangeError("a blob under another hash");
+      return done(
+        transport,
+        await call("PUT", `${base}/blobs/${toBase64Url(id)}`, { bytes }),
+        [200, 201],
+        "stored",
+      );
+    },
+
+    async getBlob(id): Promise<Result<Uint8Array | undefined>> {
+      if (id.length !== 32) throw new RangeError("a blob's name has 32 bytes");
+      const answer = await call("GET", `${base}/blobs/${toBase64Url(id)}`, { most: limits.blob });
+      if (isAnswer(answer) && answer.code === "blob-missing") return { kind: "ok", value: undefined };
+      return isAnswer(answer) && answer.status === 200
+        ? { kind: "ok", value: answer.body }
+        : failed(transport, answer);
+    },
+
+    ...(waker === undefined ? {} : { wake: (hint: () => void) => waker.add(hint) }),
+
+    close(): void {
+      waker?.close();
+    },
+  };
+}
+
+function done<T>(
+  transport: Transport,
+  answer: HttpAnswer | SendFailure,
+  good: readonly number[],
+  value: T,
+): Result<T> {
+  if (isAnswer(answer) && good.includes(answer.status)) return { kind: "ok", value };
+  return failed(transport, answer);
+}
+
+function failed(transport: Transport, answer: HttpAnswer | SendFailure): Failure {
+  return isAnswer(answer) ? transport.failureOf(answer) : plain(answer);
+}
+
+function plain({ sent: _sent, ...failure }: SendFailure): Failure {
+  return failure as Failure;
+}
+
+function checkSize(bytes: Uint8Array, max: number): void {
+  if (bytes.length === 0 || bytes.length > max) throw new RangeError("bytes outside their size");
+}

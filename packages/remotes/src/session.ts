@@ -1,0 +1,101 @@
+/** Signing in at a server, by itself and again before a session ends. */
+import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
+import type { PublicKeys } from "@tidelock/core/crypto/identity";
+import { deviceId, personId } from "@tidelock/core/crypto/identity";
+import { loginBytes } from "@tidelock/core/crypto/login";
+import type { Suite } from "@tidelock/core/crypto/suite";
+import type { Clock, Failure } from "@tidelock/core/ports";
+import { type HttpAnswer, isAnswer, jsonOf, type Transport } from "./transport.ts";
+
+export interface ServerIdentity {
+  readonly person: PublicKeys;
+  readonly device: PublicKeys;
+  readonly signSecret: Uint8Array;
+  /** From the one that the person issued to the device's own. */
+  readonly certificates: readonly Uint8Array[];
+  /** Where the person may have to register: the token of whoever runs the server. */
+  readonly registration?: Uint8Array;
+}
+
+interface Kept {
+  readonly token: string;
+  /** By our clock's own count, so that a wrong wall clock does no harm. */
+  readonly until: number;
+}
+
+/** A session is renewed this long before it ends. */
+const EARLY = 60_000;
+
+export class Sessions {
+  readonly #transport: Transport;
+  readonly #suite: Suite;
+  readonly #clock: Clock;
+  readonly #me: ServerIdentity;
+  #kept: Kept | undefined;
+  #asking: Promise<Kept | Failure> | undefined;
+
+  constructor(transport: Transport, suite: Suite, clock: Clock, me: ServerIdentity) {
+    this.#transport = transport;
+    this.#suite = suite;
+    this.#clock = clock;
+    this.#me = me;
+  }
+
+  async token(): Promise<string | Failure> {
+    const kept = this.#kept;
+    if (kept !== undefined && kept.until > this.#clock.mono()) return kept.token;
+    // One at a time, however many calls wait for it.
+    this.#asking ??= this.#signIn().finally(() => {
+      this.#asking = undefined;
+    });
+    const result = await this.#asking;
+    if ("kind" in result) return result;
+    this.#kept = result;
+    return result.token;
+  }
+
+  /** The server does not take it any more. */
+  drop(token: string): void {
+    if (this.#kept?.token === token) this.#kept = undefined;
+  }
+
+  async #signIn(): Promise<Kept | Failure> {
+    const answer = await this.#prove("/v1/auth/token", {});
+    const { registration } = this.#me;
+    const unknown = isAnswer(answer) && answer.code === "registration-closed";
+    if (!unknown || registration === undefined) return this.#keep(answer);
+    return this.#keep(await this.#prove("/v1/persons", { registration: toBase64Url(registration) }));
+  }
+
+  async #prove(path: string, more: object): Promise<HttpAnswer | Failure> {
+    const { person, device, certificates, signSecret } = this.#me;
+    const id = deviceId(this.#suite, device.sign, device.box);
+    const drawn = await this.#transport.send("POST", "/v1/auth/challenge", {
+      json: { device: toBase64Url(id) },
+    });
+    if (!isAnswer(drawn) || drawn.status !== 200) return drawn;
+    const challenge = fromBase64Url(String(jsonOf(drawn)?.["challenge"] ?? ""));
+    if (challenge?.length !== 32) return { kind: "corrupt", why: "the server drew no challenge" };
+    // The address is ours, not what the server says it is: what is signed here serves nowhere else.
+    const who = personId(this.#suite, person.sign, person.box);
+    const signed = loginBytes(this.#transport.origin, challenge, id, who);
+    return this.#transport.send("POST", path, {
+      json: {
+        challenge: toBase64Url(challenge),
+        certificates: certificates.map(toBase64Url),
+        signature: toBase64Url(this.#suite.sign(signed, signSecret)),
+        ...more,
+      },
+    });
+  }
+
+  #keep(answer: HttpAnswer | Failure): Kept | Failure {
+    if (!isAnswer(answer)) return answer;
+    if (answer.status !== 200 && answer.status !== 201) return this.#transport.failureOf(answer);
+    const body = jsonOf(answer);
+    const [token, expires] = [body?.["token"], body?.["expires"]];
+    if (typeof token !== "string" || typeof expires !== "number" || answer.time === undefined)
+      return { kind: "corrupt", why: "the server gave no session" };
+    return { token, until: this.#clock.mono() + Math.max(0, expires - answer.time - EARLY) };
+  }
+}

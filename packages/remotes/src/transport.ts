@@ -1,0 +1,163 @@
+/** One request to a server and what came back, over whatever `fetch` the host hands in. */
+import { concat, decodeUtf8, encodeUtf8 } from "@tidelock/core/bytes/bytes";
+import type { Failure, Scheduler } from "@tidelock/core/ports";
+
+/** The part of `fetch` that is used. */
+export type Fetch = (url: string, init: FetchInit) => Promise<Response>;
+export type FetchInit = Pick<
+  RequestInit,
+  "method" | "headers" | "body" | "signal" | "redirect" | "credentials"
+>;
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** The server's own word for a problem; undefined for whatever stood between. */
+  readonly code: string | undefined;
+  readonly why: string;
+  readonly retryAfterMs: number | undefined;
+  /** The server's clock. */
+  readonly time: number | undefined;
+  readonly header: (name: string) => string | null;
+  readonly body: Uint8Array;
+}
+
+export interface SendOptions {
+  readonly token?: string;
+  readonly json?: unknown;
+  readonly bytes?: Uint8Array;
+  readonly range?: { readonly from: number; readonly to: number };
+  /** Most bytes of the answer. */
+  readonly most?: number;
+}
+
+/** Nothing was sent: the connection was never there. */
+export type SendFailure = Failure & { readonly sent: boolean };
+
+const JSON_ANSWER = 1 << 20;
+const PATIENCE = 60_000;
+const BINARY = "application/vnd.tidelock";
+
+export interface Transport {
+  readonly origin: string;
+  send(method: string, path: string, options?: SendOptions): Promise<HttpAnswer | SendFailure>;
+  /** What an answer that is no success means for any call but an append. */
+  failureOf(answer: HttpAnswer): Failure;
+}
+
+export function isAnswer(result: HttpAnswer | Failure): result is HttpAnswer {
+  return "status" in result;
+}
+
+export function createTransport(url: string, fetch: Fetch, scheduler: Scheduler): Transport {
+  const { origin } = new URL(url);
+
+  async function send(
+    method: string,
+    path: string,
+    options: SendOptions = {},
+  ): Promise<HttpAnswer | SendFailure> {
+    const { token, json, bytes, range } = options;
+    const headers: Record<string, string> = { "tidelock-client": "tidelock/0" };
+    if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
+    if (range !== undefined) headers["range"] = `bytes=${range.from}-${range.to - 1}`;
+    const body = json === undefined ? bytes : encodeUtf8(JSON.stringify(json));
+    if (body !== undefined) headers["content-type"] = json === undefined ? BINARY : "application/json";
+    const abort = new AbortController();
+    const cancel = scheduler.after(PATIENCE, () => abort.abort());
+    try {
+      const response = await fetch(origin + path, {
+        method,
+        headers,
+        ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
+        signal: abort.signal,
+        // A server that sends us elsewhere is not the one that we signed in at.
+        redirect: "error",
+        credentials: "omit",
+      });
+      return await answerOf(response, options.most ?? JSON_ANSWER);
+    } catch (error) {
+      if (error instanceof TooLong) return { kind: "corrupt", why: "the answer is too long", sent: true };
+      return { kind: "unreachable", why: whyOf(error, abort.signal.aborted), sent: !neverSent(error) };
+    } finally {
+      cancel();
+    }
+  }
+
+  return { origin, send, failureOf };
+}
+
+class TooLong extends Error {}
+
+async function answerOf(response: Response, most: number): Promise<HttpAnswer> {
+  const body = await bounded(response, most);
+  const type = response.headers.get("content-type") ?? "";
+  const problem = type.startsWith("application/problem+json") ? objectOf(body) : undefined;
+  const time = Number(response.headers.get("tidelock-time") ?? Number.NaN);
+  const { code, why, retryAfterMs } = problem ?? {};
+  return {
+    status: response.status,
+    code: typeof code === "string" ? code : undefined,
+    why: typeof why === "string" ? why.slice(0, 200) : `the server answered ${response.status}`,
+    retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined,
+    time: Number.isSafeInteger(time) ? time : undefined,
+    header: (name) => response.headers.get(name),
+    body,
+  };
+}
+
+async function bounded(response: Response, most: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  const reader = response.body?.getReader();
+  if (reader === undefined) return new Uint8Array(0);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return parts.length === 1 ? (parts[0] as Uint8Array) : concat(...parts);
+    size += value.length;
+    if (size > most) {
+      await reader.cancel();
+      throw new TooLong();
+    }
+    parts.push(value);
+  }
+}
+
+function objectOf(body: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(decodeUtf8(body) ?? "");
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function jsonOf(answer: HttpAnswer): Record<string, unknown> | undefined {
+  return objectOf(answer.body);
+}
+
+function failureOf({ status, code, why, retryAfterMs }: HttpAnswer): Failure {
+  // Without the server's own word it was a proxy, or a fault: nothing certain about what is asked.
+  if (code === undefined || code === "internal" || code === "timeout") return { kind: "unreachable", why };
+  if (status === 429 || status === 503) return { kind: "busy", retryAfter: retryAfterMs ?? 1_000 };
+  if (code === "quota") return { kind: "quota", why };
+  return { kind: "denied", why };
+}
+
+/** Codes of Node.js for a connection that never came to be. A browser tells nothing: then it may have been sent. */
+const before = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
+
+function neverSent(error: unknown): boolean {
+  return before.has(codeOf(error));
+}
+
+function whyOf(error: unknown, timedOut: boolean): string {
+  if (timedOut) return "no answer within a minute";
+  const code = codeOf(error);
+  return code === "" ? "the connection failed" : `the connection failed (${code})`;
+}
+
+function codeOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const code = (cause as { code?: unknown } | undefined)?.code;
+  return typeof code === "string" ? code : "";
+}

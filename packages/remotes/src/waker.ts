@@ -1,0 +1,130 @@
+/** Hints over a WebSocket. They may be lost, so nothing here is retried for its own sake: it only reconnects. */
+import type { Suite } from "@tidelock/core/crypto/suite";
+import type { Scheduler } from "@tidelock/core/ports";
+import type { Sessions } from "./session.ts";
+
+/** The part of a WebSocket that is used: the browser's own, or `ws` on Node.js. */
+export interface Socket {
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+  send(text: string): void;
+  close(): void;
+}
+
+export type OpenSocket = (url: string) => Socket;
+
+const RETRY = { base: 1_000, cap: 60_000 };
+/** A little before the server would end it. */
+const RENEW = 10 * 60_000;
+
+export class Waker {
+  readonly #open: OpenSocket;
+  readonly #url: string;
+  readonly #vault: string;
+  readonly #sessions: Sessions;
+  readonly #scheduler: Scheduler;
+  readonly #suite: Suite;
+  readonly #hints = new Set<() => void>();
+  #socket: Socket | undefined;
+  #cancel: (() => void) | undefined;
+  #attempts = 0;
+  #connecting = false;
+
+  constructor(
+    open: OpenSocket,
+    origin: string,
+    vault: string,
+    sessions: Sessions,
+    scheduler: Scheduler,
+    suite: Suite,
+  ) {
+    this.#open = open;
+    this.#url = `${origin.replace(/^http/, "ws")}/v1/wake`;
+    this.#vault = vault;
+    this.#sessions = sessions;
+    this.#scheduler = scheduler;
+    this.#suite = suite;
+  }
+
+  add(hint: () => void): () => void {
+    this.#hints.add(hint);
+    if (this.#socket === undefined && this.#cancel === undefined) this.#connect();
+    return () => {
+      this.#hints.delete(hint);
+      if (this.#hints.size === 0) this.close();
+    };
+  }
+
+  close(): void {
+    this.#hints.clear();
+    this.#cancel?.();
+    this.#cancel = undefined;
+    this.#drop()?.close();
+  }
+
+  #connect(): void {
+    if (this.#connecting) return;
+    this.#connecting = true;
+    void this.#sessions.token().then((token) => {
+      this.#connecting = false;
+      if (this.#hints.size === 0) return;
+      if (typeof token === "string") this.#start(token);
+      else this.#retry();
+    });
+  }
+
+  #start(token: string): void {
+    const socket = this.#open(this.#url);
+    this.#socket = socket;
+    socket.onopen = () => socket.send(JSON.stringify({ t: "auth", token, subs: [this.#vault] }));
+    socket.onmessage = (event: { readonly data: unknown }) => this.#take(event.data);
+    socket.onerror = () => undefined; // its close follows
+    socket.onclose = (event: { readonly code: number }) => {
+      if (this.#socket !== socket) return;
+      this.#socket = undefined;
+      if (event.code === 4401) this.#sessions.drop(token);
+      this.#retry();
+    };
+  }
+
+  #take(data: unknown): void {
+    let message: { readonly t?: unknown };
+    try {
+      message = JSON.parse(String(data)) as typeof message;
+    } catch {
+      return;
+    }
+    if (message.t === "ok") {
+      this.#attempts = 0;
+      this.#cancel?.();
+      this.#cancel = this.#scheduler.after(RENEW, () => this.#renew());
+    }
+    // Whatever came while nobody listened is found by looking; what is gone, too.
+    if (message.t === "ok" || message.t === "wake" || message.t === "gone")
+      for (const hint of this.#hints) hint();
+  }
+
+  #renew(): void {
+    this.#cancel = undefined;
+    this.#drop()?.close();
+    this.#connect();
+  }
+
+  #retry(): void {
+    this.#cancel?.();
+    const ceiling = Math.min(RETRY.cap, RETRY.base * 2 ** Math.min(this.#attempts++, 10));
+    const [a = 0] = this.#suite.random(1);
+    this.#cancel = this.#scheduler.after(1 + (a / 256) * ceiling, () => {
+      this.#cancel = undefined;
+      this.#connect();
+    });
+  }
+
+  #drop(): Socket | undefined {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    return socket;
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * Signing in: a device signs a challenge that the server drew, and shows that its keys are a
+ * person's. The person's key is the account. Rules SRV20 to SRV23.
+ */
+import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
+import { equalBytes } from "@tidelock/core/bytes/bytes";
+import { limits } from "@tidelock/core/bytes/limits";
+import { deviceId, personId } from "@tidelock/core/crypto/identity";
+import { CHALLENGE, loginBytes } from "@tidelock/core/crypto/login";
+import { chainEnd } from "@tidelock/core/vault/certificate";
+import { Problem } from "../problem.ts";
+import type { Services } from "../services.ts";
+import type { AccountDevice, PersonRow } from "../store.ts";
+
+/** Who may register: everybody, holders of a token from whoever runs the server, or nobody. */
+export type Registration = "open" | "token" | "closed";
+
+const CHALLENGE_LIFE = 60_000;
+
+export interface Challenge {
+  readonly challenge: string;
+  readonly aud: string;
+  readonly expires: number;
+}
+
+export async function drawChallenge(services: Services, body: unknown): Promise<Challenge> {
+  const { store, clock, random, audience } = services;
+  const device = bytesOf(body, "device", 32);
+  const challenge = random(CHALLENGE);
+  const expires = clock.now() + CHALLENGE_LIFE;
+  await store.addChallenge(challenge, device, expires);
+  return { challenge: toBase64Url(challenge), aud: audience, expires };
+}
+
+export interface SignedIn {
+  readonly person: string;
+  readonly token: string;
+  readonly expires: number;
+}
+
+export async function signIn(services: Services, body: unknown): Promise<SignedIn> {
+  const { person, device, known } = await prove(services, body);
+  const account = await services.store.person(person.person);
+  if (account === undefined) throw new Problem("registration-closed", "this person has not registered here");
+  if (!equalBytes(account.signKey, person.signKey))
+    throw new Problem("bad-proof", "the keys are not the person's");
+  if (known?.revoked !== undefined)
+    throw new Problem("device-removed", "its person has signed this device out");
+  return admit(services, account, device);
+}
+
+export async function register(services: Services, body: unknown): Promise<SignedIn> {
+  const { store, clock, suite, registration } = services;
+  const { person, device, known } = await prove(services, body);
+  if (known?.revoked !== undefined)
+    throw new Problem("device-removed", "its person has signed this device out");
+  // Again is fine: the answer may have been lost.
+  if ((await store.person(person.person)) !== undefined) return admit(services, person, device);
+  if (registration === "closed") throw new Problem("registration-closed", "nobody can register here");
+  if (registration === "token") {
+    const token = bytesOf(body, "registration", 16);
+    if (!(await store.takeRegistration(suite.sha256(token), clock.now())))
+      throw new Problem("registration-closed", "this registration token is not good, or used up");
+  }
+  return admit(services, person, device);
+}
+
+async function admit(services: Services, person: PersonRow, device: AccountDevice): Promise<SignedIn> {
+  await services.store.admitAccount(person, device);
+  const session = await services.tokens.issue(device.device, person.person);
+  return { person: toBase64Url(person.person), ...session };
+}
+
+interface Proof {
+  readonly person: PersonRow;
+  readonly device: AccountDevice;
+  readonly known: AccountDevice | undefined;
+}
+
+/** Throws unless the device holds its key, a person says it is theirs, and the challenge is unused. */
+async function prove(services: Services, body: unknown): Promise<Proof> {
+  const { store, clock, suite, audience } = services;
+  const challenge = bytesOf(body, "challenge", CHALLENGE);
+  const signature = bytesOf(body, "signature", 64);
+  const end = chainEnd(suite, certificatesOf(body));
+  if (end === null) throw new Problem("bad-proof", "the certificates do not hold");
+  const person = personId(suite, end.person.sign, end.person.box);
+  const device = deviceId(suite, end.device.sign, end.device.box);
+  // Before the challenge is used up: who cannot sign must not be able to spend another one's.
+  if (!suite.verify(signature, loginBytes(audience, challenge, device, person), end.device.sign))
+    throw new Problem("bad-proof", "the signature does not hold");
+  const now = clock.now();
+  if (!(await store.takeChallenge(challenge, device, now)))
+    throw new Problem("bad-proof", "the challenge is used, run out, or another device's");
+  const known = await store.accountDevice(device);
+  if (known !== undefined && !equalBytes(known.person, person))
+    throw new Problem("bad-proof", "the device is another person's");
+  return {
+    person: { person, signKey: end.person.sign, boxKey: end.person.box, created: now },
+    device: { device, person, signKey: end.device.sign, added: now, seen: now, revoked: undefined },
+    known,
+  };
+}
+
+function certificatesOf(body: unknown): readonly Uint8Array[] {
+  const list = fieldOf(body, "certificates");
+  if (!Array.isArray(list) || list.length === 0 || list.length > limits.certificateChain)
+    throw new Problem("bad-request", "certificates are missing");
+  return list.map((text: unknown) => {
+    const bytes =
+      typeof text === "string" && text.length <= 2 * limits.genesis ? fromBase64Url(text) : undefined;
+    if (bytes === undefined) throw new Problem("bad-request", "a certificate is no base64url");
+    return bytes;
+  });
+}
+
+export function bytesOf(body: unknown, name: string, length: number): Uint8Array {
+  const text = fieldOf(body, name);
+  const bytes = typeof text === "string" && text.length <= 2 * length ? fromBase64Url(text) : undefined;
+  if (bytes?.length !== length)
+    throw new Problem("bad-request", `${name} is not ${length} bytes in base64url`);
+  return bytes;
+}
+
+export function fieldOf(body: unknown, name: string): unknown {
+  if (typeof body !== "object" || body === null || Array.isArray(body))
+    throw new Problem("bad-request", "the body is no JSON object");
+  return Object.hasOwn(body, name) ? (body as Record<string, unknown>)[name] : undefined;
+}

@@ -1,0 +1,147 @@
+/** The embedded server: one process, one folder, one port. */
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { toBase64Url } from "@tidelock/core/bytes/base64url";
+import { createPortableSuite } from "@tidelock/core/crypto/sodium-portable";
+import type { Suite } from "@tidelock/core/crypto/suite";
+import { TidelockError } from "@tidelock/core/errors";
+import type { Clock, Log, Scheduler } from "@tidelock/core/ports";
+import type { Registration } from "../auth/sign-in.ts";
+import { openDiskBlobs } from "../blobs/disk.ts";
+import type { Rate } from "../http/rates.ts";
+import type { RateName } from "../http/route.ts";
+import { createTidelockServer, type TidelockServer } from "../server.ts";
+import { openSqliteStore } from "../sqlite/store.ts";
+import { openTokenKeys, random } from "./files.ts";
+import { createHttp } from "./http.ts";
+import { attachSockets } from "./sockets.ts";
+
+export interface StartOptions {
+  /** Everything the server keeps. */
+  readonly folder: string;
+  readonly host?: string;
+  /** 0: any free one. */
+  readonly port?: number;
+  /** Where clients find it, where that is not `http://host:port`: behind a proxy that does TLS. */
+  readonly url?: string;
+  readonly registration?: Registration;
+  /** Bytes a vault may have. */
+  readonly quota?: number;
+  readonly origins?: readonly string[];
+  readonly rates?: Partial<Record<RateName, Rate>>;
+  readonly log?: Log;
+}
+
+export interface RunningServer {
+  readonly url: string;
+  readonly server: TidelockServer;
+  /** A token that admits one person, for a day. */
+  invitePerson(): Promise<string>;
+  /** Takes nothing new, answers what was taken, then ends. */
+  stop(): Promise<void>;
+}
+
+const DAY = 86_400_000;
+/** How long requests may take to end, once a stop was asked for. */
+const GRACE = 5_000;
+
+export async function startServer(options: StartOptions): Promise<RunningServer> {
+  const { folder } = options;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const clock: Clock = { now: () => Date.now(), mono: () => performance.now() };
+  const suite = await hostSuite();
+  const store = openSqliteStore(join(folder, "server.db"));
+  const blobs = await openDiskBlobs(join(folder, "blobs"), random);
+  await blobs.tidy();
+  const tokenKeys = await openTokenKeys(folder, clock.now());
+  let handler: TidelockServer["handler"] | undefined;
+  const http = createHttp({
+    handler: (call) => (handler as TidelockServer["handler"])(call),
+    addressOf: (request) => request.socket.remoteAddress ?? "",
+  });
+  const port = await listen(http, options);
+  const url = options.url ?? `http://${options.host ?? "127.0.0.1"}:${port}`;
+  const server = await createTidelockServer({
+    store,
+    blobs,
+    suite,
+    clock,
+    scheduler: hostScheduler(),
+    random,
+    log: options.log ?? { event: () => undefined },
+    tokenKeys,
+    audience: new URL(url).origin,
+    ...pick(options, ["registration", "quota", "origins", "rates"]),
+  });
+  handler = server.handler;
+  const sockets = attachSockets(http, server, options.origins);
+  return {
+    url,
+    server,
+    invitePerson: async () => {
+      const token = random(16);
+      await store.addRegistration(suite.sha256(token), 1, clock.now() + DAY);
+      return toBase64Url(token);
+    },
+    stop: async () => {
+      sockets.close();
+      const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+      await server.close();
+      http.closeIdleConnections();
+      const force = setTimeout(() => http.closeAllConnections(), GRACE);
+      await closed;
+      clearTimeout(force);
+      await store.close();
+    },
+  };
+}
+
+function listen(http: ReturnType<typeof createHttp>, options: StartOptions): Promise<number> {
+  const { host = "127.0.0.1", port = 0 } = options;
+  return new Promise((resolve, reject) => {
+    http.once("error", (cause: NodeJS.ErrnoException) =>
+      reject(
+        new TidelockError("in-use", {
+          why: `${host}:${port} cannot be listened on (${cause.code})`,
+          next: "choose another port, or stop what uses it",
+          cause,
+        }),
+      ),
+    );
+    http.listen(port, host, () => resolve((http.address() as AddressInfo).port));
+  });
+}
+
+/** The portable suite with the platform's SHA-256, which has one right answer and is several times faster. */
+async function hostSuite(): Promise<Suite> {
+  const suite = await createPortableSuite();
+  const sha256 = (...parts: readonly Uint8Array[]): Uint8Array => {
+    const hash = createHash("sha256");
+    for (const part of parts) hash.update(part);
+    return new Uint8Array(hash.digest());
+  };
+  return { ...suite, sha256 };
+}
+
+function hostScheduler(): Scheduler {
+  return {
+    after: (ms, work) => {
+      if (ms <= 0) {
+        const turn = setImmediate(work);
+        return () => clearImmediate(turn);
+      }
+      const timer = setTimeout(work, ms);
+      // Nothing that only waits keeps a stopped server alive.
+      timer.unref();
+      return () => clearTimeout(timer);
+    },
+  };
+}
+
+function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Partial<Pick<T, K>> {
+  const out: Partial<Pick<T, K>> = {};
+  for (const name of names) if (from[name] !== undefined) out[name] = from[name];
+  return out;
+}

@@ -1,0 +1,183 @@
+/**
+ * From a call to its answer. Everything that holds for all routes is here, in this order: what
+ * exists, who is asking, how often, how much, whose vault. Rules SRV50 to SRV55.
+ */
+import { toBase64Url } from "@tidelock/core/bytes/base64url";
+import { TidelockError } from "@tidelock/core/errors";
+import type { Session } from "../auth/token.ts";
+import { atLeast, standingOf } from "../log/access.ts";
+import { Problem } from "../problem.ts";
+import type { Services } from "../services.ts";
+import { type Answer, type Call, declaredLength, problemAnswer } from "./call.ts";
+import type { Rates } from "./rates.ts";
+import { type Context, idParam, type Route, type VaultContext } from "./route.ts";
+import { createRouter } from "./router.ts";
+
+export interface HandlerOptions {
+  readonly services: Services;
+  readonly routes: readonly Route[];
+  readonly rates: Rates;
+  /** Pages that may call the server from a browser. */
+  readonly origins?: readonly string[];
+  /** Bytes of bodies at one time; beyond them the server is busy. */
+  readonly bodyBytes?: number;
+}
+
+export type Handler = (call: Call) => Promise<Answer>;
+
+const BODY_BYTES = 256 << 20;
+/** Appends that have waited this long say that more would only wait longer. */
+const TOO_LATE = 2_000;
+
+/** Nothing here is a page, and nothing may make it one. */
+const always: Readonly<Record<string, string>> = {
+  "tidelock-proto": "1",
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-site",
+};
+
+export function createHandler(options: HandlerOptions): Handler {
+  const { services, rates } = options;
+  const route = createRouter(options.routes);
+  const bodyBytes = options.bodyBytes ?? BODY_BYTES;
+  let held = 0;
+
+  async function answer(call: Call, seen: (route: Route) => void): Promise<Answer> {
+    const found = route(call.method, call.path);
+    if (found.kind === "none") throw new Problem("not-found", "no such address");
+    if (found.kind === "method") {
+      if (call.method === "OPTIONS") return { status: 204, headers: { allow: found.allow }, body: undefined };
+      throw new Problem("method-not-allowed", "this address takes other methods");
+    }
+    seen(found.route);
+    const { params } = found;
+    const session =
+      found.route.policy === "open" ? undefined : await authenticate(services, found.route, call);
+    limit(found.route, call, session);
+    const length = found.route.body === "none" ? 0 : declaredLength(call, found.route.most);
+    refuseOverload(found.route, length);
+    const vault =
+      session === undefined || params["v"] === undefined
+        ? undefined
+        : await authorize(services, found.route, session, idParam({ params } as Context, "v"));
+    held += length;
+    try {
+      return await found.route.handle({ call, services, params, session, vault });
+    } finally {
+      held -= length;
+    }
+  }
+
+  function limit({ rate }: Route, call: Call, session: Session | undefined): void {
+    if (rate === undefined) return;
+    const byDevice = rates.of(rate) === "device" && session !== undefined;
+    rates.take(rate, byDevice ? session.deviceName : call.address);
+  }
+
+  function refuseOverload({ rate }: Route, length: number): void {
+    const full = length > 0 && held + length > bodyBytes;
+    if (full || (rate === "append" && services.queue.delay() > TOO_LATE)) {
+      services.metrics.count("tidelock_overload_total");
+      throw new Problem("busy", "the server has more to do than it can", 1_000 + jitter(services) * 4_000);
+    }
+  }
+
+  return async (call) => {
+    const requestId = toBase64Url(services.random(12));
+    let name = "none";
+    let result: Answer;
+    try {
+      result = await answer(call, ({ method, path }) => {
+        name = `${method} ${path}`;
+      });
+    } catch (error) {
+      const problem = problemOf(error);
+      if (problem.code === "internal")
+        services.log.event("request.failed", { route: name, requestId, why: kindOf(error) });
+      result = problemAnswer(problem, requestId);
+    }
+    services.metrics.count("tidelock_http_requests_total", { route: name, code: result.status });
+    const headers: Record<string, string> = {
+      ...always,
+      "cache-control": "no-store",
+      "tidelock-time": String(services.clock.now()),
+      "tidelock-request": requestId,
+      ...cors(options.origins, call),
+      ...result.headers,
+    };
+    return { ...result, headers };
+  };
+}
+
+async function authenticate(services: Services, route: Route, call: Call): Promise<Session> {
+  const token = /^Bearer ([\w.-]+)$/.exec(call.header("authorization") ?? "")?.[1];
+  if (token === undefined) throw new Problem("bad-proof", "this address needs a session");
+  const session = await services.tokens.verify(token);
+  if (route.fresh === true && !services.tokens.isFresh(session))
+    throw new Problem("session-expired", "this needs a session younger than a minute");
+  // Looked up each time: signing a device out binds at once.
+  const device = await services.store.accountDevice(session.device);
+  if (device === undefined) throw new Problem("bad-proof", "this device has not signed in here");
+  if (device.revoked !== undefined)
+    throw new Problem("device-removed", "its person has signed this device out");
+  return session;
+}
+
+/** What may be done in the vault. An absent vault and one of others have one answer. */
+async function authorize(
+  services: Services,
+  route: Route,
+  session: Session,
+  id: Uint8Array,
+): Promise<VaultContext> {
+  const { device, person } = session;
+  const state = await services.store.state({ vault: id, devices: [device], persons: [person], placed: [] });
+  const member = state?.members[0];
+  const standing = standingOf(state?.devices[0], member);
+  if (standing.kind === "removed") throw new Problem("device-removed", "the log has removed this device");
+  if (state === undefined || member === undefined || standing.kind === "stranger")
+    throw new Problem("not-found", "no such vault");
+  const { row } = state;
+  const needed = ({ write: "editor", admin: "admin" } as const)[route.policy as "write" | "admin"];
+  if (needed !== undefined && (standing.kind !== "active" || !atLeast(standing.level, needed)))
+    throw new Problem("no-access", "this device may not do that in the vault");
+  return { row, standing, member };
+}
+
+function cors(origins: readonly string[] | undefined, call: Call): Record<string, string> {
+  const origin = call.header("origin");
+  if (origin === undefined || origins === undefined) return {};
+  if (!origins.includes(origin)) return { vary: "origin" };
+  return {
+    vary: "origin",
+    "access-control-allow-origin": origin,
+    "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE",
+    "access-control-allow-headers": "authorization, content-type, range, tidelock-client",
+    "access-control-expose-headers":
+      "tidelock-head, tidelock-time, tidelock-proto, retry-after, content-range",
+    "access-control-max-age": "600",
+    "cross-origin-resource-policy": "cross-origin",
+  };
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof TidelockError && error.code === "disk-full")
+    return new Problem("quota", "the server's disk is full");
+  return new Problem("internal", "the server failed on this request");
+}
+
+/** A word for the log: never a message, which may hold a path. */
+function kindOf(error: unknown): string {
+  if (error instanceof TidelockError) return error.code;
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code === "string") return code;
+  return error instanceof Error ? error.name : "unknown";
+}
+
+function jitter(services: Services): number {
+  const [a = 0, b = 0] = services.random(2);
+  return (a * 256 + b) / 65_536;
+}

@@ -1,0 +1,47 @@
+/** From method and path to a route. A malformed id is as absent as a foreign one. */
+import { fromBase64Url } from "@tidelock/core/bytes/base64url";
+import type { Route } from "./route.ts";
+
+export type Found =
+  | { readonly kind: "route"; readonly route: Route; readonly params: Readonly<Record<string, string>> }
+  | { readonly kind: "method"; readonly allow: string }
+  | { readonly kind: "none" };
+
+const sizes: Readonly<Record<string, number>> = { v: 32, b: 32, d: 32, r: 16 };
+
+export function createRouter(routes: readonly Route[]): (method: string, path: string) => Found {
+  const byLength = new Map<number, { readonly route: Route; readonly parts: readonly string[] }[]>();
+  for (const route of routes) {
+    const parts = route.path.split("/");
+    byLength.set(parts.length, [...(byLength.get(parts.length) ?? []), { route, parts }]);
+  }
+  return (method, path) => {
+    const given = path.split("/");
+    const allow: string[] = [];
+    for (const { route, parts } of byLength.get(given.length) ?? []) {
+      const params = match(parts, given);
+      if (params === undefined) continue;
+      if (route.method === method) return { kind: "route", route, params };
+      allow.push(route.method);
+    }
+    return allow.length > 0 ? { kind: "method", allow: allow.join(", ") } : { kind: "none" };
+  };
+}
+
+function match(parts: readonly string[], given: readonly string[]): Record<string, string> | undefined {
+  const params: Record<string, string> = {};
+  for (const [i, part] of parts.entries()) {
+    const text = given[i] as string;
+    const name = /^\{(\w+)\}$/.exec(part)?.[1];
+    if (name === undefined) {
+      if (part !== text) return undefined;
+    } else if (isParam(name, text)) params[name] = text;
+    else return undefined;
+  }
+  return params;
+}
+
+function isParam(name: string, text: string): boolean {
+  if (name === "slot") return text === "1" || text === "2";
+  return text.length < 64 && fromBase64Url(text)?.length === sizes[name];
+}

@@ -1,0 +1,128 @@
+/** Packs of content, under the SHA-256 of their bytes. */
+import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
+import { limits } from "@tidelock/core/bytes/limits";
+import { type Answer, BINARY, declaredLength, empty, json } from "../http/call.ts";
+import { type Context, idParam, type Route, vaultOf } from "../http/route.ts";
+import { Problem } from "../problem.ts";
+
+const LIST = 4096;
+const base = { path: "/v1/vaults/{v}/blobs/{b}" } as const;
+
+export const blobRoutes: readonly Route[] = [
+  {
+    method: "PUT",
+    ...base,
+    policy: "write",
+    body: "binary",
+    most: limits.blob,
+    rate: "write",
+    summary: "Stores a blob, and answers once it is durable; again mends a damaged one",
+    answers: { 200: "it was there", 201: "stored" },
+    handle: async (context) => {
+      const { services, call } = context;
+      const { row } = vaultOf(context);
+      const id = idParam(context, "b");
+      const length = declaredLength(call, limits.blob);
+      if (length === 0) throw new Problem("bad-request", "a blob has at least one byte");
+      const known = await services.store.blob(row.vault, id);
+      if (known === undefined && row.logBytes + row.blobBytes + length > services.quota)
+        throw new Problem("quota", "the vault has used up its room");
+      const stored = await services.blobs.put(row.vault, id, bounded(call.body, length));
+      if (stored === "mismatch") throw new Problem("hash-mismatch", "the bytes have another hash");
+      if (known !== undefined) return empty(200);
+      await services.store.addBlob(row.vault, { id, size: stored.size, storedAt: services.clock.now() });
+      return empty(201);
+    },
+  },
+  {
+    method: "GET",
+    ...base,
+    policy: "join",
+    body: "none",
+    most: 0,
+    rate: "read",
+    summary: "A blob, or one range of it",
+    answers: { 200: "its bytes", 206: "the range" },
+    handle: (context) => getBlob(context, true),
+  },
+  {
+    method: "HEAD",
+    ...base,
+    policy: "join",
+    body: "none",
+    most: 0,
+    rate: "read",
+    summary: "Whether a blob is there, and its size",
+    answers: { 200: "it is" },
+    handle: (context) => getBlob(context, false),
+  },
+  {
+    method: "GET",
+    path: "/v1/vaults/{v}/blobs",
+    policy: "join",
+    body: "none",
+    most: 0,
+    rate: "read",
+    summary: "The blobs that are there, in the order of their ids: ?after",
+    answers: { 200: "{blobs: [{id, size, storedAt}]}" },
+    handle: async (context) => {
+      const text = context.call.query.get("after") ?? "";
+      const after = fromBase64Url(text);
+      if (after === undefined || after.length > 32) throw new Problem("bad-request", "after is no id");
+      const rows = await context.services.store.blobs(vaultOf(context).row.vault, after, LIST);
+      return json(200, { blobs: rows.map((one) => ({ ...one, id: toBase64Url(one.id) })) });
+    },
+  },
+];
+
+async function getBlob(context: Context, wanted: boolean): Promise<Answer> {
+  const { services, call } = context;
+  const { row } = vaultOf(context);
+  const id = idParam(context, "b");
+  const known = await services.store.blob(row.vault, id);
+  if (known === undefined) throw new Problem("blob-missing", "no such blob");
+  const range = rangeOf(call.header("range"), known.size);
+  const { from, to } = range ?? { from: 0, to: known.size };
+  const headers = {
+    "content-type": BINARY,
+    "content-length": String(to - from),
+    "accept-ranges": "bytes",
+    // Named by its content: it never changes under its name.
+    "cache-control": "private, max-age=31536000, immutable",
+    etag: `"${context.params["b"] ?? ""}"`,
+    ...(range === undefined ? {} : { "content-range": `bytes ${from}-${to - 1}/${known.size}` }),
+  };
+  const status = range === undefined ? 200 : 206;
+  if (!wanted) return { status, headers, body: undefined };
+  const body = await services.blobs.get(row.vault, id, from, to);
+  // Its row is there and its bytes are not: what that means is for whoever runs the server to find out.
+  if (body === undefined) {
+    services.log.event("blob.gone");
+    throw new Problem("blob-missing", "no such blob");
+  }
+  return { status, headers, body };
+}
+
+/** RFC 9110, 14.2: one range of bytes; a form that is not understood is as if it were not there. */
+function rangeOf(header: string | undefined, size: number): { from: number; to: number } | undefined {
+  const found = /^bytes=(?:(\d{1,15})-(\d{0,15})|-(\d{1,15}))$/.exec(header ?? "");
+  if (found === null) return undefined;
+  const [, first, last, suffix] = found;
+  const from = suffix === undefined ? Number(first) : Math.max(0, size - Number(suffix));
+  const to = suffix === undefined && last !== "" ? Math.min(size, Number(last) + 1) : size;
+  if (from >= to) throw new Problem("bad-range", `the blob has ${size} bytes`);
+  return { from, to };
+}
+
+async function* bounded(
+  body: AsyncIterable<Uint8Array> | undefined,
+  length: number,
+): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const part of body ?? []) {
+    size += part.length;
+    if (size > length) throw new Problem("bad-request", "the body is longer than it says");
+    yield part;
+  }
+  if (size !== length) throw new Problem("bad-request", "the body is shorter than it says");
+}

@@ -1,0 +1,106 @@
+/** The server without a host: from stores and clocks to a handler and a hub. */
+import { toBase64Url } from "@tidelock/core/bytes/base64url";
+import type { Suite } from "@tidelock/core/crypto/suite";
+import type { Clock, Log, Scheduler } from "@tidelock/core/ports";
+import type { Registration } from "./auth/sign-in.ts";
+import { createTokens, type TokenKeys } from "./auth/token.ts";
+import type { BlobBytes } from "./blobs/bytes.ts";
+import { createHandler, type Handler } from "./http/handler.ts";
+import { type Rate, Rates } from "./http/rates.ts";
+import type { RateName } from "./http/route.ts";
+import { AppendQueue } from "./log/queue.ts";
+import { Metrics } from "./metrics.ts";
+import { routes } from "./routes.ts";
+import type { Services } from "./services.ts";
+import type { LogStore } from "./store.ts";
+import { WakeHub } from "./wake/hub.ts";
+import { SlotWaiters } from "./wake/slots.ts";
+
+export interface ServerOptions {
+  readonly store: LogStore;
+  readonly blobs: BlobBytes;
+  readonly suite: Suite;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: (n: number) => Uint8Array;
+  readonly log: Log;
+  readonly tokenKeys: TokenKeys;
+  /** Where clients find it: `https://sync.example.org`. Signatures and sessions are bound to it. */
+  readonly audience: string;
+  readonly registration?: Registration;
+  readonly quota?: number;
+  readonly origins?: readonly string[];
+  readonly rates?: Partial<Record<RateName, Rate>>;
+}
+
+export interface TidelockServer {
+  readonly handler: Handler;
+  readonly services: Services;
+  readonly hub: WakeHub;
+  /** Answers what was taken; the store stays open. */
+  close(): Promise<void>;
+}
+
+const SWEEP = 60_000;
+
+export async function createTidelockServer(options: ServerOptions): Promise<TidelockServer> {
+  const { store, blobs, suite, clock, scheduler, random, log, audience } = options;
+  const quota = options.quota ?? Number.MAX_SAFE_INTEGER;
+  const hub = new WakeHub(clock, scheduler);
+  const metrics = new Metrics();
+  const slots = new SlotWaiters(scheduler);
+  const queue = new AppendQueue({
+    store,
+    suite,
+    clock,
+    quota,
+    placed: ({ vault, head, access }) => {
+      hub.placed(vault, head.seq);
+      for (const { device, ended } of access)
+        if (ended !== undefined) hub.removed(vault, toBase64Url(device));
+    },
+  });
+  const services: Services = {
+    store,
+    blobs,
+    queue,
+    suite,
+    clock,
+    scheduler,
+    random,
+    log,
+    metrics,
+    slots,
+    audience,
+    quota,
+    tokens: await createTokens(options.tokenKeys, audience, clock),
+    registration: options.registration ?? "token",
+  };
+  metrics.gauge("tidelock_wake_subscriptions", () => hub.size());
+  metrics.gauge("tidelock_append_queue_seconds", () => queue.delay() / 1000);
+  const rates = new Rates(clock, options.rates);
+  const handler = createHandler({
+    services,
+    routes,
+    rates,
+    ...(options.origins === undefined ? {} : { origins: options.origins }),
+  });
+  let cancelSweep = (): void => undefined;
+  const sweep = (): void => {
+    cancelSweep = scheduler.after(SWEEP, () => {
+      store.sweep(clock.now()).catch(() => log.event("sweep.failed"));
+      sweep();
+    });
+  };
+  sweep();
+  return {
+    handler,
+    services,
+    hub,
+    close: async () => {
+      cancelSweep();
+      slots.close();
+      await queue.close();
+    },
+  };
+}

@@ -1,0 +1,29 @@
+/** What handlers work with. Everything of a host comes in here. */
+import type { Suite } from "@tidelock/core/crypto/suite";
+import type { Clock, Log, Scheduler } from "@tidelock/core/ports";
+import type { Registration } from "./auth/sign-in.ts";
+import type { Tokens } from "./auth/token.ts";
+import type { BlobBytes } from "./blobs/bytes.ts";
+import type { AppendQueue } from "./log/queue.ts";
+import type { Metrics } from "./metrics.ts";
+import type { LogStore } from "./store.ts";
+import type { SlotWaiters } from "./wake/slots.ts";
+
+export interface Services {
+  readonly store: LogStore;
+  readonly blobs: BlobBytes;
+  readonly queue: AppendQueue;
+  readonly tokens: Tokens;
+  readonly suite: Suite;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: (n: number) => Uint8Array;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly slots: SlotWaiters;
+  /** The server's address as clients know it: what signatures and sessions are bound to. */
+  readonly audience: string;
+  readonly registration: Registration;
+  /** Bytes a vault may have. */
+  readonly quota: number;
+}

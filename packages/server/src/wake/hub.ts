@@ -1,0 +1,100 @@
+/**
+ * Who is told that a vault has something new. A hint holds no data and may be lost: reading is by
+ * HTTP. The first hint of a quiet vault leaves at once; while more comes, one per interval, the
+ * newest seq only. Many sockets are told in slices, so that nothing else waits for them.
+ * Rules SRV60 to SRV65.
+ */
+import { toHex } from "@tidelock/core/bytes/bytes";
+import type { Clock, Scheduler } from "@tidelock/core/ports";
+
+/** One connection as the hub sees it. */
+export interface Listener {
+  /** False where its buffer is full: it is let go. */
+  readonly wake: (vault: Uint8Array, seq: number) => void;
+  readonly gone: (vault: Uint8Array) => void;
+  /** What the connection's session says. */
+  readonly device: string;
+}
+
+interface Topic {
+  readonly vault: Uint8Array;
+  readonly listeners: Set<Listener>;
+  /** Newest seq that was not told yet. */
+  due: number | undefined;
+  /** A timer or a slice is under way. */
+  busy: boolean;
+}
+
+const INTERVAL = 20;
+const CROWD = { size: 1000, interval: 50 };
+const SLICE = 500;
+
+export class WakeHub {
+  readonly #scheduler: Scheduler;
+  readonly #clock: Clock;
+  /** By the vault's hex. */
+  readonly #topics = new Map<string, Topic>();
+
+  constructor(clock: Clock, scheduler: Scheduler) {
+    this.#clock = clock;
+    this.#scheduler = scheduler;
+  }
+
+  /** The answer ends it. */
+  subscribe(vault: Uint8Array, listener: Listener): () => void {
+    const key = toHex(vault);
+    const topic = this.#topics.get(key) ?? { vault, listeners: new Set(), due: undefined, busy: false };
+    this.#topics.set(key, topic);
+    topic.listeners.add(listener);
+    return () => {
+      topic.listeners.delete(listener);
+      if (topic.listeners.size === 0 && this.#topics.get(key) === topic) this.#topics.delete(key);
+    };
+  }
+
+  /** After entries are durable. */
+  placed(vault: Uint8Array, seq: number): void {
+    const topic = this.#topics.get(toHex(vault));
+    if (topic === undefined) return;
+    topic.due = Math.max(topic.due ?? 0, seq);
+    if (!topic.busy) this.#tell(topic);
+  }
+
+  /** A device that may no longer know of the vault. */
+  removed(vault: Uint8Array, device: string): void {
+    for (const listener of this.#topics.get(toHex(vault))?.listeners ?? [])
+      if (listener.device === device) listener.gone(vault);
+  }
+
+  size(): number {
+    let count = 0;
+    for (const { listeners } of this.#topics.values()) count += listeners.size;
+    return count;
+  }
+
+  #tell(topic: Topic): void {
+    const seq = topic.due;
+    if (seq === undefined) {
+      topic.busy = false;
+      return;
+    }
+    topic.due = undefined;
+    topic.busy = true;
+    const started = this.#clock.mono();
+    this.#slice(topic, [...topic.listeners], 0, seq, () => {
+      const interval = topic.listeners.size > CROWD.size ? CROWD.interval : INTERVAL;
+      const left = Math.max(0, interval - (this.#clock.mono() - started));
+      this.#scheduler.after(left, () => this.#tell(topic));
+    });
+  }
+
+  #slice(topic: Topic, all: readonly Listener[], from: number, seq: number, done: () => void): void {
+    const to = Math.min(all.length, from + SLICE);
+    for (let i = from; i < to; i++) {
+      const listener = all[i] as Listener;
+      if (topic.listeners.has(listener)) listener.wake(topic.vault, seq);
+    }
+    if (to === all.length) done();
+    else this.#scheduler.after(0, () => this.#slice(topic, all, to, seq, done));
+  }
+}

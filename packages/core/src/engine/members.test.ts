@@ -340,3 +340,93 @@ describe("acts at the same time", () => {
     for (const gone of [bert, carl]) expect(await kit.sync(gone)).toMatchObject({ code: "device-removed" });
   });
 });
+
+describe("stopped in the middle", () => {
+  for (const act of ["remove-member", "revoke-device", "rotate", "add-member", "admit-device"] as const)
+    test(`[MEM14] ${act}, killed at every step: the old state or the new one, and whoever is in opens the vault`, async () => {
+      let done = false;
+      for (let at = 1; !done; at++) {
+        expect(at).toBeLessThan(200);
+        const steps = killSwitch();
+        const kit = fastKit(at, { point: steps.here });
+        let owner = await kit.found("owner");
+        const members = new Members(kit);
+        const anna = await members.add(owner, "anna", "editor");
+        const bert = await members.add(owner, "bert", "editor");
+        kit.write(anna, "before");
+        await kit.converge(anna, bert, owner);
+        for (const device of [anna, bert]) device.engine.pause();
+        kit.write(bert, "unsent");
+        const newcomer = members.stranger("new", owner.replica.genesis);
+        const wanted = {
+          "remove-member": () => members.removeAct(bert),
+          "revoke-device": () => members.revokeAct(bert),
+          rotate: () => ({ kind: "rotate", after: 1 }) as const,
+          "add-member": () => members.addAct(newcomer, "carl", "viewer"),
+          "admit-device": () => members.admitAct(newcomer, "owner"),
+        }[act]();
+        owner.faults.hooks = { before: () => steps.here(), after: () => steps.here() };
+        kit.write(owner, "with it");
+        steps.arm(at);
+        try {
+          members.queue(owner, wanted);
+          await kit.sync(owner);
+        } catch (error) {
+          expect(error).toBeInstanceOf(Killed);
+        }
+        done = steps.armed();
+        steps.arm(0);
+        const devices = owner.replica.read((tx) => owner.replica.membership.devices(tx).length);
+        // Old or new, and nothing between.
+        expect([1, 2]).toContain(kit.epochOf(owner));
+        expect([3, 4]).toContain(devices);
+        owner = kit.restart(owner);
+        await kit.sync(owner);
+        // Who was killed before it was kept asks again; what is done is done once.
+        await members.does(owner, wanted);
+        for (const device of [anna, bert]) device.engine.resume();
+        await kit.converge(owner, anna, owner);
+        expect(await kit.sync(anna), `step ${at}`).toMatchObject({ kind: "live" });
+        kit.write(anna, "after");
+        await kit.converge(anna, owner);
+        const gone = act === "remove-member" || act === "revoke-device";
+        const expected = ["after", "before", ...(gone ? [] : ["unsent"]), "with it"];
+        if (!gone) await kit.converge(bert, owner, anna);
+        expect(kit.notes(owner).slice().sort(), `step ${at}`).toEqual(expected);
+        expect(kit.held(anna)).toEqual(kit.held(owner));
+        expect(kit.epochOf(owner)).toBe(gone || act === "rotate" ? 2 : 1);
+        expect(kit.verdicts(owner).filter((r) => r !== "" && r !== "epoch-stale")).toEqual([]);
+        if (gone) {
+          expect(await kit.sync(bert)).toMatchObject({ code: "device-removed" });
+          expect(bert.replica.waiting().pending).toBe(1);
+        }
+        if (newcomer.engine.device === undefined && (act === "add-member" || act === "admit-device")) {
+          expect(await kit.sync(newcomer)).toMatchObject({ kind: "live" });
+          expect(kit.held(newcomer)).toEqual(kit.held(owner));
+        }
+        const words = await kit.join("words");
+        expect(kit.notes(words).slice().sort()).toEqual(expected);
+      }
+    });
+});
+
+class Killed extends Error {}
+
+/** Kills at the n-th place it is asked; 0 never. */
+function killSwitch(): {
+  readonly here: () => undefined;
+  readonly arm: (n: number) => void;
+  readonly armed: () => boolean;
+} {
+  let left = 0;
+  return {
+    here: () => {
+      if (left > 0 && --left === 0) throw new Killed("planted");
+      return undefined;
+    },
+    arm: (n) => {
+      left = n;
+    },
+    armed: () => left > 0,
+  };
+}

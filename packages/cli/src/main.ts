@@ -1,3 +1,4 @@
+import { leaveSoon } from "./leave.ts";
 import type { Streams } from "./output.ts";
 
 const own: Streams = { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr };
@@ -14,5 +15,7 @@ export async function main(
     throw error;
   });
   const { runProgram } = await import("./program.ts");
-  return runProgram(args, env, streams);
+  const code = await runProgram(args, env, streams);
+  leaveSoon();
+  return code;
 }

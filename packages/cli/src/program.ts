@@ -2,6 +2,7 @@
 import { type ErrorCode, TidelockError } from "@tidelock/core/errors";
 import { Command, CommanderError } from "commander";
 import { type Context, createContext, type GlobalFlags, outputFor } from "./context.ts";
+import { leave } from "./leave.ts";
 import { asTidelockError, type Streams } from "./output.ts";
 import { version } from "./version.ts";
 
@@ -105,6 +106,29 @@ function define(
     async () => (await import("./commands/status.ts")).status,
   );
 
+  command(
+    "pause",
+    "send and receive nothing; edits are kept, also after a restart",
+    async () => (await import("./commands/status.ts")).pause,
+  ).option("--for <time>", "only this long: 90s, 30m, 2h, 1d");
+  command("resume", "go on after a pause", async () => (await import("./commands/status.ts")).resume);
+
+  const issues = program.command("issues").description("what you should know or do").exitOverride();
+  const issue = (name: "ls" | "dismiss") => async () => (await import("./commands/issues.ts"))[name] as Run;
+  command("ls", "open issues, each with what to do", issue("ls"), issues).option(
+    "--all",
+    "dismissed ones too",
+  );
+  command("dismiss <code>", "seen; told again when it grows", issue("dismiss"), issues);
+
+  const device = program.command("device").description("the devices of this vault").exitOverride();
+  command(
+    "ls",
+    "each with its name and when it was last heard of",
+    async () => (await import("./commands/issues.ts")).devices,
+    device,
+  );
+
   command("sync", "send and receive now", async () => (await import("./commands/sync.ts")).sync).option(
     "--wait",
     "until every own edit has its verdict and what was read stands in the databases",
@@ -127,7 +151,11 @@ function define(
   const service = (name: keyof typeof import("./commands/daemon.ts")) => async () =>
     (await import("./commands/daemon.ts"))[name] as Run;
   command("run", "run in front; Ctrl-C ends it", service("run"), daemon);
-  command("stop", "end the daemon of this home", service("stop"), daemon);
+  command("stop", "end the daemon of this home", service("stop"), daemon).option(
+    "--force",
+    "also one that does not answer; nothing is lost",
+  );
+  command("restart", "close and open the vault anew, in the same process", service("restart"), daemon);
   command("status", "whether a daemon runs here", service("status"), daemon);
 
   command(
@@ -203,14 +231,14 @@ function flagsIn(args: readonly string[]): GlobalFlags {
 
 /** Every step is safe to stop at. `daemon run` takes the signals for itself. */
 function onSignals(streams: Streams): () => void {
-  const end = (code: number) => () => {
+  const end = (code: number, signal: NodeJS.Signals) => () => {
     // Somebody else ends in order.
     if (process.listenerCount("SIGINT") > 1 || process.listenerCount("SIGTERM") > 1) return;
     streams.stderr.write(code === 130 ? "\nstopped; nothing is lost\n" : "");
-    process.exit(code);
+    leave(code, signal);
   };
-  const interrupted = end(130);
-  const terminated = end(143);
+  const interrupted = end(130, "SIGINT");
+  const terminated = end(143, "SIGTERM");
   process.on("SIGINT", interrupted);
   process.on("SIGTERM", terminated);
   return () => {

@@ -22,7 +22,14 @@ function shape(type: string, fields: z.core.$ZodLooseShape): z.ZodType {
   return z.object({ type: z.literal(type), v: z.literal(1), ok: z.literal(true), ...fields });
 }
 
-const issue = z.object({ code: z.string(), why: z.string(), next: z.string() });
+const issue = z.object({
+  code: z.string(),
+  why: z.string(),
+  next: z.string(),
+  since: time,
+  count: z.int().positive(),
+  dismissed: z.boolean(),
+});
 
 const database = z.object({
   path: z.string(),
@@ -66,6 +73,8 @@ export type ShapeName =
   | "Init"
   | "Join"
   | "Status"
+  | "IssueList"
+  | "DeviceList"
   | "SyncResult"
   | "Attachment"
   | "AttachmentList"
@@ -126,7 +135,21 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     seq: count.optional(),
     head: hex(32).optional(),
     fingerprint: hex(16).optional(),
+    pausedUntil: time.optional(),
     issues: z.array(issue),
+  }),
+  IssueList: shape("IssueList", { issues: z.array(issue) }),
+  DeviceList: shape("DeviceList", {
+    devices: z.array(
+      z.object({
+        device: count,
+        name: z.string(),
+        own: z.boolean(),
+        since: time.optional(),
+        lastSeen: time.optional(),
+        removed: time.optional(),
+      }),
+    ),
   }),
   SyncResult: shape("SyncResult", {
     head: count,
@@ -143,6 +166,7 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     pid: z.int().positive().optional(),
     since: time.optional(),
     version: z.string().optional(),
+    calls: count.optional(),
   }),
   LogPage: shape("LogPage", { entries: z.array(logLine) }),
   LogEntry: shape("LogEntry", {

@@ -35,6 +35,7 @@ export type ErrorCode =
   | "phrase-word"
   | "phrase-checksum"
   | "unreachable"
+  | "paused"
   | "remote-no-cas"
   | "remote-denied"
   | "remote-corrupt"
@@ -101,6 +102,7 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
   ),
   // remote
   unreachable: kind(14, "the remote cannot be reached", "tidelock status", true),
+  paused: kind(14, "sync is paused", "tidelock resume"),
   "remote-no-cas": kind(
     1,
     "this place cannot order writes",

@@ -1,8 +1,8 @@
-/** `daemon`: run in front, stop, and ask whether one runs. */
-
+/** `daemon`: run in front, stop, begin anew, and ask whether one runs. */
 import { TidelockError } from "@tidelock/core/errors";
-import { createClient, NoDaemon } from "@tidelock/node/daemon/client";
-import { daemonSocket } from "@tidelock/node/daemon/connect";
+import { type DaemonClient, NoDaemon } from "@tidelock/node/daemon/client";
+import { daemonClient } from "@tidelock/node/daemon/connect";
+import type { DaemonInfo } from "@tidelock/node/daemon/server";
 import type { Context } from "../context.ts";
 import { version } from "../version.ts";
 
@@ -12,8 +12,9 @@ export async function run(ctx: Context): Promise<undefined> {
   const { runDaemon } = await import("@tidelock/node/daemon/run");
   const end = new AbortController();
   const stop = (): void => end.abort();
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+  // Once: who asks a second time does not want to wait.
+  process.once("SIGINT", stop);
+  process.once("SIGTERM", stop);
   try {
     const { paths, keys, vault } = ctx.connect("daemon");
     await runDaemon(
@@ -37,31 +38,72 @@ export async function run(ctx: Context): Promise<undefined> {
   }
 }
 
-export async function stop(ctx: Context): Promise<undefined> {
-  const socket = daemonSocket(ctx.paths);
-  const client = socket === undefined ? undefined : createClient(socket);
-  try {
-    const info = await client?.stop();
-    if (info !== undefined) await ended(ctx);
-    ctx.out.data("Daemon", { running: false }, () => [
-      info === undefined ? "no daemon runs here" : `stopped process ${info.pid}`,
-    ]);
-  } catch (error) {
-    if (!(error instanceof NoDaemon)) throw error;
-    ctx.out.data("Daemon", { running: false }, () => ["no daemon runs here"]);
-  }
+export async function stop(ctx: Context, options: Record<string, unknown>): Promise<undefined> {
+  const pid = await asked(ctx, (client) => client.stop()).catch((error: unknown) => {
+    const silent = error instanceof TidelockError && error.code === "stalled";
+    if (!silent || options["force"] !== true) throw error;
+    return killOwner(ctx);
+  });
+  if (pid !== undefined) await ended(ctx);
+  ctx.out.data("Daemon", { running: false }, () => [
+    pid === undefined ? "no daemon runs here" : `stopped process ${typeof pid === "number" ? pid : pid.pid}`,
+  ]);
+}
+
+export async function restart(ctx: Context): Promise<undefined> {
+  const before = await asked(ctx, (client) => client.restart());
+  if (before === undefined)
+    throw new TidelockError("not-found", { why: "no daemon runs here", next: "tidelock daemon run" });
+  const info = await untilOther(ctx, before);
+  ctx.out.data("Daemon", { running: true, ...info }, () => [`process ${info.pid} has begun anew`]);
 }
 
 export async function status(ctx: Context): Promise<undefined> {
-  const socket = daemonSocket(ctx.paths);
+  const info = await asked(ctx, (client) => client.info());
+  ctx.out.data("Daemon", { running: info !== undefined, ...info }, () => [
+    info === undefined
+      ? "no daemon runs here"
+      : `process ${info.pid}, since ${info.since}, ${info.calls} calls under way`,
+  ]);
+}
+
+/** Undefined where no daemon listens. */
+async function asked<T>(ctx: Context, ask: (client: DaemonClient) => Promise<T>): Promise<T | undefined> {
+  const client = daemonClient(ctx.paths, { waitMs: ctx.timeoutMs });
+  if (client === undefined) return undefined;
   try {
-    const info = socket === undefined ? undefined : await createClient(socket).info();
-    ctx.out.data("Daemon", { running: info !== undefined, ...info }, () => [
-      info === undefined ? "no daemon runs here" : `process ${info.pid}, since ${info.since}`,
-    ]);
+    return await ask(client);
   } catch (error) {
-    if (!(error instanceof NoDaemon)) throw error;
-    ctx.out.data("Daemon", { running: false }, () => ["no daemon runs here"]);
+    if (error instanceof NoDaemon) return undefined;
+    throw error;
+  }
+}
+
+/** Safe at any moment: nothing that was committed is lost by it. */
+async function killOwner(ctx: Context): Promise<number | undefined> {
+  const { inUse, readOwner, tryLock } = await import("@tidelock/node/home/lock");
+  const owner = readOwner(ctx.paths);
+  const lock = tryLock(ctx.paths, { pid: process.pid, what: "daemon stop", since: Date.now() });
+  lock?.release();
+  // What the file says counts only while its writer has the home: the number may be another's by now.
+  if (lock !== undefined) return undefined;
+  if (owner?.what !== "daemon") throw inUse(ctx.paths);
+  process.kill(owner.pid, "SIGKILL");
+  return owner.pid;
+}
+
+async function untilOther(ctx: Context, before: DaemonInfo): Promise<DaemonInfo> {
+  const { setTimeout: sleep } = await import("node:timers/promises");
+  const until = performance.now() + (ctx.timeoutMs ?? ENDING);
+  for (;;) {
+    const now = await asked(ctx, (client) => client.info());
+    if (now !== undefined && now.since !== before.since) return now;
+    if (performance.now() >= until)
+      throw new TidelockError("timeout", {
+        why: "the daemon is still beginning anew",
+        next: "tidelock daemon status",
+      });
+    await sleep(25);
   }
 }
 

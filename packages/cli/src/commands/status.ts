@@ -1,28 +1,58 @@
-/** `status`: one line that says how the vault is, why, and what to do. Ends with the state's own code. */
+/** `status`, `pause`, `resume`: one line that says how the vault is, why, and what to do. */
 import { TidelockError } from "@tidelock/core/errors";
 import { withVault } from "@tidelock/node/daemon/connect";
 import type { VaultStatus } from "@tidelock/node/vault/status";
 import type { Context } from "../context.ts";
 import { columns } from "../output.ts";
 
+/** Ends with the state's own code. */
 export async function status(ctx: Context): Promise<number> {
   const found = await look(ctx);
-  ctx.out.data("Status", found, () => [line(found), ...(ctx.out.verbose ? details(found) : [])]);
-  for (const issue of found.issues) ctx.out.note(`  ${issue.why}: ${issue.next}`);
+  show(ctx, found);
   if (found.running === false && found.remote !== undefined && found.databases > 0)
     ctx.out.note("  nothing keeps it in sync just now: tidelock daemon run");
   return found.exit;
+}
+
+export async function pause(ctx: Context, options: Record<string, unknown>): Promise<undefined> {
+  const { for: text } = options;
+  const wish = typeof text === "string" ? { forMs: duration(text) } : {};
+  show(ctx, await withVault(ctx.connect("pause"), (vault) => vault.pause(wish)));
+}
+
+export async function resume(ctx: Context): Promise<undefined> {
+  show(ctx, await withVault(ctx.connect("resume"), (vault) => vault.resume()));
+}
+
+function show(ctx: Context, found: VaultStatus): void {
+  ctx.out.data("Status", found, () => [line(found), ...(ctx.out.verbose ? details(found) : [])]);
+  for (const issue of found.issues) ctx.out.note(`  ${issue.code}: ${issue.why}\n    next: ${issue.next}`);
+}
+
+const unitByName: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const LONGEST = 3650 * 86_400_000;
+
+function duration(text: string): number {
+  const [, digits, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
+  const ms = Number(digits) * (unitByName[unit ?? ""] ?? Number.NaN);
+  if (ms > 0 && ms <= LONGEST) return ms;
+  throw new TidelockError("usage", {
+    why: "--for wants a number with s, m, h or d",
+    next: "tidelock pause --for 2h",
+  });
 }
 
 async function look(ctx: Context): Promise<VaultStatus> {
   try {
     return await withVault(ctx.connect("status"), (vault) => vault.status());
   } catch (error) {
-    if (!(error instanceof TidelockError) || error.code !== "keyring") throw error;
-    // A state like any other, with its own label.
+    // States like any other, with labels of their own.
+    if (!(error instanceof TidelockError) || (error.code !== "keyring" && error.code !== "stalled"))
+      throw error;
     const { vaultOf } = await import("@tidelock/node/vault/session");
-    const { lockedStatus } = await import("@tidelock/node/vault/status");
-    return lockedStatus(vaultOf(ctx.paths, ctx.vault), error);
+    const { lockedStatus, silentStatus } = await import("@tidelock/node/vault/status");
+    const bare = error.code === "keyring" ? lockedStatus : silentStatus;
+    return bare(vaultOf(ctx.paths, ctx.vault), error);
   }
 }
 
@@ -46,6 +76,7 @@ function details(s: VaultStatus): string[] {
     ["waiting to go", s.pendingUp],
     ["waiting to come", s.pendingDown],
     ["conflicts", s.conflicts],
+    ["paused until", s.pausedUntil],
     ["withheld deletions", s.withheldDeletions],
     ["databases", s.databases],
     ["entry", s.seq],

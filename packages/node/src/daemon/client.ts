@@ -1,6 +1,7 @@
 /** A command's side of the daemon's socket. Loads nothing but HTTP, so that `status` is quick. */
 import { request } from "node:http";
 import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
+import { SILENCE } from "./alive.ts";
 import { type Operation, type Problem, routes } from "./routes.ts";
 import type { DaemonInfo } from "./server.ts";
 import type { VaultService } from "./service.ts";
@@ -10,48 +11,99 @@ export interface DaemonClient {
   info(): Promise<DaemonInfo>;
   /** Answered once the daemon has begun to end. */
   stop(): Promise<DaemonInfo>;
+  /** Answered once it has begun to begin anew. */
+  restart(): Promise<DaemonInfo>;
+}
+
+export interface ClientOptions {
+  readonly vault?: string | undefined;
+  /** How long the daemon may be silent, ms. A long call is no silence while it answers others. */
+  readonly silence?: number | undefined;
+  /** What to say when it was. */
+  readonly silent?: (ms: number) => TidelockError;
 }
 
 /** Nobody listens at the socket: there is no daemon, or it is just starting or ending. */
 export class NoDaemon extends Error {}
 
-export function createClient(socket: string, vault = "-"): DaemonClient {
-  const entries = (Object.keys(routes) as Operation[]).map((operation) => {
+/** Between two questions whether the daemon still answers while a call is under way, ms. */
+const ASK = 5000;
+/** Of an answer; the largest is a page of the log. */
+const ANSWER = 256 << 20;
+
+export function createClient(socket: string, options: ClientOptions = {}): DaemonClient {
+  const patience = options.silence ?? SILENCE;
+  const silent = (): TidelockError =>
+    options.silent?.(patience) ??
+    new TidelockError("stalled", { why: `the daemon has not answered for ${patience / 1000} s` });
+  const vault = encodeURIComponent(options.vault ?? "-");
+  const short = (method: string, path: string): Promise<unknown> =>
+    exchange(socket, method, path, {}, AbortSignal.timeout(patience)).catch((error: unknown) => {
+      throw isAbort(error) ? silent() : error;
+    });
+  const info = (): Promise<DaemonInfo> => short("GET", "/v1/daemon") as Promise<DaemonInfo>;
+
+  /** As long as it takes, while the daemon answers beside it. */
+  async function long(method: string, path: string, wish: object): Promise<unknown> {
+    const end = new AbortController();
+    let fault: unknown;
+    const watch = setInterval(
+      () =>
+        void info().catch((error: unknown) => {
+          // Gone is what the call itself will say.
+          if (!(error instanceof TidelockError)) return;
+          fault ??= error;
+          end.abort();
+        }),
+      Math.min(ASK, patience),
+    );
+    try {
+      return await exchange(socket, method, path, wish, end.signal);
+    } catch (error) {
+      throw fault ?? error;
+    } finally {
+      clearInterval(watch);
+    }
+  }
+
+  const calls = (Object.keys(routes) as Operation[]).map((operation) => {
     const { method, path } = routes[operation];
-    const at = path.replace("{v}", encodeURIComponent(vault));
-    return [operation, (wish: object = {}) => call(socket, method, at, wish)] as const;
+    return [operation, (wish: object = {}) => long(method, path.replace("{v}", vault), wish)] as const;
   });
   return {
     // Every operation of the table, with the types the service gives them.
-    service: Object.fromEntries(entries) as unknown as VaultService,
-    info: () => call(socket, "GET", "/v1/daemon", {}) as Promise<DaemonInfo>,
-    stop: () => call(socket, "POST", "/v1/stop", {}) as Promise<DaemonInfo>,
+    service: Object.fromEntries(calls) as unknown as VaultService,
+    info,
+    stop: () => short("POST", "/v1/stop") as Promise<DaemonInfo>,
+    restart: () => short("POST", "/v1/restart") as Promise<DaemonInfo>,
   };
 }
 
-async function call(socket: string, method: string, path: string, wish: object): Promise<unknown> {
-  const body = JSON.stringify(wish);
-  const plain = body === "{}";
-  const target = method === "GET" && !plain ? `${path}?q=${encodeURIComponent(body)}` : path;
-  const { status, text } = await exchange(
-    socket,
-    method,
-    target,
-    method === "GET" || plain ? undefined : body,
-  );
+async function exchange(
+  socket: string,
+  method: string,
+  path: string,
+  wish: object,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const json = JSON.stringify(wish);
+  const body = json === "{}" ? undefined : json;
+  const inPath = method === "GET" && body !== undefined;
+  const target = inPath ? `${path}?q=${encodeURIComponent(body)}` : path;
+  const { status, text } = await send(socket, method, target, inPath ? undefined : body, signal);
   let answer: unknown;
   try {
     answer = JSON.parse(text);
   } catch (cause) {
     throw new TidelockError("internal", {
       why: "the daemon's answer is not JSON",
-      next: "tidelock daemon stop",
+      next: "tidelock daemon restart",
       cause,
     });
   }
   if (status < 300) return answer;
   const { code, why, next, retryable, details } = answer as Partial<Problem>;
-  const known = code !== undefined && code in errorKinds ? (code as ErrorCode) : "internal";
+  const known = code !== undefined && Object.hasOwn(errorKinds, code) ? (code as ErrorCode) : "internal";
   throw new TidelockError(known, {
     why: why ?? `the daemon answered ${status}`,
     ...(next === undefined ? {} : { next }),
@@ -60,25 +112,31 @@ async function call(socket: string, method: string, path: string, wish: object):
   });
 }
 
-function exchange(
+function send(
   socketPath: string,
   method: string,
   path: string,
   body: string | undefined,
+  signal: AbortSignal,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
-    const sent = request({ socketPath, method, path, agent: false }, (response) => {
+    const failed = (error: NodeJS.ErrnoException): void => {
+      reject(gone.has(error.code ?? "") && !signal.aborted ? new NoDaemon(error.code) : error);
+    };
+    const sent = request({ socketPath, method, path, agent: false, signal }, (response) => {
       const parts: Buffer[] = [];
-      response.on("data", (part: Buffer) => parts.push(part));
-      response.on("error", reject);
+      let size = 0;
+      response.on("data", (part: Buffer) => {
+        size += part.length;
+        if (size > ANSWER) sent.destroy(new TidelockError("too-large", { why: "the daemon's answer" }));
+        parts.push(part);
+      });
+      response.on("error", failed);
       response.on("end", () =>
         resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") }),
       );
     });
-    sent.on("error", (error: NodeJS.ErrnoException) => {
-      const absent = error.code === "ENOENT" || error.code === "ECONNREFUSED" || error.code === "ECONNRESET";
-      reject(absent && !sent.reusedSocket ? new NoDaemon(error.code) : error);
-    });
+    sent.on("error", failed);
     if (body !== undefined) {
       sent.setHeader("content-type", "application/json");
       // Said for every method: Node.js sends the body of a DELETE without any length else.
@@ -86,4 +144,11 @@ function exchange(
     }
     sent.end(body);
   });
+}
+
+/** No socket; nobody behind it; killed with the call in its hands. A file in its place counts as none. */
+const gone: ReadonlySet<string> = new Set(["ENOENT", "ECONNREFUSED", "ECONNRESET", "EPIPE", "ENOTSOCK"]);
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === "AbortError";
 }

@@ -8,7 +8,8 @@ import { isOwnFolder } from "../home/files.ts";
 import type { KeyOptions } from "../home/keys.ts";
 import { inUse, readOwner } from "../home/lock.ts";
 import type { HomePaths } from "../home/paths.ts";
-import { createClient, NoDaemon } from "./client.ts";
+import { silentError } from "./alive.ts";
+import { createClient, type DaemonClient, NoDaemon } from "./client.ts";
 import type { VaultService } from "./service.ts";
 
 export interface ConnectOptions {
@@ -51,13 +52,26 @@ export function daemonSocket(paths: HomePaths): string | undefined {
   return isOwnFolder(dirname(socket)) && existsSync(socket) ? socket : undefined;
 }
 
+/** The daemon that has this home; undefined where none listens. */
+export function daemonClient(
+  paths: HomePaths,
+  options: { readonly vault?: string | undefined; readonly waitMs?: number | undefined } = {},
+): DaemonClient | undefined {
+  const socket = daemonSocket(paths);
+  if (socket === undefined) return undefined;
+  return createClient(socket, {
+    vault: options.vault,
+    silence: options.waitMs,
+    silent: (ms) => silentError(readOwner(paths), ms),
+  });
+}
+
 async function byDaemon<T>(
   options: ConnectOptions,
   work: (service: VaultService) => Promise<T>,
 ): Promise<{ value: T } | undefined> {
-  const socket = daemonSocket(options.paths);
-  if (socket === undefined) return undefined;
-  const client = createClient(socket, options.vault);
+  const client = daemonClient(options.paths, options);
+  if (client === undefined) return undefined;
   try {
     await client.info();
   } catch (error) {

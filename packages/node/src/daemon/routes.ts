@@ -22,6 +22,11 @@ export const routes: Readonly<Record<Operation, Route>> = {
   conflicts: { method: "GET", path: "/v1/vaults/{v}/conflicts" },
   queue: { method: "GET", path: "/v1/vaults/{v}/queue" },
   verify: { method: "POST", path: "/v1/vaults/{v}/verify" },
+  pause: { method: "POST", path: "/v1/vaults/{v}/pause" },
+  resume: { method: "POST", path: "/v1/vaults/{v}/resume" },
+  issues: { method: "GET", path: "/v1/vaults/{v}/issues" },
+  dismiss: { method: "POST", path: "/v1/vaults/{v}/issues/dismiss" },
+  devices: { method: "GET", path: "/v1/vaults/{v}/devices" },
 };
 
 export interface Found {
@@ -36,8 +41,7 @@ export function findRoute(method: string, path: string): Found | undefined {
   if (parts === null) return undefined;
   const [, vault, rest] = parts as unknown as [string, string, string];
   for (const [operation, route] of Object.entries(routes) as [Operation, Route][])
-    if (route.method === method && route.path === `/v1/vaults/{v}${rest}`)
-      return { operation, vault: decodeURIComponent(vault) };
+    if (route.method === method && route.path === `/v1/vaults/{v}${rest}`) return { operation, vault };
   return undefined;
 }
 

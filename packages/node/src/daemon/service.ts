@@ -5,6 +5,8 @@
 import { TidelockError } from "@tidelock/core/errors";
 import type { AttachWish, DatabaseInfo } from "../vault/attachments.ts";
 import { copiedError } from "../vault/copied.ts";
+import { type DeviceView, deviceList } from "../vault/devices.ts";
+import type { Issue } from "../vault/issues.ts";
 import { type LogEntry, type LogLine, logEntry, logLines } from "../vault/log-view.ts";
 import { look } from "../vault/look.ts";
 import { type QueueItem, queueList } from "../vault/queue.ts";
@@ -38,6 +40,12 @@ export interface VaultService {
   conflicts(wish: { readonly all?: boolean }): Promise<readonly ConflictView[]>;
   queue(): Promise<readonly QueueItem[]>;
   verify(): Promise<VerifyReport>;
+  /** `forMs`: how long; until `resume` where absent. */
+  pause(wish: { readonly forMs?: number }): Promise<VaultStatus>;
+  resume(): Promise<VaultStatus>;
+  issues(wish: { readonly all?: boolean }): Promise<readonly Issue[]>;
+  dismiss(wish: { readonly code: string }): Promise<readonly Issue[]>;
+  devices(): Promise<readonly DeviceView[]>;
 }
 
 const LOG_PAGE = 1000;
@@ -45,8 +53,12 @@ const LOG_PAGE = 1000;
 /** `running`: the engine syncs by itself; else `status` takes one look at the remote first. */
 export function createService(session: Session, running: boolean): VaultService {
   const { attachments } = session;
+  const status = async (): Promise<VaultStatus> => ({
+    ...statusOf(session, running ? session.facts() : await look(session)),
+    running,
+  });
   return {
-    status: async () => ({ ...statusOf(session, running ? session.facts() : await look(session)), running }),
+    status,
     sync: (wish) => session.sync(wish),
     databases: async () => attachments.list(),
     attach: ({ path, ...wish }) =>
@@ -60,6 +72,25 @@ export function createService(session: Session, running: boolean): VaultService 
     conflicts: async ({ all }) => conflictList(session, all !== true),
     queue: async () => queueList(session),
     verify: () => verifySession(session),
+    pause: async ({ forMs }) => {
+      session.pause(forMs === undefined ? undefined : session.clock.now() + forMs);
+      return status();
+    },
+    resume: async () => {
+      session.resume();
+      return status();
+    },
+    issues: async ({ all }) => {
+      // Whether a database is fit shows only when it is opened.
+      if (!running) await attachments.resume();
+      return session.issues().filter((issue) => all === true || !issue.dismissed);
+    },
+    dismiss: async ({ code }) => {
+      if (!running) await attachments.resume();
+      session.dismiss(code);
+      return session.issues().filter((issue) => !issue.dismissed);
+    },
+    devices: async () => deviceList(session),
   };
 }
 

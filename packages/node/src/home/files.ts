@@ -22,11 +22,13 @@ export function privateFolder(path: string): void {
 /** A folder in a place where others can write: it must be a real folder, ours, and closed to them. */
 export function ownFolder(path: string): void {
   privateFolder(path);
-  if (!isOwnFolder(path))
-    throw new TidelockError("usage", {
-      why: `${path} belongs to somebody else`,
-      next: "choose a home with a shorter path",
-    });
+  if (isOwnFolder(path)) return;
+  const stat = lstatSync(path);
+  const mine = stat.isDirectory() && stat.uid === process.getuid?.();
+  throw new TidelockError("usage", {
+    why: mine ? `${path} is open to other users` : `${path} belongs to somebody else`,
+    next: mine ? `chmod 700 ${path}` : "choose a home with a shorter path",
+  });
 }
 
 export function isOwnFolder(path: string): boolean {

@@ -17,8 +17,11 @@ import { identityOf, recognise, retire } from "../database/memory.ts";
 import { pathOf } from "../database/open.ts";
 import { type AttachmentRecord, Registry, records } from "../database/registry.ts";
 import { loadSqlite } from "../home/driver.ts";
+import { errnoOf } from "../home/files.ts";
 import { copiedError } from "./copied.ts";
-import { type Issue, optional } from "./status.ts";
+import type { Matter } from "./issues.ts";
+import { optional } from "./status.ts";
+import { createWatchdog } from "./watchdog.ts";
 
 export interface DatabaseInfo {
   readonly path: string;
@@ -63,7 +66,9 @@ export interface Attachments {
     readonly pausedDatabases: number;
     readonly unprojected: number;
   };
-  issues(): readonly Issue[];
+  issues(): readonly Matter[];
+  /** Databases where something is due and did not move for 30 s. Somebody must look every few seconds. */
+  stalled(): number;
   close(): Promise<void>;
 }
 
@@ -85,6 +90,17 @@ const AGAIN_CAP = 60_000;
 export function createAttachments(d: AttachmentsDeps): Attachments {
   const { engine, tables, scheduler } = d;
   const deps: AttachDeps = { clock: d.clock, scheduler, log: d.log, random: (n) => d.suite.random(n) };
+  const dog = createWatchdog(() => d.clock.mono());
+  /** Each step forward of a database is an event of its log. */
+  const depsFor = (path: string): AttachDeps => ({
+    ...deps,
+    log: {
+      event: (name, fields) => {
+        if (progress.has(name)) dog.moved(path);
+        d.log.event(name, fields);
+      },
+    },
+  });
   const openByPath = new Map<string, DatabaseAttachment>();
   const failedByPath = new Map<string, string>();
   let retry: (() => void) | undefined;
@@ -124,7 +140,7 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
     // Opening would make an empty file, which would then count as the database put in its place.
     if (!existsSync(record.path)) return "file-missing";
     try {
-      const opened = await attachDatabase(engine, tables, record.path, {}, deps);
+      const opened = await attachDatabase(engine, tables, record.path, {}, depsFor(record.path));
       if (closed) opened.close();
       else openByPath.set(record.path, opened);
       return undefined;
@@ -174,7 +190,13 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
     let opened = openByPath.get(real);
     if (opened === undefined) {
       const keys = Object.fromEntries((wish.natural ?? []).map((table) => [table, "natural" as const]));
-      opened = await attachDatabase(engine, tables, real, { keys, ...optional("tables", wish.tables) }, deps);
+      opened = await attachDatabase(
+        engine,
+        tables,
+        real,
+        { keys, ...optional("tables", wish.tables) },
+        depsFor(real),
+      );
       openByPath.set(opened.path, opened);
       failedByPath.delete(opened.path);
     }
@@ -254,7 +276,7 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
         return Math.max(0, all.filter((row) => names.has(row.table)).length - aside);
       }),
     settle,
-    unread: () => known().reduce((sum, record) => sum + unreadIn(record.path), 0),
+    unread: () => known().reduce((sum, record) => sum + (unreadIn(record.path) ?? 0), 0),
     facts: () =>
       engine.read((tx) => {
         const counts = records(tx).map((record) => countsOf(tx, record));
@@ -267,8 +289,15 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
           unprojected: Math.max(0, tables.dirtyCount(tx) - aside),
         };
       }),
-    issues: () =>
-      [...failedByPath.values()].map(pausedIssue).concat([...openByPath.values()].flatMap(issuesOf)),
+    issues: () => [...failedByPath.values()].map(pausedIssue).concat(issuesOf([...openByPath.values()])),
+    stalled: () =>
+      [...openByPath].filter(([path, opened]) => {
+        // A paused one waits for a person, and is told of as such.
+        if (opened.state !== "live") return dog.stalled(path, false);
+        const unread = unreadIn(path);
+        // Locked so that it cannot even be read: what is due there cannot be known, so it is not rest.
+        return dog.stalled(path, unread === undefined || unread > 0 || opened.counts().unprojected > 0);
+      }).length,
     close: async () => {
       closed = true;
       retry?.();
@@ -286,22 +315,30 @@ function countsOf(tx: Tx, record: AttachmentRecord): { readonly withheld: number
 
 const asides: ReadonlySet<string> = new Set(["null-key", "row-refused", "row-too-large", "trigger-fights"]);
 
+const progress: ReadonlySet<string> = new Set(["database.flushed", "database.projected"]);
+
 /** Codes and counts alone: the words of an issue may name tables and paths. */
-function issuesOf(opened: DatabaseAttachment): Issue[] {
+function issuesOf(all: readonly DatabaseAttachment[]): Matter[] {
   const countByCode = new Map<string, number>();
-  for (const issue of opened.issues())
+  for (const issue of all.flatMap((opened) => opened.issues()))
     countByCode.set(issue.code, (countByCode.get(issue.code) ?? 0) + issue.count);
   return [...countByCode].map(([code, count]) => {
     if (code === "guard-deletion")
-      return { code, why: `${count} deletions wait for your word`, next: "tidelock db approve PATH" };
-    if (asides.has(code)) return { code, why: `${count} rows are not in step`, next: "tidelock db ls" };
+      return { code, count, why: `${count} deletions wait for your word`, next: "tidelock db approve PATH" };
+    if (asides.has(code))
+      return { code, count, why: `${count} rows are not in step`, next: "tidelock db ls" };
     if (code === "went-back")
-      return { code, why: `${count} rows were edited on an older copy`, next: "tidelock conflicts ls" };
-    return pausedIssue(code);
+      return {
+        code,
+        count,
+        why: `${count} rows were edited on an older copy`,
+        next: "tidelock conflicts ls",
+      };
+    return { ...pausedIssue(code), count };
   });
 }
 
-function pausedIssue(code: string): Issue {
+function pausedIssue(code: string): Matter {
   return { code, why: "a database is paused", next: "tidelock db ls" };
 }
 
@@ -345,8 +382,8 @@ function closedError(path: string, failure: string | undefined): TidelockError {
   });
 }
 
-/** A look that opens nothing for writing. */
-function unreadIn(path: string): number {
+/** A look that opens nothing for writing. Undefined while another program keeps readers out. */
+function unreadIn(path: string): number | undefined {
   try {
     const db = new (loadSqlite())(path, { readonly: true, fileMustExist: true, timeout: 0 });
     try {
@@ -354,7 +391,8 @@ function unreadIn(path: string): number {
     } finally {
       db.close();
     }
-  } catch {
-    return 0; // gone, locked or taken back: nothing to tell of
+  } catch (error) {
+    // Gone or taken back: nothing to tell of.
+    return /^SQLITE_(BUSY|LOCKED)/.test(errnoOf(error)) ? undefined : 0;
   }
 }

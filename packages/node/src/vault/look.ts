@@ -8,7 +8,8 @@ export async function look(session: Session): Promise<Facts> {
   await session.attachments.resume();
   const facts = session.facts();
   const { remote, replica } = session;
-  if (facts.halt !== undefined || remote === undefined) return facts;
+  // Paused, nobody asks the remote.
+  if (facts.halt !== undefined || facts.paused || remote === undefined) return facts;
   const { read, applied } = replica.cursor();
   const page = await remote.read(read, { frames: 1, bytes: 1 });
   const pending = facts.pending + session.attachments.unread();

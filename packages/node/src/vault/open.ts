@@ -75,6 +75,7 @@ export interface Vault {
   queue(): readonly QueueItem[];
   /** Called after the state changed: the log, the queue, or what tables show. */
   onChange(listener: () => void): () => void;
+  /** Edits are kept and nothing goes out or comes in, also after the next start, until `resume`. */
   pause(): void;
   resume(): void;
   /** Captures what was written last, and ends. `flush`: at most so many ms for sending it. */
@@ -104,7 +105,7 @@ export async function openVault(options: OpenOptions = {}): Promise<Vault> {
       keys,
       ...(options.log === undefined ? {} : { log: options.log }),
     });
-    if (!session.copied) session.engine.start();
+    if (!session.copied) session.start();
     await session.attachments.resume();
     return vaultOver(session, () => lock.release());
   } catch (error) {
@@ -181,8 +182,8 @@ function vaultOver(session: Session, release: () => void): Vault {
     conflicts: (filter = {}) => conflictList(session, filter.open !== false),
     queue: () => queueList(session),
     onChange: (listener) => session.engine.onChange(listener),
-    pause: () => session.engine.pause(),
-    resume: () => session.engine.resume(),
+    pause: () => session.pause(),
+    resume: () => session.resume(),
     close: (options = {}) => {
       closing ??= close(options.flush);
       return closing;

@@ -19,12 +19,14 @@ import type { HomePaths } from "../home/paths.ts";
 import type { SqlStore } from "../store/sql-store.ts";
 import { type Attachments, createAttachments } from "./attachments.ts";
 import { checkPlacement, copiedError, noteEnrolAnew } from "./copied.ts";
+import { createIssueBook, type Issue, type Matter } from "./issues.ts";
 import { noLog } from "./log-file.ts";
+import { type Pause, pausedError, pauseOf, putPause } from "./pause.ts";
 import { createKinds, type Kinds, openStore, placeOf } from "./place.ts";
 import { folderOf, openRemote, refusingRemote } from "./remote.ts";
 import { matchesVault } from "./setup.ts";
-import type { Issue } from "./status.ts";
-import { hasSheet, sheetPath } from "./words.ts";
+import { databaseStall, remoteStall, unlessStalled } from "./stalls.ts";
+import { standing } from "./standing.ts";
 
 export interface SessionOptions {
   readonly paths: HomePaths;
@@ -68,7 +70,15 @@ export interface Session {
   /** This home is a copy: it reads, and sends nothing. */
   readonly copied: boolean;
   facts(): Facts;
+  /** Also those that were dismissed. */
   issues(): readonly Issue[];
+  dismiss(code: string): void;
+  /** From here on it syncs by itself, unless somebody paused it. */
+  start(): void;
+  /** Edits are captured and kept; nothing is sent or applied, also after the next start. */
+  pause(until?: number): void;
+  resume(): void;
+  paused(): Pause | undefined;
   /** The vault's own name; empty until its key is here. */
   name(): string;
   deviceName(): string;
@@ -79,6 +89,10 @@ export interface Session {
 /** Between two rounds of waiting, ms, and how many of them a locked database may take. */
 const REST = 20;
 const LOCKED_ROUNDS = 3;
+/** How often the watchdog looks: often enough that 30 s stay about 30 s. */
+const LOOK = 2000;
+/** Node.js takes a longer one for none at all. */
+const LONGEST_TIMER = 0x7fffffff;
 
 /** The home's lock must be held. Opens offline too. */
 export async function openSession(options: SessionOptions): Promise<Session> {
@@ -153,19 +167,60 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
   const engine = createEngine({ env, replica, remote, hostFacts });
   const attachments = createAttachments({ engine, tables, clock, scheduler, log, suite, enabled: !copied });
 
+  const book = createIssueBook(store, clock);
+  const paused = (): Pause | undefined => pauseOf(store, clock.now());
+  let started = false;
+  let cancelEnd: () => void = () => undefined;
+
   function facts(): Facts {
     const found = engine.facts();
     if (copied) return { ...found, hasRemote: true, halt: "op-reused" };
     if (found.halt === "op-reused") noteEnrolAnew(store);
-    return found;
+    const stalled = found.stalled || attachments.stalled() > 0;
+    return { ...found, stalled, paused: paused() !== undefined };
+  }
+
+  /** In the state that the home says: paused, or at work if this process was told to. */
+  function follow(): void {
+    cancelEnd();
+    const pause = paused();
+    if (pause?.until !== undefined)
+      cancelEnd = scheduler.after(
+        Math.min(LONGEST_TIMER, Math.max(0, pause.until - clock.now()) + 1),
+        follow,
+      );
+    if (!started) return;
+    if (pause !== undefined) engine.pause();
+    else if (engine.sync?.facts().state === "paused") engine.resume();
+    else engine.start();
+  }
+
+  function watch(): void {
+    attachments.stalled();
+    scheduler.after(LOOK, watch);
+  }
+
+  function matters(): readonly Matter[] {
+    const remoteWaits = paused() === undefined ? engine.sync?.facts() : undefined;
+    return [
+      ...standing(paths, info, replica.waiting().parked),
+      ...attachments.issues(),
+      ...remoteStall(remoteWaits, clock),
+      ...databaseStall(attachments.stalled()),
+    ];
   }
 
   async function sync(wish: SyncWish): Promise<SyncReport> {
     if (copied) throw copiedError();
+    const pause = paused();
+    if (pause !== undefined) {
+      await attachments.settle();
+      throw pausedError(pause);
+    }
     let locked = 0;
     for (;;) {
       const quiet = await attachments.settle();
-      const outcome = await engine.syncNow();
+      const outcome = await unlessStalled({ engine, replica, clock, scheduler }, engine.syncNow());
       if (outcome.kind === "stopped") throw stopped(outcome);
       // Without a remote there is no verdict to wait for.
       if (wish.wait !== true || remote === undefined || wish.signal?.aborted === true) return report();
@@ -206,7 +261,25 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
     tables,
     attachments,
     facts,
-    issues: () => issuesOf(paths, info, attachments, replica.waiting().parked),
+    issues: () => book.list(matters()),
+    dismiss: (code) => {
+      book.list(matters());
+      book.dismiss(code);
+    },
+    start: () => {
+      started = true;
+      follow();
+      watch();
+    },
+    pause: (until) => {
+      putPause(store, { until });
+      follow();
+    },
+    resume: () => {
+      putPause(store, undefined);
+      follow();
+    },
+    paused,
     name: () => replica.read((tx) => replica.membership.settings(tx)?.vaultName ?? ""),
     deviceName: () =>
       replica.read((tx) => {
@@ -248,32 +321,4 @@ async function within<T>(work: (signal: AbortSignal) => Promise<T>, wish: SyncWi
     clearTimeout(timer);
     signal?.removeEventListener("abort", cancel);
   }
-}
-
-function issuesOf(
-  paths: HomePaths,
-  info: VaultConfig,
-  attachments: Attachments,
-  parked: number,
-): readonly Issue[] {
-  const issues: Issue[] = [];
-  if (info.keys === "plain")
-    issues.push({
-      code: "insecure-key-file",
-      why: "this device's keys lie in a plain file, as was chosen",
-      next: "whoever can read this account's files can read the vault",
-    });
-  if (hasSheet(paths))
-    issues.push({
-      code: "recovery-sheet",
-      why: "the recovery words lie in a file of this home",
-      next: `write them down, keep them safe, then delete ${sheetPath(paths)}`,
-    });
-  if (parked > 0)
-    issues.push({
-      code: "rejected",
-      why: `the vault did not take ${parked} of your edits`,
-      next: "tidelock queue ls",
-    });
-  return [...issues, ...attachments.issues()];
 }

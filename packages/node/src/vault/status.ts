@@ -8,14 +8,8 @@ import { deriveStatus, type Facts, type StatusCode } from "@tidelock/core/engine
 import type { TidelockError } from "@tidelock/core/errors";
 import type { Link } from "@tidelock/core/log/chain";
 import type { VaultConfig } from "../home/config.ts";
+import type { Issue } from "./issues.ts";
 import type { Session } from "./session.ts";
-
-export interface Issue {
-  /** An error code, or the code of a standing matter such as `insecure-key-file`. */
-  readonly code: string;
-  readonly why: string;
-  readonly next: string;
-}
 
 export interface VaultStatus {
   readonly code: StatusCode;
@@ -49,6 +43,9 @@ export interface VaultStatus {
   readonly head?: string;
   /** Digest of the confirmed state at `seq`. */
   readonly fingerprint?: string;
+  /** Until when it is paused, RFC 3339; absent where it is not, or without an end. */
+  readonly pausedUntil?: string;
+  /** Without those that somebody has dismissed. */
   readonly issues: readonly Issue[];
 }
 
@@ -66,10 +63,11 @@ export function statusOf(session: Session, facts: Facts = session.facts()): Vaul
     };
   });
   const device = engine.device;
+  const issues = session.issues();
   return {
     code: derived.code,
     label: derived.label,
-    ...optional("detail", derived.detail),
+    ...optional("detail", derived.detail === "stalled" ? stalledDetail(issues) : derived.detail),
     ...optional("action", derived.action),
     dot: derived.dot,
     exit: derived.exit,
@@ -91,17 +89,29 @@ export function statusOf(session: Session, facts: Facts = session.facts()): Vaul
     seq,
     head: toHex(head),
     fingerprint: replica.digest().toString(16).padStart(32, "0"),
-    issues: session.issues(),
+    ...optional("pausedUntil", time(session.paused()?.until)),
+    issues: issues.filter((issue) => !issue.dismissed),
   };
+}
+
+/** Both are true: what is called stalled, and what it waits for. */
+function stalledDetail(issues: readonly Issue[]): string {
+  const cause = issues.find((issue) => issue.code === "stalled");
+  return cause === undefined ? "stalled" : `stalled: ${cause.why}`;
 }
 
 /** The status of a home whose keys cannot be opened: nothing more can be told. */
 export function lockedStatus(info: VaultConfig, error: TidelockError): VaultStatus {
-  const { code, label, action, dot, exit } = deriveStatus({
-    ...noFacts,
-    hasRemote: true,
-    keysReadable: false,
-  });
+  return bareStatus(info, error, { keysReadable: false });
+}
+
+/** The status of a home whose daemon does not answer. */
+export function silentStatus(info: VaultConfig, error: TidelockError): VaultStatus {
+  return bareStatus(info, error, { stalled: true });
+}
+
+function bareStatus(info: VaultConfig, error: TidelockError, fault: Partial<Facts>): VaultStatus {
+  const { code, label, action, dot, exit } = deriveStatus({ ...noFacts, hasRemote: true, ...fault });
   return {
     code,
     label,
@@ -116,7 +126,16 @@ export function lockedStatus(info: VaultConfig, error: TidelockError): VaultStat
     conflicts: 0,
     withheldDeletions: 0,
     databases: 0,
-    issues: [{ code: error.code, why: error.why, next: error.next }],
+    issues: [
+      {
+        code: error.code,
+        why: error.why,
+        next: error.next,
+        since: new Date().toISOString(),
+        count: 1,
+        dismissed: false,
+      },
+    ],
   };
 }
 

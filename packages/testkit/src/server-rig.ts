@@ -138,7 +138,7 @@ export class ServerRig {
       ...(sent === undefined ? {} : { body: sent as string }),
     });
     const bytes = new Uint8Array(await response.arrayBuffer());
-    const isJson = (response.headers.get("content-type") ?? "").includes("json");
+    const isJson = bytes.length > 0 && (response.headers.get("content-type") ?? "").includes("json");
     const body = isJson ? (JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>) : {};
     return { status: response.status, headers: response.headers, bytes, body };
   }

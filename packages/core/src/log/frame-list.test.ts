@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { concat, encodeUtf8 } from "../bytes/bytes.ts";
+import { concat, encodeUtf8, equalBytes } from "../bytes/bytes.ts";
 import { limits } from "../bytes/limits.ts";
 import { Writer } from "../bytes/writer.ts";
 import { encodeFrameList, encodePageItem, parseFrameList, parsePageList } from "./frame-list.ts";
@@ -13,7 +13,8 @@ test("[SRV54] a frame list comes back as it went, up to 256 frames", () => {
     expect(parseFrameList(encodeFrameList(frames))).toEqual(frames);
   }
   const whole = Array.from({ length: 4 }, (_, i) => new Uint8Array(limits.frame).fill(i));
-  expect(parseFrameList(encodeFrameList(whole))).toEqual(whole);
+  const back = parseFrameList(encodeFrameList(whole));
+  expect(back?.map((one, i) => equalBytes(one, whole[i] as Uint8Array))).toEqual(whole.map(() => true));
 });
 
 test("[SRV54] any other bytes are no frame list", () => {

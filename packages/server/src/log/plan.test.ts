@@ -264,6 +264,28 @@ test("[SRV12] a membership frame that lost a race is placed and changes nothing;
   expect(brief(scene.send(founder, torn))).toBe("rejected");
 });
 
+test("[SRV13] a removal binds from the entry after it, in the batch that brings it", () => {
+  const scene = new Scene();
+  const { vault, founder } = scene;
+  scene.send(founder, vault.first());
+  const other = admitted(scene);
+  const revoke = vault.say(
+    founder,
+    0,
+    2,
+    [{ type: "device-revoke", device: 1, since: 2, cutoff: 1 }],
+    scene.at,
+  );
+  const answers = scene.plan([
+    scene.request(other, vault.data(other, 1, 2, "before")),
+    scene.request(founder, revoke),
+    scene.request(other, vault.data(other, 1, 3, "after")),
+    scene.request(founder, vault.data(founder, 0, 3, "goes on")),
+  ]);
+  expect(answers.map(brief)).toEqual([[3, false], [4, false], "device-removed", [5, false]]);
+  expect(scene.devices.find(({ index }) => index === 1)?.ended).toBe(4);
+});
+
 test("[SRV14] rosters made anew from the log's membership entries are those that plans went by", async () => {
   const scene = new Scene();
   const { vault, founder } = scene;

@@ -198,6 +198,18 @@ function define(
     async () => (await import("./commands/verify.ts")).verify,
   );
   command(
+    "doctor",
+    "look at every part of this installation, each with what to do",
+    async () => (await import("./commands/doctor.ts")).doctor,
+  );
+  const debug = program.command("debug").description("for somebody who helps you").exitOverride();
+  command(
+    "bundle",
+    "one file of versions, findings and events; no keys, names, paths or contents",
+    async () => (await import("./commands/doctor.ts")).bundle,
+    debug,
+  ).option("--out <file>", "where to (default: a new file in this folder)");
+  command(
     "demo [dir]",
     "two devices and a folder in ./.tidelock",
     async () => (await import("./commands/demo.ts")).demo,

@@ -35,7 +35,9 @@ const database = z.object({
   path: z.string(),
   tables: z.array(z.string()),
   state: z.enum(["live", "paused", "attaching", "detached"]),
+  code: z.string().optional(),
   why: z.string().optional(),
+  next: z.string().optional(),
   waiting: count,
   withheld: count,
   aside: count,
@@ -87,6 +89,8 @@ export type ShapeName =
   | "ConflictList"
   | "QueueList"
   | "VerifyReport"
+  | "DoctorReport"
+  | "Bundle"
   | "Demo"
   | "ErrorKinds"
   | "Error";
@@ -260,6 +264,18 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
       }),
     ),
   }),
+  DoctorReport: shape("DoctorReport", {
+    healthy: z.boolean(),
+    findings: z.array(
+      z.object({
+        name: z.string(),
+        state: z.enum(["ok", "warn", "fail"]),
+        fact: z.string(),
+        next: z.string().optional(),
+      }),
+    ),
+  }),
+  Bundle: shape("Bundle", { path: z.string(), sections: z.array(z.string()) }),
   Demo: shape("Demo", { folder: z.string(), vault: hex(32), rows: count, equal: z.boolean() }),
   ErrorKinds: shape("ErrorKinds", {
     errors: z.array(

@@ -27,6 +27,7 @@ export const routes: Readonly<Record<Operation, Route>> = {
   issues: { method: "GET", path: "/v1/vaults/{v}/issues" },
   dismiss: { method: "POST", path: "/v1/vaults/{v}/issues/dismiss" },
   devices: { method: "GET", path: "/v1/vaults/{v}/devices" },
+  doctor: { method: "POST", path: "/v1/vaults/{v}/doctor" },
 };
 
 export interface Found {

@@ -3,6 +3,7 @@
  * so that it is the same call in this process and over the daemon's socket.
  */
 import { TidelockError } from "@tidelock/core/errors";
+import type { Finding } from "../doctor/finding.ts";
 import type { AttachWish, DatabaseInfo } from "../vault/attachments.ts";
 import { copiedError } from "../vault/copied.ts";
 import { type DeviceView, deviceList } from "../vault/devices.ts";
@@ -46,6 +47,7 @@ export interface VaultService {
   issues(wish: { readonly all?: boolean }): Promise<readonly Issue[]>;
   dismiss(wish: { readonly code: string }): Promise<readonly Issue[]>;
   devices(): Promise<readonly DeviceView[]>;
+  doctor(): Promise<readonly Finding[]>;
 }
 
 const LOG_PAGE = 1000;
@@ -91,6 +93,7 @@ export function createService(session: Session, running: boolean): VaultService 
       return session.issues().filter((issue) => !issue.dismissed);
     },
     devices: async () => deviceList(session),
+    doctor: async () => (await import("../doctor/vault.ts")).vaultFindings(session, running),
   };
 }
 

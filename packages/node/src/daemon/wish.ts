@@ -30,6 +30,7 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   issues: { all: "flag?" },
   dismiss: { code: "text" },
   devices: {},
+  doctor: {},
 };
 
 /** Throws `usage` where the argument has another shape than the call takes. */

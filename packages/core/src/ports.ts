@@ -120,9 +120,10 @@ export interface Remote {
    */
   read(after: Seq, want: { readonly frames: number; readonly bytes: number }): Promise<Result<Page>>;
   /**
-   * Places 1..256 frames as one object right after `seen`, all or none, and answers
-   * `committed` only when they are on stable storage. May be called again with the same bytes
-   * after any answer.
+   * Places 1..256 frames side by side, all or none, and answers `committed` only when they are on
+   * stable storage. May be called again with the same bytes after any answer. Where writers choose
+   * the number (a folder, a bucket) that is right after `seen`; a server gives the next one
+   * itself, and is `behind` only where reading shows what must be seen first.
    */
   append(
     frames: readonly Sealed[],

@@ -46,6 +46,7 @@ export interface RunningServer {
 const DAY = 86_400_000;
 /** How long requests may take to end, once a stop was asked for. */
 const GRACE = 5_000;
+const LOOK = 20;
 
 export async function startServer(options: StartOptions): Promise<RunningServer> {
   const { folder } = options;
@@ -89,9 +90,11 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
       sockets.close();
       const closed = new Promise<void>((resolve) => http.close(() => resolve()));
       await server.close();
-      http.closeIdleConnections();
+      // Again and again: a connection is idle only a moment after its answer has arrived.
+      const idle = setInterval(() => http.closeIdleConnections(), LOOK);
       const force = setTimeout(() => http.closeAllConnections(), GRACE);
       await closed;
+      clearInterval(idle);
       clearTimeout(force);
       await store.close();
     },

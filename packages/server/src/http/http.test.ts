@@ -27,7 +27,7 @@ async function newVault(): Promise<TestVault> {
 }
 
 describe("founding", () => {
-  test("[SRV1] a vault is founded by the device its genesis names, once and again", async () => {
+  test("[SRV1] a vault is founded by the person its genesis names, once and again", async () => {
     const one = new TestVault(rig.suite);
     const first = await rig.found(one);
     expect([first.status, first.body["vault"]]).toEqual([201, toBase64Url(one.id)]);

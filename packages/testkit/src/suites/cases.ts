@@ -8,6 +8,8 @@ export interface ContractCase<Create> {
   run(create: Create): void | Promise<void>;
   /** Milliseconds, for a case that does real work in quantity. */
   readonly timeout?: number;
+  /** Only where writers choose the number that an append goes to, and an object is one append. */
+  readonly numbered?: true;
 }
 
 export function describeCases<Create>(

@@ -1,4 +1,5 @@
 import { type ContractCase, describeCases } from "./cases.ts";
+import { assignedCases } from "./remote/assigned.ts";
 import { blobCases } from "./remote/blobs.ts";
 import { durabilityCases } from "./remote/durability.ts";
 import type { CreateRemote } from "./remote/fixture.ts";
@@ -14,6 +15,11 @@ export function describeRemote(name: string, create: CreateRemote): void {
   describeCases(`Remote: ${name}`, remoteCases, create);
 }
 
+/** The same for a place that gives positions itself, and tells devices apart. */
+export function describeAssigningRemote(name: string, create: CreateRemote): void {
+  describeCases(`Remote: ${name}`, assigningRemoteCases, create);
+}
+
 export const remoteCases: readonly ContractCase<CreateRemote>[] = [
   ...placeCases,
   ...logCases,
@@ -21,4 +27,9 @@ export const remoteCases: readonly ContractCase<CreateRemote>[] = [
   ...raceCases,
   ...blobCases,
   ...durabilityCases,
+];
+
+export const assigningRemoteCases: readonly ContractCase<CreateRemote>[] = [
+  ...remoteCases.filter(({ numbered }) => numbered !== true),
+  ...assignedCases,
 ];

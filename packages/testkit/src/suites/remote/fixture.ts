@@ -12,6 +12,8 @@ export interface RemoteFixture {
   readonly sha256: (bytes: Uint8Array) => Uint8Array;
   /** Another device's view of the place. */
   readonly device: () => Promise<Remote>;
+  /** Another handle of the same device, where a place tells devices apart. */
+  readonly again?: (of: Remote) => Promise<Remote>;
   /** A place of its own beside this one. */
   readonly neighbour: () => Promise<Remote>;
   /** What whoever holds the storage's credentials can do. */

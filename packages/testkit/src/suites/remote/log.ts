@@ -18,6 +18,7 @@ import {
 /** Positions, pages and what tampering looks like. */
 export const logCases: readonly ContractCase<CreateRemote>[] = [
   {
+    numbered: true,
     title: "[P4] [REM5] entries stand where they were placed, dense and in order, the same for every device",
     run: onVault(async ({ device }, a, b) => {
       expect(await pageAfter(a, 0)).toEqual({ objects: [], head: 0 });
@@ -53,6 +54,7 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
+    numbered: true,
     title: "[REM6] the frames of an append are placed together, up to 256 and 4 MiB",
     run: onVault(async (_, a, b) => {
       const many = Array.from({ length: 256 }, (_one, i) => `frame ${i}`);
@@ -93,6 +95,7 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
+    numbered: true,
     title:
       "[P1] [P3] [REM7] the same bytes again, a hundred times and from another handle, keep their one position",
     run: onVault(async ({ device }, a) => {
@@ -107,6 +110,7 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
+    numbered: true,
     title: "[REM8] who did not see the newest entry is behind, and nothing of theirs is placed",
     run: onVault(async (_, a, b) => {
       await append(a, 0, "one");
@@ -120,6 +124,7 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
+    numbered: true,
     title:
       "[REM11] a read gives at least one object and about as much as was asked for, and says how far the log goes",
     run: onVault(async ({ device }, a) => {
@@ -141,6 +146,7 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
+    numbered: true,
     title:
       "[P14] [REM3] garbage takes the number it stands at, the same for every device, and the log goes on behind it",
     run: onVault(async ({ tamper, sha256, device }, a, b) => {
@@ -175,6 +181,7 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
+    numbered: true,
     title: "[P14] [REM3] an object inside an accepted page is passed over and hides nothing",
     run: onVault(async ({ tamper, device }, a, b) => {
       await append(a, 0, "1", "2", "3", "4");
@@ -191,6 +198,7 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
+    numbered: true,
     title: "[P10] [REM13] a log that went back and one with a gap show it, to old and new devices",
     run: onVault(async ({ tamper, device }, a, b) => {
       for (let seq = 0; seq < 5; seq++) await append(a, seq, `frame ${seq}`);
@@ -209,6 +217,7 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
+    numbered: true,
     title: "[REM5] [REM11] a long log is read whole, in whatever portions, while it grows",
     run: onVault(async ({ device }, a) => {
       for (let seq = 0; seq < 60; seq++) await append(a, seq, `frame ${seq}`);

@@ -32,6 +32,7 @@ async function settle(remote: Remote, seq: number, ...texts: readonly string[]):
 /** Appends whose fate is not known at once. */
 export const outcomeCases: readonly ContractCase<CreateRemote>[] = [
   {
+    numbered: true,
     title:
       "[P3] [REM9] an append that fails at any point is settled by reading and the same bytes: placed once",
     run: onVault(async ({ failNextAppend }, a, b) => {
@@ -50,6 +51,7 @@ export const outcomeCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
+    numbered: true,
     title: "[REM9] no answer but unknown leaves open whether it was placed",
     run: onVault(async ({ failNextAppend }, a, b) => {
       let seq = 0;
@@ -66,6 +68,7 @@ export const outcomeCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
+    numbered: true,
     title: "[REM9] a failed append that another device overtook is behind, and was not placed",
     run: onVault(async ({ failNextAppend }, a, b) => {
       failNextAppend("send");

@@ -26,6 +26,7 @@ export const placeCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
+    numbered: true,
     title: "[REM4] of eight founders at once one wins, and nobody takes it for a vault before",
     run: async (create) => {
       const fixture = await create(1);

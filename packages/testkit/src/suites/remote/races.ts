@@ -8,6 +8,7 @@ const ROUNDS = 60;
 /** Many writers at once. */
 export const raceCases: readonly ContractCase<CreateRemote>[] = [
   {
+    numbered: true,
     title: "[P4] [REM10] of eight writers at once one wins each position, in sixty rounds",
     timeout: 60_000,
     run: onVault(async ({ device }, a) => {
@@ -22,6 +23,7 @@ export const raceCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
+    numbered: true,
     title:
       "[P4] [REM10] writers that follow the log get all their frames in, each once and in their own order",
     timeout: 60_000,

@@ -298,13 +298,13 @@ describe("two devices", { timeout: 60_000 }, () => {
     // It ends, and says by its exit code that a person must look.
     expect(await cli.json("SyncResult", [...b.at, "sync", "--wait"], 3)).toMatchObject({ paused: 1 });
     expect(await cli.json("Status", [...b.at, "status"], 3)).toMatchObject({ detail: "1 database paused" });
-    const { databases } = await cli.json<{ databases: { path: string; state: string; why?: string }[] }>(
+    const { databases } = await cli.json<{ databases: { path: string; state: string; code?: string }[] }>(
       "AttachmentList",
       [...b.at, "db", "ls"],
     );
     expect(databases.find((one) => one.path === file("m2.db"))).toMatchObject({
       state: "paused",
-      why: "file-missing",
+      code: "file-missing",
     });
     expect(existsSync(file("m2.db"))).toBe(false);
     expect(await fails([...b.at, "db", "detach", file("m2.db")], 15)).toBe("not-found");

@@ -1,5 +1,6 @@
 /** `db`: attach, detach, list, and let withheld deletions go. */
 import { resolve } from "node:path";
+import { TidelockError } from "@tidelock/core/errors";
 import { withVault } from "@tidelock/node/daemon/connect";
 import type { DatabaseInfo } from "@tidelock/node/vault/attachments";
 import type { Context } from "../context.ts";
@@ -10,6 +11,7 @@ export async function attach(
   options: Record<string, unknown>,
   path: string,
 ): Promise<undefined> {
+  needPath(path);
   ctx.out.progress("attaching …");
   const wish = {
     path: resolve(path),
@@ -26,6 +28,7 @@ export async function detach(
   options: Record<string, unknown>,
   path: string,
 ): Promise<undefined> {
+  needPath(path);
   const wish = { path: resolve(path), force: options["force"] === true };
   const done = await withVault(ctx.connect("db detach", { databases: true }), (vault) => vault.detach(wish));
   ctx.out.data("Attachment", { database: done }, () => [
@@ -46,10 +49,16 @@ export async function approve(
   _options: Record<string, unknown>,
   path: string,
 ): Promise<undefined> {
+  needPath(path);
   const done = await withVault(ctx.connect("db approve", { databases: true }), (vault) =>
     vault.approve({ path: resolve(path) }),
   );
   ctx.out.data("Approved", done, () => [`${done.approved} deletions go to the vault`]);
+}
+
+/** A variable that was not set, most likely. */
+function needPath(path: string): void {
+  if (path === "") throw new TidelockError("usage", { why: "the path is empty", next: "name a file" });
 }
 
 function describe(db: DatabaseInfo): string[] {
@@ -60,7 +69,10 @@ function describe(db: DatabaseInfo): string[] {
     ...(db.withheld > 0 ? [`${db.withheld} deletions withheld`] : []),
     ...(db.aside > 0 ? [`${db.aside} rows not in step`] : []),
   ];
-  return columns([[db.path, state.join(", ")]]);
+  return [
+    ...columns([[db.path, state.join(", ")]]),
+    ...(db.next === undefined ? [] : [`  next: ${db.next}`]),
+  ];
 }
 
 function list<K extends string>(key: K, value: unknown): { [P in K]?: string[] } {

@@ -2,10 +2,11 @@
  * `demo`: two devices and a folder on this machine, in `./.tidelock`. Made once; a second start
  * goes on with them. Ends by itself.
  */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import { TidelockError } from "@tidelock/core/errors";
 import { loadSqlite } from "@tidelock/node/home/driver";
+import { privateFolder } from "@tidelock/node/home/files";
 import { homePaths } from "@tidelock/node/home/paths";
 import { openVault, type Vault } from "@tidelock/node/vault/open";
 import { readSheet } from "@tidelock/node/vault/words";
@@ -34,7 +35,7 @@ export async function demo(
   dir = ".tidelock",
 ): Promise<undefined> {
   const folder = relative(process.cwd(), dir) || ".";
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  privateFolder(folder);
   const remote = join(folder, "remote");
   const laptop = { home: join(folder, "laptop"), file: join(folder, "laptop.db") };
   const phone = { home: join(folder, "phone"), file: join(folder, "phone.db") };

@@ -2,6 +2,7 @@
  * An app's own SQLite file, kept the same as the vault's tables: what any program writes there is
  * captured and sent, what comes from the vault is written there. Rules: docs/spec/attach.md.
  */
+import { existsSync, rmSync, statSync } from "node:fs";
 import type { Engine } from "@tidelock/core/engine/api";
 import { TidelockError } from "@tidelock/core/errors";
 import type { TablesView } from "@tidelock/core/kinds/tables/api";
@@ -91,11 +92,15 @@ export async function attachDatabase(
   deps: AttachDeps,
 ): Promise<DatabaseAttachment> {
   const host: Host = { engine, tables, deps };
-  const attachment = new Attachment(host, pathOf(path), options);
+  const real = pathOf(path);
+  const made = !existsSync(real);
+  const attachment = new Attachment(host, real, options);
   try {
     await attachment.open();
   } catch (error) {
     attachment.close();
+    // SQLite made it when it was opened, and nothing came into it.
+    if (made && statSync(real, { throwIfNoEntry: false })?.size === 0) rmSync(real);
     throw error;
   }
   return attachment;

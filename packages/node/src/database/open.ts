@@ -2,7 +2,7 @@
  * Finds out what a path is to this replica (new, known, moved, a copy, somebody else's) and makes
  * the attachment's record and triggers stand in both files. Rules ATT4, ATT5, ATT23.
  */
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync, type Stats, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { equalBytes, toHex } from "@tidelock/core/bytes/bytes";
 import type { Engine } from "@tidelock/core/engine/api";
@@ -54,7 +54,27 @@ export function pathOf(path: string): string {
   }
 }
 
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined; // not there, or not to be looked at: opening it will say which
+  }
+}
+
 export function openFileAt(host: Host, path: string): AppFile {
+  const stat = statOf(path);
+  // A device or a pipe would be read as an empty database.
+  if (stat !== undefined && !stat.isFile())
+    throw new TidelockError("not-sqlite", {
+      why: `${path} is ${stat.isDirectory() ? "a folder" : "no file"}`,
+      next: "check the path",
+    });
+  if (stat === undefined && statOf(dirname(path))?.isDirectory() !== true)
+    throw new TidelockError("not-found", {
+      why: `there is no folder ${dirname(path)} to make a database in`,
+      next: "check the path, or make the folder",
+    });
   return new AppFile(loadDriver(), path, host.deps);
 }
 
@@ -189,8 +209,16 @@ function choose(
   wanted: readonly string[] | undefined,
 ): readonly TableDeclaration[] {
   if (wanted === undefined) return declared;
-  const names = new Set(wanted.map(fold));
-  return declared.filter((d) => names.has(fold(d.name)));
+  return wanted.map((name) => {
+    const known = declared.find((d) => fold(d.name) === fold(name));
+    if (known === undefined)
+      throw new TidelockError("not-found", {
+        why: `neither the file nor the vault has a table ${name}`,
+        next: "check its name, or tidelock sync, then try again",
+        details: { table: name },
+      });
+    return known;
+  });
 }
 
 function vaultName(declared: readonly TableDeclaration[], name: string): string {

@@ -16,7 +16,19 @@ import { TidelockError } from "@tidelock/core/errors";
 
 /** Makes a folder that only its owner can enter. One that was there keeps its mode. */
 export function privateFolder(path: string): void {
-  guarded(path, () => mkdirSync(path, { recursive: true, mode: 0o700 }));
+  guarded(path, () => makeFolder(path));
+}
+
+/** One by one: Node's own `recursive` never ends where a parent is there and takes no folders, as in /proc. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (errnoOf(error) === "EEXIST" && statSync(path).isDirectory()) return;
+    if (errnoOf(error) !== "ENOENT" || dirname(path) === path) throw error;
+    makeFolder(dirname(path));
+    mkdirSync(path, { mode: 0o700 });
+  }
 }
 
 /** A folder in a place where others can write: it must be a real folder, ours, and closed to them. */
@@ -79,9 +91,14 @@ export function readWhole(path: string): Uint8Array | undefined {
 
 /** A secret from a file, refused while others on this machine can read it. */
 export function readSecretFile(path: string): string {
-  const bytes = readWhole(path);
+  const stat = guarded(path, () => statSync(path, { throwIfNoEntry: false }));
+  // A pipe may be one: `--words-file <(…)`.
+  const bytes = stat === undefined || stat.isDirectory() ? undefined : readWhole(path);
   if (bytes === undefined)
-    throw new TidelockError("usage", { why: `${path} is not there`, next: "check the path" });
+    throw new TidelockError("usage", {
+      why: stat === undefined ? `${path} is not there` : `${path} is a folder`,
+      next: "check the path",
+    });
   if (readableByOthers(path))
     throw new TidelockError("usage", {
       why: `${path} can be read by other users`,
@@ -107,11 +124,16 @@ function guarded<T>(path: string, work: () => T): T {
   }
 }
 
+/** What the file system says of a place where nothing can be kept. */
+const unusable: ReadonlySet<string> = new Set(
+  "EACCES EPERM EROFS ENOTDIR EISDIR EEXIST ENOENT ELOOP ENAMETOOLONG EINVAL ENOTSUP".split(" "),
+);
+
 function explained(path: string, cause: unknown): unknown {
   const code = errnoOf(cause);
   if (code === "ENOSPC" || code === "EDQUOT")
     return new TidelockError("disk-full", { why: `no room for ${path}`, cause });
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS" || code === "ENOTDIR")
+  if (unusable.has(code))
     return new TidelockError("usage", {
       why: `${path} cannot be used (${code})`,
       next: "choose another home with --home, or mend its permissions",

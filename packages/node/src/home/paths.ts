@@ -37,6 +37,9 @@ const SOCKET_PATH = 100;
 export async function homePaths(options: WhereOptions = {}): Promise<HomePaths> {
   const env = options.env ?? process.env;
   const cwd = options.cwd ?? process.cwd();
+  // A variable that was not set, most likely: the working folder is nobody's home by mistake.
+  if (options.home === "")
+    throw new TidelockError("usage", { why: "the home is empty", next: "name a folder" });
   const asked = options.home ?? present(env["TIDELOCK_HOME"]) ?? (await projectHome(cwd));
   if (asked !== undefined) {
     const root = real(resolve(cwd, asked));

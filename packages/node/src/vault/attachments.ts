@@ -16,6 +16,7 @@ import { detachForce } from "../database/detach.ts";
 import { identityOf, recognise, retire } from "../database/memory.ts";
 import { pathOf } from "../database/open.ts";
 import { type AttachmentRecord, Registry, records } from "../database/registry.ts";
+import { fold } from "../database/sqlite.ts";
 import { loadSqlite } from "../home/driver.ts";
 import { errnoOf } from "../home/files.ts";
 import { copiedError } from "./copied.ts";
@@ -27,8 +28,11 @@ export interface DatabaseInfo {
   readonly path: string;
   readonly tables: readonly string[];
   readonly state: "live" | "paused" | "attaching" | "detached";
-  /** Why it is paused. */
+  /** Why it is paused: one of the codes in docs/guide/troubleshooting.md, and in words. */
+  readonly code?: string;
   readonly why?: string;
+  /** What then to do. */
+  readonly next?: string;
   /** Rows of the vault that it does not show yet. */
   readonly waiting: number;
   /** Deletions that wait for a person's word. */
@@ -158,7 +162,7 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
       return { ...counts, waiting: Math.max(0, tables.dirtyCount(tx) - counts.aside) };
     });
     const issues = opened?.issues() ?? [];
-    const paused = opened?.state === "paused" ? issues[0]?.text : undefined;
+    const paused = opened?.state === "paused" ? issues[0] : undefined;
     const failure = failedByPath.get(record.path);
     const state =
       failure !== undefined || opened?.state === "paused"
@@ -170,7 +174,9 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
       path: record.path,
       tables: record.tables.map((table) => table.name),
       state,
-      ...optional("why", paused ?? failure),
+      ...optional("code", paused?.code ?? failure),
+      ...optional("why", paused?.text ?? (failure === undefined ? undefined : words(failure))),
+      ...optional("next", state === "paused" ? nextFor(paused?.code ?? failure, record.path) : undefined),
       waiting,
       withheld,
       aside: issues.filter((i) => asides.has(i.code)).reduce((sum, i) => sum + i.count, 0),
@@ -187,6 +193,10 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
   async function attach(path: string, wish: AttachWish): Promise<DatabaseInfo> {
     if (!d.enabled) throw copiedError();
     const real = pathOf(path);
+    needSameWish(
+      known().find((r) => r.path === real),
+      wish,
+    );
     let opened = openByPath.get(real);
     if (opened === undefined) {
       const keys = Object.fromEntries((wish.natural ?? []).map((table) => [table, "natural" as const]));
@@ -216,6 +226,8 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
     const opened = openByPath.get(real);
     const notes: string[] = [];
     if (!force && !d.enabled) throw copiedError();
+    if (force && record === undefined && !existsSync(real))
+      throw new TidelockError("not-found", { why: `there is no file ${real}`, next: "tidelock db ls" });
     if (force) notes.push(...(await detachByForce(real, record, opened)));
     else if (record === undefined)
       throw new TidelockError("not-found", {
@@ -226,8 +238,8 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
     else notes.push(...leftNotes(await opened.detach()));
     openByPath.delete(real);
     failedByPath.delete(real);
-    const none = { path: real, tables: [] };
-    return { ...(before ?? none), state: "detached", waiting: 0, withheld: 0, aside: 0, notes };
+    const names = before?.tables ?? [];
+    return { path: real, tables: names, state: "detached", waiting: 0, withheld: 0, aside: 0, notes };
   }
 
   async function detachByForce(
@@ -369,6 +381,41 @@ function rowsOf(n: number): string {
 }
 
 const AGAIN_KEEPS = "Attached again, what differs is kept as open conflicts, not written over";
+
+/** What an attached database is synced with was said when it was attached: another wish must not pass unheard. */
+function needSameWish(record: AttachmentRecord | undefined, wish: AttachWish): void {
+  if (record === undefined) return;
+  const have = new Set(record.tables.map((t) => fold(t.name)));
+  const natural = new Set(record.natural.map(fold));
+  const others =
+    wish.tables !== undefined &&
+    (wish.tables.length !== have.size || wish.tables.some((name) => !have.has(fold(name))));
+  if (!others && (wish.natural ?? []).every((name) => natural.has(fold(name)))) return;
+  throw new TidelockError("exists", {
+    why: `${record.path} is attached already, with other tables or keys`,
+    next: `tidelock db detach ${record.path}, then attach it with these`,
+  });
+}
+
+function words(code: string): string {
+  if (code === "file-missing") return "the file is gone";
+  return code in errorKinds ? errorKinds[code as ErrorCode].title : code;
+}
+
+/** For a paused database. */
+function nextFor(code: string | undefined, path: string): string {
+  switch (code) {
+    case "schema-changed":
+      return `if the change is meant: tidelock db attach ${path}`;
+    case "detached":
+      return `tidelock db attach ${path}, or tidelock db detach ${path}`;
+    case undefined:
+    case "file-missing":
+      return `put the file back; if it is lost: tidelock db detach ${path} --force`;
+    default:
+      return code in errorKinds ? errorKinds[code as ErrorCode].next : "tidelock status --verbose";
+  }
+}
 
 /** The database of a record could not be opened. */
 function closedError(path: string, failure: string | undefined): TidelockError {

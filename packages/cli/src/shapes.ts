@@ -82,6 +82,7 @@ export type ShapeName =
   | "AttachmentList"
   | "Approved"
   | "Daemon"
+  | "Autostart"
   | "LogPage"
   | "LogEntry"
   | "HistoryList"
@@ -171,7 +172,9 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     since: time.optional(),
     version: z.string().optional(),
     calls: count.optional(),
+    enabled: z.boolean().optional(),
   }),
+  Autostart: shape("Autostart", { path: z.string(), text: z.string(), enabled: z.boolean() }),
   LogPage: shape("LogPage", { entries: z.array(logLine) }),
   LogEntry: shape("LogEntry", {
     entry: logLine.extend({

@@ -143,7 +143,7 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
   ),
   "attached-elsewhere": kind(
     2,
-    "this database is attached to another vault",
+    "this database is attached elsewhere",
     "tidelock db detach PATH --force",
   ),
   "not-sqlite": kind(

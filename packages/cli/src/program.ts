@@ -157,6 +157,13 @@ function define(
   );
   command("restart", "close and open the vault anew, in the same process", service("restart"), daemon);
   command("status", "whether a daemon runs here", service("status"), daemon);
+  const auto = (name: "enable" | "disable") => async () =>
+    (await import("./commands/autostart.ts"))[name] as Run;
+  command("enable", "start it when you log in, and now; asks first", auto("enable"), daemon).option(
+    "--print",
+    "only show the file that would be written",
+  );
+  command("disable", "stop it, and start it no more", auto("disable"), daemon);
 
   command(
     "log [show] [seq]",

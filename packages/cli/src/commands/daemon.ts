@@ -60,10 +60,14 @@ export async function restart(ctx: Context): Promise<undefined> {
 
 export async function status(ctx: Context): Promise<undefined> {
   const info = await asked(ctx, (client) => client.info());
-  ctx.out.data("Daemon", { running: info !== undefined, ...info }, () => [
+  const { enabledHere } = await import("./autostart.ts");
+  const enabled = enabledHere(ctx);
+  const value = { running: info !== undefined, ...info, ...(enabled === undefined ? {} : { enabled }) };
+  ctx.out.data("Daemon", value, () => [
     info === undefined
       ? "no daemon runs here"
       : `process ${info.pid}, since ${info.since}, ${info.calls} calls under way`,
+    ...(enabled === true ? ["it starts when you log in"] : []),
   ]);
 }
 

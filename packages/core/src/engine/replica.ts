@@ -390,8 +390,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     const aside = new Set([...quarantined].filter((seq) => seq < end.from));
     for (;;) {
       try {
-        const again = commit(() => rebuildOnce(end, aside));
-        for (const id of again) recent.delete(id);
+        commit(() => rebuildOnce(end, aside));
         break;
       } catch (error) {
         if (error instanceof Unfit) return false;
@@ -409,8 +408,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     return true;
   }
 
-  function rebuildOnce(end: OtherEnd, aside: ReadonlySet<number>): readonly number[] {
-    let again: readonly number[] = [];
+  function rebuildOnce(end: OtherEnd, aside: ReadonlySet<number>): void {
     const deps = applyDeps(aside, new Map(), []);
     rebuild(
       {
@@ -424,7 +422,9 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
         step,
         takeBack: (tx, from) => {
           const device = ownDevice(tx);
-          if (device !== undefined) again = takeBack({ ...deps, own: device, ownId }, tx, from);
+          const again = device === undefined ? [] : takeBack({ ...deps, own: device, ownId }, tx, from);
+          // Decided anew: whoever asks now waits for that.
+          for (const id of again) recent.delete(id);
         },
         emptied: () => {
           store.delete(META, DIGEST);
@@ -445,7 +445,6 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       if (bytes !== undefined && new Reader(bytes).v() >= end.from) tx.delete(META, ATTEST);
     });
     point("rebuild.before-commit");
-    return again;
   }
 
   const spool = (tx: Tx, id: Uint8Array, bytes: Sealed): void => tx.put(SPOOL, id, bytes);

@@ -13,6 +13,7 @@ import { entriesAfter, getCursor, getEntry, linkAt, sameEntry } from "./entries.
 import { isStrange, type Raw, rawEntries } from "./ingest.ts";
 import { getTrack, type SignerDeps, signerOf, vouches } from "./judge.ts";
 import { PAGE } from "./pull.ts";
+import { getVerdict } from "./verdicts.ts";
 
 /** What a remote shows in place of entries that were applied here. */
 export interface OtherEnd {
@@ -110,10 +111,10 @@ class Rereading {
       if (object.first <= this.at) continue;
       if (object.first > this.at + 1) break;
       const strange = isStrange(object, this.#link(tx));
-      for (const raw of rawEntries(this.#deps.suite, object, strange)) {
-        const end = this.#add(tx, raw);
-        if (end !== undefined) return end;
-      }
+      for (const raw of rawEntries(this.#deps.suite, object, strange)) if (!this.#add(tx, raw)) return "none";
+      // Only at the end of an object: the next read begins there.
+      const end = this.#end();
+      if (end !== undefined) return end;
     }
     if (this.at > start) return "more";
     return page.head > this.at && this.#from === undefined && start > 0 ? "unaligned" : "none";
@@ -123,30 +124,35 @@ class Rereading {
     return this.#links.at(-1) ?? (linkAt(tx, this.#deps.vault, this.at) as Link);
   }
 
-  #add(tx: Tx, raw: Raw): OtherEnd | "none" | undefined {
+  /** False where nothing may come of it. */
+  #add(tx: Tx, raw: Raw): boolean {
     const seq = this.at + 1;
     if (this.#from === undefined) {
       const { applied } = getCursor(tx);
       const known = seq <= applied ? getEntry(tx, seq) : undefined;
       // Nothing that was applied differs: reading on as usual is enough.
-      if (known === undefined) return "none";
+      if (known === undefined) return false;
       if (sameEntry(known, raw)) {
         this.at = seq;
-        return undefined;
+        return true;
       }
-      if (seq <= this.#proven) return "none";
+      if (seq <= this.#proven) return false;
       this.#links.push(linkAt(tx, this.#deps.vault, seq - 1) as Link);
       this.#from = seq;
       this.#wanted = this.#others(tx, seq);
     }
     this.#size += PER_ENTRY + (raw.frame?.length ?? 0);
-    if (this.#size > MOST) return "none";
+    if (this.#size > MOST) return false;
     this.#links.push(nextLink(this.#deps.suite, this.#link(tx), seq, raw));
     this.#entries.push(raw);
     this.at = seq;
     this.#wanted.delete(toHex(raw.id));
     this.#look(tx, raw, this.#from);
-    if (this.#signed < this.#from || this.#wanted.size > 0) return undefined;
+    return true;
+  }
+
+  #end(): OtherEnd | undefined {
+    if (this.#from === undefined || this.#signed < this.#from || this.#wanted.size > 0) return undefined;
     const { hash } = this.#links.at(-1) as Link;
     return { from: this.#from, entries: this.#entries, hash, signed: this.#signed };
   }
@@ -161,16 +167,16 @@ class Rereading {
     if (isOthers(this.#deps, tx, frame)) this.#signed = frame.anchorSeq;
   }
 
-  /** What others have signed, and membership of our own, which is made for one place: none of it may get lost. */
+  /** What others wrote, and membership of our own, which is made for one place: none of it may get lost. */
   #others(tx: Tx, from: number): Set<string> {
     const ids = new Set<string>();
     for (let after = from - 1; ; ) {
       const batch = entriesAfter(tx, after, 16);
       for (const entry of batch) {
         after = entry.seq;
-        const frame = entry.frame === undefined ? null : parseFrame(entry.frame);
-        const signer = frame === null ? undefined : signerOf(this.#deps, tx, frame);
-        if (frame === null || signer?.kind !== "known" || signer.standing === "removed") continue;
+        // What was void had no effect, and what only waits gives way at any time (LOG2).
+        if (entry.frame === undefined || getVerdict(tx, after)?.reason !== "") continue;
+        const frame = parseFrame(entry.frame) as Frame;
         if (frame.kind === frameKinds.membership || frame.device !== this.#deps.ownDevice(tx))
           ids.add(toHex(entry.id));
       }

@@ -311,7 +311,8 @@ describe("retries", () => {
     });
     a.engine.start();
     await kit.time.run(600_000);
-    expect(reads).toBeLessThan(100);
+    // Three at each attempt: the log as usual, and twice what nobody else has signed (LOG18).
+    expect(reads).toBeLessThan(200);
     expect(a.engine.facts().halt).toBe("chain-broken");
   });
 

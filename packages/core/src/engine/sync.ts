@@ -13,7 +13,6 @@ import type { HaltCode } from "./ingest.ts";
 import type { EnginePoint } from "./points.ts";
 import { pull, UNSIGNED_WAIT } from "./pull.ts";
 import type { Replica } from "./replica.ts";
-import type { Reread } from "./reread.ts";
 import { type SyncEvent, type SyncState, syncTable } from "./sync-table.ts";
 
 /** Changes per apply slice: one transaction, some tens of ms. */
@@ -86,7 +85,6 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   let more = false;
   /** An entry speaks of another history: the next read looks for it. */
   let forked = false;
-  let looked: string | undefined;
   /** The head at which an append was last told to read first. */
   let behindAt: number | undefined;
   const placed = new Set<number>();
@@ -183,10 +181,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   /** Another history than ours: what nobody else has signed of ours may have to give way (LOG18). */
   async function lookAgain(code: HaltCode): Promise<SyncEvent> {
     forked = false;
-    // A shorter or broken log that looks as before is not read again for nothing; a fork shows nowhere else.
-    const sight = `${code} ${replica.shownHead()} ${replica.cursor().read}`;
-    const again: Reread = sight === looked ? { kind: "none" } : await replica.readAgain(remote);
-    looked = code === "fork" ? undefined : sight;
+    const again = await replica.readAgain(remote);
     if (again.kind === "other" && replica.rebuild(again.end)) {
       env.log.event("sync.rebuilt", { from: again.end.from, to: replica.cursor().applied });
       // What was taken was taken for the other history.
@@ -199,7 +194,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     }
     env.log.event("sync.halt", { code });
     facts = { ...facts, halt: code };
-    return "failed";
+    return again.kind === "other" || again.kind === "none" ? "failed" : noteFailure(again);
   }
 
   async function applySlice(): Promise<SyncEvent> {

@@ -39,6 +39,7 @@ export const eventKinds = [
   "false-ack",
   "torn-append",
   "server-cut",
+  "other-end",
 ] as const;
 export type EventKind = (typeof eventKinds)[number];
 
@@ -84,6 +85,7 @@ const classes: Readonly<Record<FaultClass, readonly [exists: number, low: number
   "coarse-clock": [0.25, 1, 1],
   "writer-stamps": [0.3, 1, 1],
   "false-stamps": [0.15, 1, 1],
+  "other-end": [0.25, 0.7, 2],
 };
 
 export type Rates = Partial<Record<FaultClass, number>>;

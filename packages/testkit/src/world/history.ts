@@ -1,7 +1,9 @@
 /** One history from its seed to its verdict: chaos, heal, quiet, oracles, restart, a fresh device. */
+import { equalBytes } from "@tidelock/core/bytes/bytes";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import type { App } from "./app.ts";
 import { type Attack, attack, isAttack } from "./attacks.ts";
+import { ChainWalk } from "./chain.ts";
 import type { Decision } from "./faults.ts";
 import { LogServer, type Shelf } from "./log-server.ts";
 import { Network } from "./network.ts";
@@ -34,6 +36,8 @@ export interface Site {
   readonly connect: Connect;
   /** Power of whatever stores it goes and comes back. */
   readonly powerCut?: (random: Stream) => void;
+  /** Shows one device another end of the log for a while. */
+  readonly deceive?: (node: SimNode, ms: number, random: Stream) => void;
   /** The faults are over: what only a new start of it mends is mended. */
   readonly heal?: () => void;
 }
@@ -54,6 +58,8 @@ type DeviceStep = Exclude<StepKind, "boot" | "server-cut" | Attack>;
 /** Quiet after the faults: with a hint that the network is back, and from the timers alone. */
 const QUIET = { nudged: 60_000, alone: 100_000 };
 const UNSIGNED_WAIT = 62_000;
+/** More than any end that one device is shown alone can be longer by. */
+const SPEECHES = 60;
 
 /** Runs in a macrotask of a thread of its own: it empties the microtask queue itself. */
 export function runHistory(profile: Profile, seed: bigint, options: Options = {}): Verdict {
@@ -93,7 +99,11 @@ export function runPlan(plan: Plan, options: Options = {}): Verdict {
 function modelSite(world: World): Site {
   const server = new LogServer(world.suite, world.plan.knobs.keepsPrev);
   const network = new Network(world, server);
-  return { shelf: server, connect: (node, life) => network.connect(node, life) };
+  return {
+    shelf: server,
+    connect: (node, life) => network.connect(node, life),
+    deceive: (node, ms, random) => network.deceive(node, ms, random),
+  };
 }
 
 class History {
@@ -119,6 +129,7 @@ class History {
     this.#heal();
     // What hangs in the network when the faults end is part of them.
     world.run(Math.max(timeline.now, world.hangsUntil) + 1_000);
+    this.#speak();
     const { nudge } = plan.knobs;
     if (nudge) this.#nudge();
     this.#settle("after the faults", nudge ? QUIET.nudged : QUIET.alone);
@@ -198,6 +209,14 @@ class History {
       case "false-ack":
         node.liedTo = true;
         break;
+      case "other-end":
+        // One at a time, and only where somebody else can say what is true.
+        if (this.#nodes.some((n) => n.deceivedFrom !== undefined)) break;
+        if (!this.#nodes.some((n) => n !== node && n.life?.engine?.device !== undefined)) break;
+        // A membership that only one device saw is made for that place, and cannot be sent again.
+        if (life?.engine?.device === undefined) break;
+        this.#site.deceive?.(node, step.ms, new Stream(world.seed, `lie:${step.id}`));
+        break;
       case "clone": {
         const clone = node.clone(world.plan.knobs.clocks.length - 1 - this.#clones++);
         if (clone === undefined) break;
@@ -225,6 +244,7 @@ class History {
       node.cutOffUntil = 0;
       node.liedTo = false;
       node.torn = false;
+      node.lie = undefined;
       if (node.home.halt === "op-reused" && node.random.chance(0.5)) node.enrolAnew();
       if (node.life === undefined) node.boot();
       else this.#resume(node.life);
@@ -255,6 +275,56 @@ class History {
     const node = new SimNode(this.#world, 25, this.#host);
     this.#nodes.push(node);
     node.boot();
+  }
+
+  /** Only what others sign tells a device that was lied to which end of the log is theirs. */
+  #speak(): void {
+    const world = this.#world;
+    const deceived = this.#nodes.filter((n) => n.deceivedFrom !== undefined);
+    const others = this.#nodes.filter((n) => n.deceivedFrom === undefined);
+    if (deceived.length === 0) return;
+    for (let round = 0; round < SPEECHES && world.failure === undefined; round++) {
+      const speakers = others.filter(
+        (n) => n.life?.engine?.device !== undefined && n.home.halt === undefined,
+      );
+      const speaker = speakers[round % Math.max(1, speakers.length)];
+      if (speaker === undefined) break;
+      speaker.edit("small", 2_000_000 + round);
+      world.run(world.timeline.now + 20_000);
+      for (const { life } of deceived) {
+        life?.urge();
+        life?.engine?.sync?.dispatch("now");
+      }
+      world.run(world.timeline.now + 20_000);
+      for (const node of deceived) {
+        if (node.deceivedFrom === undefined || !this.#holdsTruth(node)) continue;
+        // Told that something was placed where it is not: that ends with its next start.
+        if (node.life?.engine?.sync?.facts().halt !== undefined) node.crash(0);
+        else node.deceivedFrom = undefined;
+      }
+      if (deceived.every((n) => n.deceivedFrom === undefined)) return;
+    }
+    // Nobody is left who could.
+    if (deceived.some((n) => n.deceivedFrom !== undefined && !this.#canSpeak()))
+      world.ledger.rewritten = true;
+  }
+
+  /** What it has read is what everybody else sees. */
+  #holdsTruth(node: SimNode): boolean {
+    const replica = node.life?.engine?.replica;
+    if (replica === undefined) return false;
+    const walk = new ChainWalk(this.#world.suite, replica.vault);
+    for (const object of this.#shelf.objects) walk.add(object);
+    const { seq, hash } = replica.head();
+    const theirs = walk.links[seq];
+    return theirs !== undefined && equalBytes(hash, theirs);
+  }
+
+  #canSpeak(): boolean {
+    return this.#nodes.some(
+      (n) =>
+        n.deceivedFrom === undefined && n.life?.engine?.device !== undefined && n.home.halt === undefined,
+    );
   }
 
   /** In a rewritten history each device says something: only then can others see where it stands. */

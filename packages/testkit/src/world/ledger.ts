@@ -126,7 +126,8 @@ export class Ledger {
     if (replica === undefined) return;
     const world = this.#world;
     const { applied } = replica.cursor();
-    if (applied === node.applied) return;
+    // What it was shown alone compares with nothing.
+    if (applied === node.applied || node.deceivedFrom !== undefined) return;
     if (applied < node.applied) {
       world.fail("reads", `${node.name}: went back from seq ${node.applied} to ${applied}`);
       return;
@@ -158,8 +159,25 @@ export class Ledger {
       );
   }
 
+  /** It went over to what everybody else has: all it says from now on is compared again. */
+  rebuilt(node: SimNode, life: Life): void {
+    const from = node.deceivedFrom;
+    if (from === undefined && !this.rewritten && !this.lied)
+      this.#world.fail("ghost", `${node.name}: gave up a part of its history, and nobody lied to it`);
+    node.deceivedFrom = node.lie?.from;
+    node.applied = 0;
+    for (const run of node.home.runs) {
+      if (run.undone || (run.verdict !== undefined && run.verdict.seq <= (from ?? 0))) continue;
+      run.verdict = undefined;
+      this.#await(node, life, run);
+    }
+    this.observe(node, life);
+  }
+
   halted(node: SimNode, code: string): void {
     const world = this.#world;
+    // Until it is shown what the others have.
+    if (node.deceivedFrom !== undefined && ["fork", "rollback", "chain-broken"].includes(code)) return;
     node.home.halt ??= code;
     world.say(() => `${node.name}  halted: ${code}`);
     if (code === OWN_DOUBLE && node.home.doubled) return;

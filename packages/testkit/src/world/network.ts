@@ -1,6 +1,10 @@
 /** The way between a device and the model remote: slow, lossy, and never honest about what was lost. */
+import { equalBytes } from "@tidelock/core/bytes/bytes";
 import type { AppendResult, Failure, Remote, RemoteCaps, Result } from "@tidelock/core/ports";
+import { parseGenesis } from "@tidelock/core/vault/genesis";
+import { ChainWalk } from "./chain.ts";
 import type { FaultKind } from "./faults.ts";
+import { Lie } from "./lie.ts";
 import type { LogServer } from "./log-server.ts";
 import type { Life, SimNode } from "./node.ts";
 import { Stream } from "./random.ts";
@@ -55,13 +59,22 @@ export class Network {
           unreachable,
         ),
       genesis: () => read("genesis", () => server.genesis),
-      read: (after, want) => read("read", () => server.read(after, Math.min(want.bytes, knobs.page))),
+      read: (after, want) =>
+        read("read", () => (node.lie ?? server).read(after, Math.min(want.bytes, knobs.page))),
       append: (frames, seen) => {
         world.ledger.sending(frames);
         return call
           .make<AppendResult>(
             "append",
             () => {
+              const clock = knobs.writerStamps ? node.wall() : Math.floor(knobs.epoch + world.timeline.now);
+              const time = Math.max(0, clock + knobs.stampOffset);
+              if (node.lie !== undefined) {
+                lies.add(frames);
+                return node.lie.append(frames, seen, time);
+              }
+              // Who was deceived builds on what nobody has: a server that knows its own chain does not place it.
+              if (node.deceivedFrom !== undefined && !this.#knows(seen)) return { kind: "behind" };
               if (node.liedTo) {
                 node.liedTo = false;
                 world.ledger.lied = true;
@@ -73,8 +86,7 @@ export class Network {
                 server.tear(frames, seen.hash, Math.floor(knobs.epoch + world.timeline.now));
                 return unknown;
               }
-              const clock = knobs.writerStamps ? node.wall() : Math.floor(knobs.epoch + world.timeline.now);
-              return server.append(frames, seen, Math.max(0, clock + knobs.stampOffset));
+              return server.append(frames, seen, time);
             },
             unknown,
           )
@@ -97,6 +109,28 @@ export class Network {
       },
       close: () => undefined,
     };
+  }
+
+  /** From now on, and for `ms`, this device alone is shown another end of the log. */
+  deceive(node: SimNode, ms: number, random: Stream): void {
+    if (node.lie !== undefined || node.deceivedFrom !== undefined || this.#server.genesis === undefined)
+      return;
+    const lie = new Lie(this.#world.suite, this.#server, random);
+    node.lie = lie;
+    node.deceivedFrom = lie.from;
+    this.#world.say(() => `attacker  ${lie.mode} end for ${node.name} after ${lie.from}, ${ms} ms`);
+    this.#world.timeline.after(ms, () => {
+      if (node.lie === lie) node.lie = undefined;
+    });
+  }
+
+  /** Whether a head is one of the log that everybody else sees. */
+  #knows(seen: { readonly seq: number; readonly hash: Uint8Array }): boolean {
+    const genesis = parseGenesis(this.#world.suite, this.#server.genesis as Uint8Array);
+    const walk = new ChainWalk(this.#world.suite, (genesis as { vault: Uint8Array }).vault);
+    for (const object of this.#server.objects) walk.add(object);
+    const hash = walk.links[seen.seq];
+    return hash !== undefined && equalBytes(hash, seen.hash);
   }
 
   #hintAll(): void {

@@ -19,6 +19,7 @@ import type { App, EditKind } from "./app.ts";
 import { createFastSuite } from "./fast-suite.ts";
 import type { FaultKind } from "./faults.ts";
 import type { RunRecord } from "./ledger.ts";
+import type { Lie } from "./lie.ts";
 import { Stream } from "./random.ts";
 import { SimStore } from "./sim-store.ts";
 import { SimCrash, type Site, type World } from "./world.ts";
@@ -139,6 +140,7 @@ export class Life {
     this.check();
     this.node.world.mark(name);
     if (name === "apply.after-commit") this.node.world.ledger.observe(this.node, this);
+    if (name === "rebuild.after-commit") this.node.world.ledger.rebuilt(this.node, this);
     this.#step(this.node.pointSite(name));
   }
 
@@ -199,6 +201,10 @@ export class SimNode {
   liedTo = false;
   /** The remote's holder places only some frames of the next append. */
   torn = false;
+  /** What the remote's holder shows to this device alone. */
+  lie: Lie | undefined;
+  /** It may have applied what was shown to it alone, after this seq. */
+  deceivedFrom: number | undefined;
   /** The newest seq it has applied, over all its lives on this disk. */
   applied = 0;
   /** Calls of the current virtual minute. */

@@ -187,6 +187,11 @@ function drawEvents(random: Stream, rates: Rates, devices: number, span: number,
   each("false-ack", (at, d) => add(at, d, "false-ack"));
   each("torn-append", (at, d) => add(at, d, "torn-append"));
   each("server-cut", (at, d) => add(at, d, "server-cut"));
+  // One device alone; what holds the whole log to nothing, or makes two of a device, would hide it.
+  if (
+    ["rewrite", "truncate", "false-ack", "restore", "clone"].every((k) => rates[k as EventKind] === undefined)
+  )
+    each("other-end", (at, d) => add(at, d, "other-end", random.logUniform(1_000, span)));
   each("truncate", (at, d) => add(at, d, "truncate"));
   if (rates.kill !== undefined || rates["power-cut"] !== undefined)
     for (let n = random.int(0, devices); n > 0; n--)

@@ -1,9 +1,10 @@
 /**
  * What capture costs the app: rows of about 120 B inserted, then two of their columns updated,
  * 1,000 a transaction, WAL and synchronous=NORMAL, as an app would. Beside it, in the same run, the
- * same statements on the bare table. Medians of five; the rows and the log are checked afterwards.
+ * same statements on the bare table, taking turns. Medians; the ratio is that of processor times,
+ * which a busy machine changes least. The rows and the log are checked afterwards.
  *
- *   node --conditions=@tidelock/source --import tsx bench/capture.ts [rows]
+ *   node --conditions=@tidelock/source --import tsx bench/capture.ts [rows] [rounds]
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,7 +15,7 @@ import Database from "better-sqlite3";
 
 const ROWS = Number(process.argv[2] ?? 20_000);
 const EACH = 1000;
-const TIMES = 5;
+const ROUNDS = Number(process.argv[3] ?? 7);
 const root = mkdtempSync(join(tmpdir(), "tidelock-bench-"));
 
 const letters = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -35,12 +36,19 @@ const rows = Array.from({ length: ROWS }, (_, i) => [
   Math.sqrt(i),
 ]);
 
+interface Spent {
+  readonly wall: number;
+  readonly cpu: number;
+}
+
 interface Times {
-  readonly insert: number;
-  readonly update: number;
+  readonly insert: Spent;
+  readonly update: Spent;
 }
 
 function run(file: string, schema: string, capture: boolean): Times {
+  const numbered = schema.includes("INTEGER PRIMARY KEY");
+  const key = (i: number): unknown => (numbered ? i + 1 : (rows[i] as unknown[])[0]);
   const db = new Database(join(root, file));
   db.pragma("journal_mode=WAL");
   db.pragma("synchronous=NORMAL");
@@ -55,18 +63,20 @@ function run(file: string, schema: string, capture: boolean): Times {
   }
   const insert = db.prepare("INSERT INTO t VALUES(?,?,?,?,?,?)");
   const update = db.prepare("UPDATE t SET b = ?, n = ? WHERE id = ?");
-  const timed = (work: (i: number) => void): number => {
+  const timed = (work: (i: number) => void): Spent => {
     const start = performance.now();
+    const cpu = process.cpuUsage();
     for (let i = 0; i < ROWS; i += EACH) {
       db.exec("BEGIN");
       for (let j = i; j < Math.min(ROWS, i + EACH); j++) work(j);
       db.exec("COMMIT");
     }
-    return performance.now() - start;
+    const { user, system } = process.cpuUsage(cpu);
+    return { wall: performance.now() - start, cpu: (user + system) / 1000 };
   };
   const times = {
-    insert: timed((i) => insert.run(...(rows[i] as unknown[]))),
-    update: timed((i) => update.run("other text of thirty letters..", i, (rows[i] as unknown[])[0])),
+    insert: timed((i) => insert.run(key(i), ...(rows[i] as unknown[]).slice(1))),
+    update: timed((i) => update.run("other text of thirty letters..", i, key(i))),
   };
   const count = db.prepare("SELECT count(*) FROM t").pluck().get();
   const logged = capture ? db.prepare("SELECT count(*) FROM _tl_out").pluck().get() : 2 * ROWS;
@@ -78,8 +88,10 @@ function run(file: string, schema: string, capture: boolean): Times {
 const median = (list: readonly number[]): number =>
   [...list].sort((a, b) => a - b)[list.length >> 1] as number;
 
+console.log(`${ROWS} rows, ${EACH} a transaction, medians of ${ROUNDS}`);
 try {
   for (const [name, schema] of [
+    ["INTEGER key", "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b TEXT, c TEXT, n INTEGER, r REAL)"],
     ["TEXT key", "CREATE TABLE t(id TEXT PRIMARY KEY, a TEXT, b TEXT, c TEXT, n INTEGER, r REAL)"],
     [
       "TEXT key WITHOUT ROWID",
@@ -92,14 +104,17 @@ try {
   ] as const) {
     const bare: Times[] = [];
     const captured: Times[] = [];
-    for (let i = 0; i < TIMES; i++) {
+    for (let i = 0; i < ROUNDS; i++) {
       bare.push(run(`${name} bare ${i}`, schema, false));
       captured.push(run(`${name} captured ${i}`, schema, true));
     }
     for (const what of ["insert", "update"] as const) {
-      const [b, c] = [median(bare.map((t) => t[what])), median(captured.map((t) => t[what]))];
+      const of = (list: readonly Times[], which: keyof Spent): number =>
+        median(list.map((t) => t[what][which]));
+      const [b, c] = [of(bare, "cpu"), of(captured, "cpu")];
       console.log(
-        `${name}, ${what}: bare ${b.toFixed(0)} ms, captured ${c.toFixed(0)} ms, ${(c / b).toFixed(2)}x (${ROWS} rows)`,
+        `${`${name}, ${what}`.padEnd(36)} bare ${b.toFixed(0).padStart(4)} ms, captured ${c.toFixed(0).padStart(4)} ms, ${(c / b).toFixed(2)}x` +
+          `   (wall ${of(bare, "wall").toFixed(0)} and ${of(captured, "wall").toFixed(0)} ms)`,
       );
     }
   }

@@ -52,10 +52,10 @@ test("[ATT6] the triggers of a table are plain SQL of a fixed shape", () => {
   expect(captureTriggers({ number: 3, table })).toEqual([
     `CREATE TRIGGER "_tl_3_i" AFTER INSERT ON "to""do" WHEN ${g} BEGIN INSERT INTO _tl_out(tbl,t,k1) VALUES(3,${t},NEW."id"); END`,
     `CREATE TRIGGER "_tl_3_u" AFTER UPDATE ON "to""do" WHEN ${g} BEGIN INSERT INTO _tl_out(tbl,t,k1) VALUES(3,${t},NEW."id"); END`,
-    `CREATE TRIGGER "_tl_3_k" AFTER UPDATE ON "to""do" WHEN (OLD."id" IS NOT NEW."id" COLLATE BINARY OR typeof(OLD."id")<>typeof(NEW."id")) AND ${g} BEGIN INSERT INTO _tl_out(tbl,t,k1) VALUES(-3,${t},OLD."id"); END`,
+    `CREATE TRIGGER "_tl_3_k" AFTER UPDATE OF "id" ON "to""do" WHEN (OLD."id" IS NOT NEW."id" COLLATE BINARY OR typeof(OLD."id")<>typeof(NEW."id")) AND ${g} BEGIN INSERT INTO _tl_out(tbl,t,k1) VALUES(-3,${t},OLD."id"); END`,
     `CREATE TRIGGER "_tl_3_d" AFTER DELETE ON "to""do" WHEN ${g} BEGIN INSERT INTO _tl_out(tbl,t,k1) VALUES(3,${t},OLD."id"); END`,
     `CREATE TRIGGER "_tl_3_p1i" BEFORE INSERT ON "to""do" WHEN ${g} BEGIN INSERT INTO _tl_out(tbl,t,k1) SELECT 3,${t},"id" FROM "to""do" WHERE "email" = NEW."email" COLLATE NOCASE; END`,
-    `CREATE TRIGGER "_tl_3_p1u" BEFORE UPDATE ON "to""do" WHEN (OLD."email" IS NOT NEW."email" COLLATE BINARY) AND ${g} BEGIN INSERT INTO _tl_out(tbl,t,k1) SELECT 3,${t},"id" FROM "to""do" WHERE "email" = NEW."email" COLLATE NOCASE AND NOT ("id" IS OLD."id"); END`,
+    `CREATE TRIGGER "_tl_3_p1u" BEFORE UPDATE OF "email" ON "to""do" WHEN (OLD."email" IS NOT NEW."email" COLLATE BINARY) AND ${g} BEGIN INSERT INTO _tl_out(tbl,t,k1) SELECT 3,${t},"id" FROM "to""do" WHERE "email" = NEW."email" COLLATE NOCASE AND NOT ("id" IS OLD."id"); END`,
   ]);
   expect(isInstalled(db, [{ number: 1, table }])).toBe(true);
   expect(readMeta(db, "app.db")).toEqual(meta);
@@ -132,6 +132,39 @@ describe.each(writers)("written by $name", ({ run, absent }) => {
       "3:string\ufffd/string\u{1f600}",
     ]);
   });
+
+  test.skipIf(absent !== undefined)(
+    "[ATT7] a key or unique value changes under whatever name it is set",
+    () => {
+      const { path, db } = attached(`
+      CREATE TABLE a(id TEXT PRIMARY KEY, "U u" TEXT UNIQUE, n);
+      CREATE TABLE b(k TEXT PRIMARY KEY REFERENCES a ON UPDATE CASCADE, n);
+      CREATE TABLE i(id INTEGER PRIMARY KEY, u, UNIQUE(id, u));
+      INSERT INTO a VALUES('1','x',1),('2','y',2); INSERT INTO b VALUES('1',1); INSERT INTO i VALUES(1,'x')`);
+      const after = (sql: string): string[] => {
+        run(path, `PRAGMA foreign_keys=ON;\n${sql}`);
+        return logged(db).map(([tbl, key]) => `${tbl}:${String(key)}`);
+      };
+      const both = expect.arrayContaining(["-1:1", "1:9", "-2:1", "2:9"]);
+      expect(after("UPDATE a SET ID='9' WHERE n=1;")).toEqual(both);
+      expect(after("UPDATE a SET (n,[id])=(3,'8') WHERE n=1;")).toEqual(
+        expect.arrayContaining(["-1:9", "1:8", "-2:9", "2:8"]),
+      );
+      expect(after("UPDATE a SET id='8' WHERE id='8';")).toEqual(["1:8"]);
+      expect(after("INSERT INTO a VALUES('8',1,1) ON CONFLICT(id) DO UPDATE SET id='7';")).toEqual(
+        expect.arrayContaining(["-1:8", "1:7"]),
+      );
+      expect(after("UPDATE OR REPLACE a SET [u U]='y', n=5 WHERE id='7';")).toEqual(
+        expect.arrayContaining(["1:2", "1:7"]),
+      );
+      for (const name of ["rowid", "_rowid_", "OID", "id"]) {
+        const now = Number(db.prepare("SELECT id FROM i").pluck().get());
+        expect(after(`UPDATE i SET ${name}=${now + 1};`)).toEqual([`-3:${now}`, `3:${now + 1}`]);
+      }
+      db.exec("ALTER TABLE a RENAME COLUMN id TO key");
+      expect(after("UPDATE a SET key='6', n=7;")).toEqual(expect.arrayContaining(["-1:7", "1:6"]));
+    },
+  );
 
   test.skipIf(absent !== undefined)("[ATT9] what SQLite tells a writer stays the same", () => {
     const { path, db } = attached("CREATE TABLE a(id INTEGER PRIMARY KEY, v UNIQUE); CREATE TABLE told(x)");

@@ -53,17 +53,25 @@ export function captureTriggers({ number: n, table }: NumberedTable): readonly s
   const out = [
     make("i", "AFTER INSERT", GUARD, log(n, "NEW")),
     make("u", "AFTER UPDATE", GUARD, log(n, "NEW")),
-    // Made right after `u` and without a column list: SQLite fires the newer one first, so an old
-    // key always stands directly before its new one; and `UPDATE t SET rowid` matches no list.
-    make("k", "AFTER UPDATE", `(${changed}) AND ${GUARD}`, log(-n, "OLD")),
+    // Made right after `u`: SQLite fires the newer one first, so an old key always stands directly
+    // before its new one.
+    make("k", `AFTER ${updateOf(d.key)}`, `(${changed}) AND ${GUARD}`, log(-n, "OLD")),
     make("d", "AFTER DELETE", GUARD, log(n, "OLD")),
   ];
   table.probes.forEach((set, i) => {
     const [insert, update] = probe(set);
     out.push(make(`p${i + 1}i`, "BEFORE INSERT", GUARD, insert));
-    out.push(make(`p${i + 1}u`, "BEFORE UPDATE", update.condition, update.body));
+    out.push(make(`p${i + 1}u`, `BEFORE ${updateOf(set.columns)}`, update.condition, update.body));
   });
   return out;
+
+  /** An UPDATE that sets none of these columns then does not even compile the trigger. */
+  function updateOf(columns: readonly number[]): string {
+    // `SET rowid = 9` moves an INTEGER PRIMARY KEY and matches no list.
+    const alias = d.key.length === 1 && d.columns[d.key[0] as number]?.type.toUpperCase() === "INTEGER";
+    if (alias && columns.includes(d.key[0] as number)) return "UPDATE";
+    return `UPDATE OF ${columns.map((c) => quote(d.columns[c]?.name as string)).join()}`;
+  }
 
   /** REPLACE evicts the holder of a unique value without a delete trigger: its key is logged before. */
   function probe(set: UniqueDeclaration): [string, { condition: string; body: string }] {
@@ -96,11 +104,13 @@ export function install(db: Db, tables: readonly NumberedTable[], meta: FileMeta
     for (let k = have.length - 3; k < width; k++) db.exec(`ALTER TABLE _tl_out ADD COLUMN k${k + 1}`);
   }
   const there = new Map(ourTriggers(db).map((t) => [t.name, t.sql]));
-  for (const sql of tables.flatMap(captureTriggers)) {
-    const name = triggerName(sql);
-    if (there.get(name) === sql) continue;
-    if (there.has(name)) db.exec(`DROP TRIGGER ${quote(name)}`);
-    db.exec(sql);
+  for (const table of tables) {
+    const wanted = captureTriggers(table);
+    if (wanted.every((sql) => there.get(triggerName(sql)) === sql)) continue;
+    // All of a table's or none: the order in which they are made is the order of their entries.
+    for (const name of there.keys())
+      if (name.startsWith(`_tl_${table.number}_`)) db.exec(`DROP TRIGGER ${quote(name)}`);
+    for (const sql of wanted) db.exec(sql);
   }
 }
 

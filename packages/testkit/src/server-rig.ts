@@ -67,6 +67,7 @@ export class ServerRig {
       folder: this.folder,
       port: this.#port,
       registration: "open",
+      writer: "inline",
       rates: {
         challenge: { ...generous, of: "address" },
         "sign-in": { ...generous, of: "address" },

@@ -32,6 +32,8 @@ export interface StartOptions {
   readonly origins?: readonly string[];
   readonly rates?: Partial<Record<RateName, Rate>>;
   readonly log?: Log;
+  /** `inline` writes in this thread: starts sooner, and stalls with the disk. */
+  readonly writer?: "inline" | "thread";
 }
 
 export interface RunningServer {
@@ -53,7 +55,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const clock: Clock = { now: () => Date.now(), mono: () => performance.now() };
   const suite = await hostSuite();
-  const store = openSqliteStore(join(folder, "server.db"));
+  const store = await openSqliteStore(join(folder, "server.db"), { writer: options.writer ?? "thread" });
   const blobs = await openDiskBlobs(join(folder, "blobs"), random);
   await blobs.tidy();
   const tokenKeys = await openTokenKeys(folder, clock.now());
@@ -62,7 +64,11 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     handler: (call) => (handler as TidelockServer["handler"])(call),
     addressOf: (request) => request.socket.remoteAddress ?? "",
   });
-  const port = await listen(http, options);
+  const port = await listen(http, options).catch(async (error: unknown) => {
+    // Its thread would keep the process alive.
+    await store.close();
+    throw error;
+  });
   const url = options.url ?? `http://${options.host ?? "127.0.0.1"}:${port}`;
   const server = await createTidelockServer({
     store,

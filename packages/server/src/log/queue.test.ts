@@ -18,9 +18,9 @@ let store: LogStore;
 beforeAll(async () => {
   suite = await createPortableSuite();
 });
-beforeEach(() => {
+beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "tidelock-server-"));
-  store = openSqliteStore(join(folder, "server.db"));
+  store = await openSqliteStore(join(folder, "server.db"), { writer: "inline" });
 });
 afterEach(async () => {
   await store.close();

@@ -2,31 +2,46 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TidelockError } from "@tidelock/core/errors";
-import { describeLogStore } from "@tidelock/testkit/suites/log-store-contract";
+import { describeCases } from "@tidelock/testkit/suites/cases";
+import {
+  type CreateLogStore,
+  describeLogStore,
+  logStoreCases,
+} from "@tidelock/testkit/suites/log-store-contract";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openSqliteStore } from "./store.ts";
 
-describeLogStore("SQLite", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tidelock-server-"));
-  const path = join(folder, "server.db");
-  const store = openSqliteStore(path);
-  const copies: string[] = [folder];
-  return {
-    store,
-    // What another process would find: the file and its log as they lie there, with nothing closed.
-    crash: async () => {
-      const copy = mkdtempSync(join(tmpdir(), "tidelock-server-"));
-      copies.push(copy);
-      cpSync(folder, copy, { recursive: true });
-      return openSqliteStore(join(copy, "server.db"));
-    },
-    dispose: async () => {
-      await store.close();
-      for (const one of copies) rmSync(one, { recursive: true, force: true });
-    },
+describeLogStore("SQLite", onDisk("inline"));
+// The same writes behind a thread: what can differ is when they are answered, and with what.
+describeCases(
+  "LogStore: SQLite, in a thread",
+  logStoreCases.filter(({ title }) => title.includes("[SRV2]") || title.includes("[SRV23]")),
+  onDisk("thread"),
+);
+
+function onDisk(writer: "inline" | "thread"): CreateLogStore {
+  return async () => {
+    const folder = mkdtempSync(join(tmpdir(), "tidelock-server-"));
+    const path = join(folder, "server.db");
+    const store = await openSqliteStore(path, { writer });
+    const copies: string[] = [folder];
+    return {
+      store,
+      // What another process would find: the file and its log as they lie there, with nothing closed.
+      crash: async () => {
+        const copy = mkdtempSync(join(tmpdir(), "tidelock-server-"));
+        copies.push(copy);
+        cpSync(folder, copy, { recursive: true });
+        return openSqliteStore(join(copy, "server.db"), { writer: "inline" });
+      },
+      dispose: async () => {
+        await store.close();
+        for (const one of copies) rmSync(one, { recursive: true, force: true });
+      },
+    };
   };
-});
+}
 
 let folder: string;
 beforeEach(() => {
@@ -34,9 +49,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const codeOf = (work: () => unknown): string => {
+const codeOf = async (path: string, writer: "inline" | "thread"): Promise<string> => {
   try {
-    work();
+    await openSqliteStore(path, { writer });
   } catch (error) {
     if (error instanceof TidelockError) return error.code;
     throw error;
@@ -44,34 +59,38 @@ const codeOf = (work: () => unknown): string => {
   return "none";
 };
 
-test("[SRV8] a database of another program is left as it is", () => {
+test("[SRV8] a database of another program is left as it is", async () => {
   const path = join(folder, "other.db");
   const other = new Database(path);
   other.exec("CREATE TABLE notes (text)");
   other.close();
-  expect(codeOf(() => openSqliteStore(path))).toBe("usage");
+  expect(await codeOf(path, "inline")).toBe("usage");
+  expect(await codeOf(path, "thread")).toBe("usage");
 });
 
 test("[SRV8] a newer layout is not touched", async () => {
   const path = join(folder, "server.db");
-  await openSqliteStore(path).close();
+  await (await openSqliteStore(path, { writer: "inline" })).close();
   const db = new Database(path);
   db.pragma("user_version = 99");
   db.close();
-  expect(codeOf(() => openSqliteStore(path))).toBe("update-needed");
+  expect(await codeOf(path, "inline")).toBe("update-needed");
 });
 
-test("[SRV2] a write that fails leaves those beside it alone", async () => {
-  const store = openSqliteStore(join(folder, "server.db"));
-  const id = new Uint8Array(32);
-  const results = await Promise.allSettled([
-    store.addChallenge(id, id, 10),
-    store.putNote(id, { device: id, time: 1, note: id }),
-    store.addChallenge(id, id, 10),
-    store.addRegistration(id, 1, 10),
-  ]);
-  expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "rejected", "fulfilled"]);
-  expect(await store.takeChallenge(id, id, 1)).toBe(true);
-  expect(await store.takeRegistration(id, 1)).toBe(true);
-  await store.close();
-});
+test.each(["inline", "thread"] as const)(
+  "[SRV2] a write that fails leaves those beside it alone (%s)",
+  async (writer) => {
+    const store = await openSqliteStore(join(folder, "server.db"), { writer });
+    const id = new Uint8Array(32);
+    const results = await Promise.allSettled([
+      store.addChallenge(id, id, 10),
+      store.putNote(id, { device: id, time: 1, note: id }),
+      store.addChallenge(id, id, 10),
+      store.addRegistration(id, 1, 10),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "rejected", "fulfilled"]);
+    expect(await store.takeChallenge(id, id, 1)).toBe(true);
+    expect(await store.takeRegistration(id, 1)).toBe(true);
+    await store.close();
+  },
+);

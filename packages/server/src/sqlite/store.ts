@@ -3,23 +3,25 @@
  * the moment. One connection writes, another reads what is committed.
  */
 import type { LogStore } from "../store.ts";
-import { openFile, openReader } from "./file.ts";
-import { GroupWriter } from "./group.ts";
+import { openInline, openThread } from "./door.ts";
+import { openReader } from "./file.ts";
 import { prepareReads } from "./reads.ts";
-import { prepareWrites, type Writes } from "./writes.ts";
+import type { Writes } from "./writes.ts";
 
 type Result<K extends keyof Writes> = ReturnType<Writes[K]>;
 
-export function openSqliteStore(path: string): LogStore {
-  const db = openFile(path);
-  const writer = new GroupWriter(db, prepareWrites(db));
+export interface SqliteOptions {
+  /** Where writes are made: a thread of its own is what a server uses. */
+  readonly writer: "inline" | "thread";
+}
+
+export async function openSqliteStore(path: string, options: SqliteOptions): Promise<LogStore> {
+  const door = options.writer === "thread" ? await openThread(path) : openInline(path);
   const readDb = openReader(path);
   const reads = prepareReads(readDb);
 
   function write<K extends keyof Writes>(name: K, ...args: Parameters<Writes[K]>): Promise<Result<K>> {
-    return new Promise((resolve, reject) => {
-      writer.add({ name, args, done: resolve as (value: unknown) => void, failed: reject });
-    });
+    return door.write(name, args) as Promise<Result<K>>;
   }
 
   return {
@@ -54,9 +56,8 @@ export function openSqliteStore(path: string): LogStore {
     sweep: (now) => write("sweep", now),
     check: () => write("check"),
     close: async () => {
-      writer.drain();
+      await door.close();
       readDb.close();
-      db.close();
     },
   };
 }

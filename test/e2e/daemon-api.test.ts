@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -135,6 +136,41 @@ describe("the local API", { timeout: 60_000 }, () => {
     } finally {
       expect(await daemon.stop()).toBe(0);
     }
+  });
+});
+
+describe("following the status", { timeout: 60_000 }, () => {
+  test("[IFC41] each change is one line, until the daemon ends; who does not read holds nothing up", async () => {
+    expect(code(await cli.json("Error", [...a.at, "status", "--follow"], 15))).toBe("not-found");
+    const daemon = await cli.daemon(a.home);
+    const [[program, ...args], env, cwd] = cli.command([...a.at, "status", "--follow", "--json"]);
+    const child = spawn(program as string, args, {
+      env: { ...env },
+      cwd,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const parts: Buffer[] = [];
+    child.stdout.on("data", (part: Buffer) => parts.push(part));
+    const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+    const labels = (): string[] =>
+      Buffer.concat(parts)
+        .toString("utf8")
+        .split("\n")
+        .flatMap((line) =>
+          line === "" ? [] : [(JSON.parse(line) as { detail?: string; label: string }).label],
+        );
+    const deaf = connect(join(a.home, "run", "daemon.sock"));
+    deaf.pause();
+    deaf.write(call("GET", "/v1/events"));
+    await until("it is live", () => (labels().at(-1) === "Live" ? true : undefined));
+    await cli.json("Status", [...a.at, "pause"]);
+    await until("it is paused", () => (labels().at(-1) === "Offline" ? true : undefined));
+    await cli.json("Status", [...a.at, "resume"]);
+    await until("it is live again", () => (labels().at(-1) === "Live" ? true : undefined));
+    expect(labels().length).toBeLessThan(20);
+    expect(await daemon.stop()).toBe(0);
+    deaf.destroy();
+    expect(await ended).toBe(16);
   });
 });
 

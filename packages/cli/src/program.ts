@@ -104,7 +104,7 @@ function define(
     "status",
     "one line: how the vault is, and what to do",
     async () => (await import("./commands/status.ts")).status,
-  );
+  ).option("--follow", "again at each change, until Ctrl-C; wants a daemon");
 
   command(
     "pause",

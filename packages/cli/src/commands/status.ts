@@ -6,12 +6,33 @@ import type { Context } from "../context.ts";
 import { columns } from "../output.ts";
 
 /** Ends with the state's own code. */
-export async function status(ctx: Context): Promise<number> {
+export async function status(ctx: Context, options: Record<string, unknown>): Promise<number> {
+  if (options["follow"] === true) return follow(ctx);
   const found = await look(ctx);
   show(ctx, found);
   if (found.running === false && found.remote !== undefined && found.databases > 0)
     ctx.out.note("  nothing keeps it in sync just now: tidelock daemon run");
   return found.exit;
+}
+
+/** Until it is interrupted, or the daemon ends. */
+async function follow(ctx: Context): Promise<never> {
+  const { daemonClient } = await import("@tidelock/node/daemon/connect");
+  const { NoDaemon } = await import("@tidelock/node/daemon/client");
+  const none = { why: "no daemon runs here", next: "tidelock daemon run, or status without --follow" };
+  const client = daemonClient(ctx.paths, { waitMs: ctx.timeoutMs });
+  let told = false;
+  try {
+    await client?.info();
+    await client?.follow((found) => {
+      told = true;
+      ctx.out.data("Status", found, () => [`${new Date().toISOString()}  ${line(found)}`]);
+    });
+  } catch (error) {
+    if (!(error instanceof NoDaemon)) throw error;
+    if (told) throw new TidelockError("in-use", { why: "the daemon has ended", next: "tidelock daemon run" });
+  }
+  throw new TidelockError("not-found", none);
 }
 
 export async function pause(ctx: Context, options: Record<string, unknown>): Promise<undefined> {

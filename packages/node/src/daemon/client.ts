@@ -1,7 +1,10 @@
 /** A command's side of the daemon's socket. Loads nothing but HTTP, so that `status` is quick. */
 import { request } from "node:http";
+import { createInterface } from "node:readline";
 import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
+import type { VaultStatus } from "../vault/status.ts";
 import { SILENCE } from "./alive.ts";
+import type { StatusEvent } from "./events.ts";
 import { type Operation, type Problem, routes } from "./routes.ts";
 import type { DaemonInfo } from "./server.ts";
 import type { VaultService } from "./service.ts";
@@ -13,6 +16,8 @@ export interface DaemonClient {
   stop(): Promise<DaemonInfo>;
   /** Answered once it has begun to begin anew. */
   restart(): Promise<DaemonInfo>;
+  /** Calls back with the status and each change of it; rejects with `NoDaemon` when the daemon ends. */
+  follow(each: (status: VaultStatus) => void): Promise<never>;
 }
 
 export interface ClientOptions {
@@ -76,6 +81,7 @@ export function createClient(socket: string, options: ClientOptions = {}): Daemo
     info,
     stop: () => short("POST", "/v1/stop") as Promise<DaemonInfo>,
     restart: () => short("POST", "/v1/restart") as Promise<DaemonInfo>,
+    follow: (each) => follow(socket, each),
   };
 }
 
@@ -143,6 +149,28 @@ function send(
       sent.setHeader("content-length", Buffer.byteLength(body));
     }
     sent.end(body);
+  });
+}
+
+function follow(socketPath: string, each: (status: VaultStatus) => void): Promise<never> {
+  return new Promise((_, reject) => {
+    const ended = (): void => reject(new NoDaemon("ended"));
+    const sent = request({ socketPath, path: "/v1/events", agent: false }, (response) => {
+      const lines = createInterface({ input: response });
+      lines.on("line", (line) => {
+        try {
+          each((JSON.parse(line) as StatusEvent).status);
+        } catch {
+          sent.destroy(); // half a line of a daemon that was killed
+        }
+      });
+      // It repeats what went wrong with what it reads.
+      lines.on("error", ended);
+      response.on("error", ended);
+      response.on("close", ended);
+    });
+    sent.on("error", ended);
+    sent.end();
   });
 }
 

@@ -10,6 +10,7 @@ import { type ErrorCode, TidelockError } from "@tidelock/core/errors";
 import type { Log } from "@tidelock/core/ports";
 import { ownFolder } from "../home/files.ts";
 import { matchesVault } from "../vault/setup.ts";
+import { streamStatus } from "./events.ts";
 import { findRoute, type Operation, type Problem } from "./routes.ts";
 import type { VaultService } from "./service.ts";
 import { parseWish } from "./wish.ts";
@@ -106,6 +107,8 @@ async function answer(
   const url = urlOf(request);
   const method = request.method ?? "GET";
   if (method === "GET" && url.pathname === "/v1/daemon") return send(response, 200, infoNow());
+  if (method === "GET" && url.pathname === "/v1/events")
+    return streamStatus(response, () => options.service.status());
   const how = method === "POST" ? ends.get(url.pathname) : undefined;
   if (how !== undefined) {
     send(response, 202, infoNow());

@@ -1,0 +1,42 @@
+/** What happens, told as it happens: one JSON object a line, for as long as somebody listens. */
+import type { ServerResponse } from "node:http";
+import type { VaultStatus } from "../vault/status.ts";
+
+export interface StatusEvent {
+  readonly event: "status";
+  readonly status: VaultStatus;
+}
+
+/** Between two looks, ms: what comes and goes within is no news. */
+const LOOK = 1000;
+/** Of lines that a listener has not taken. One that does not read is left. */
+const UNREAD = 256 << 10;
+
+/** The status now, and again each time something of it changes but the moments of its last syncs. */
+export function streamStatus(response: ServerResponse, status: () => Promise<VaultStatus>): void {
+  let before = "";
+  let timer: NodeJS.Timeout | undefined;
+  const tell = (found: VaultStatus): void => {
+    const { lastSync: _, lastUpload: __, lastDownload: ___, ...rest } = found;
+    const now = JSON.stringify(rest);
+    if (now === before) return;
+    before = now;
+    const line: StatusEvent = { event: "status", status: found };
+    response.write(`${JSON.stringify(line)}\n`);
+  };
+  const look = (): void => {
+    status().then(
+      (found) => {
+        if (response.destroyed) return;
+        tell(found);
+        if (response.writableLength > UNREAD) response.destroy();
+        else timer = setTimeout(look, LOOK);
+      },
+      // The vault is being closed: so is this.
+      () => response.destroy(),
+    );
+  };
+  response.writeHead(200, { "content-type": "application/x-ndjson" });
+  response.once("close", () => clearTimeout(timer));
+  look();
+}

@@ -71,7 +71,12 @@ export async function openDiskBlobs(root: string, random: (n: number) => Uint8Ar
     },
 
     async tidy() {
-      for (const name of await readdir(staging)) await rm(join(staging, name), { force: true });
+      for (const name of await readdir(staging)) {
+        const path = join(staging, name);
+        const found = await stat(path).catch(unless("ENOENT"));
+        // A younger one may be another process's, which is writing it.
+        if (found !== undefined && Date.now() - found.mtimeMs > ABANDONED) await rm(path, { force: true });
+      }
     },
 
     async check() {
@@ -86,6 +91,8 @@ export async function openDiskBlobs(root: string, random: (n: number) => Uint8Ar
     },
   };
 }
+
+const ABANDONED = 3_600_000;
 
 function parts(vault: Uint8Array, id: Uint8Array): readonly string[] {
   const [v, b] = [toHex(vault), toHex(id)];

@@ -155,6 +155,17 @@ test("[SRV50] the same handler serves hosts that speak Request and Response", as
   expect([missing.status, missing.headers.get("content-type")]).toEqual([401, "application/problem+json"]);
 });
 
+test("[SRV55] metrics are served on an address of their own, where the server was told to", async () => {
+  const at = await start({ metrics: { port: 0 } });
+  await at.token(at.newDevice());
+  const answer = await fetch(at.running.metricsUrl ?? "");
+  expect(answer.status).toBe(200);
+  const text = await answer.text();
+  expect(text).toMatch(/^tidelock_http_requests_total\{route="POST \/v1\/persons",code="201"\} 1$/m);
+  expect(text).toMatch(/^tidelock_wake_connections 0$/m);
+  expect((await at.send("GET", "/metrics")).status).toBe(404);
+});
+
 test("[SRV6] a stop answers what was taken before it ends", async () => {
   const at = await start();
   const vault = new TestVault(at.suite);

@@ -1,6 +1,7 @@
 /** The embedded server: one process, one folder, one port. */
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { toBase64Url } from "@tidelock/core/bytes/base64url";
@@ -32,12 +33,16 @@ export interface StartOptions {
   readonly origins?: readonly string[];
   readonly rates?: Partial<Record<RateName, Rate>>;
   readonly log?: Log;
+  /** Serves `/metrics` there, apart from everything else. */
+  readonly metrics?: { readonly host?: string; readonly port: number };
   /** `inline` writes in this thread: starts sooner, and stalls with the disk. */
   readonly writer?: "inline" | "thread";
 }
 
 export interface RunningServer {
   readonly url: string;
+  /** Where metrics are, if they are served. */
+  readonly metricsUrl: string | undefined;
   readonly server: TidelockServer;
   /** A token that admits one person, for a day. */
   invitePerson(): Promise<string>;
@@ -83,9 +88,11 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     ...pick(options, ["registration", "quota", "origins", "rates"]),
   });
   handler = server.handler;
+  const metrics = options.metrics === undefined ? undefined : await serveMetrics(server, options.metrics);
   const sockets = attachSockets(http, server, options.origins);
   return {
     url,
+    metricsUrl: metrics?.url,
     server,
     invitePerson: async () => {
       const token = random(16);
@@ -94,6 +101,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     },
     stop: async () => {
       sockets.close();
+      metrics?.close();
       const closed = new Promise<void>((resolve) => http.close(() => resolve()));
       await server.close();
       // Again and again: a connection is idle only a moment after its answer has arrived.
@@ -107,8 +115,27 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   };
 }
 
-function listen(http: ReturnType<typeof createHttp>, options: StartOptions): Promise<number> {
-  const { host = "127.0.0.1", port = 0 } = options;
+async function serveMetrics(
+  server: TidelockServer,
+  at: { readonly host?: string; readonly port: number },
+): Promise<{ readonly url: string; readonly close: () => void }> {
+  const http = createServer((request, response) => {
+    const found = request.method === "GET" && request.url === "/metrics";
+    response.writeHead(found ? 200 : 404, { "content-type": "text/plain; version=0.0.4" });
+    response.end(found ? server.services.metrics.text() : "");
+  });
+  const port = await listen(http, at);
+  return {
+    url: `http://${at.host ?? "127.0.0.1"}:${port}/metrics`,
+    close: () => {
+      http.close();
+      http.closeAllConnections();
+    },
+  };
+}
+
+function listen(http: Server, at: { readonly host?: string; readonly port?: number }): Promise<number> {
+  const { host = "127.0.0.1", port = 0 } = at;
   return new Promise((resolve, reject) => {
     http.once("error", (cause: NodeJS.ErrnoException) =>
       reject(

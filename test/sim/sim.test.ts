@@ -74,6 +74,20 @@ describe("histories", () => {
     expect(outcome.edits).toBeGreaterThan(times(120) * 2);
   });
 
+  test("[P13][P3][P4][P6] T-56: several persons come, go and change roles, and a thief writes with keys that were taken out", {
+    timeout: allowed(times(100)),
+  }, async () => {
+    const outcome = await runSeeds({
+      script,
+      profile: "members",
+      from: firstSeed(),
+      count: times(100),
+      workers: 2,
+    });
+    expect(told(outcome.failures)).toEqual([]);
+    expect(outcome.edits).toBeGreaterThan(times(100) * 2);
+  });
+
   test("[P3][P4][P6] more devices, more edits, longer", { timeout: allowed(times(60)) }, async () => {
     const outcome = await runSeeds({
       script,

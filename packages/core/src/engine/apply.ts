@@ -318,9 +318,10 @@ function isAttested(deps: ApplyDeps, tx: Tx, seq: number): boolean {
       if (frame === null || ours === undefined) continue;
       const agrees = equalBytes(ours.hash, frame.anchor);
       if (agrees && frame.anchorSeq <= attested.upTo) continue;
-      if (!vouches(signerOf(deps, tx, frame))) continue;
+      const signer = signerOf(deps, tx, frame);
+      if (signer.kind === "nobody" || signer.standing === "removed") continue;
       if (agrees) attested.upTo = frame.anchorSeq;
-      else attested.fork = true;
+      else if (vouches(signer)) attested.fork = true;
     }
   }
   return true;

@@ -79,6 +79,8 @@ export async function obtainKey(
 
   const own = await fromList(target);
   if (own instanceof Uint8Array) return keep([{ epoch: target, key: own }]);
+  // A remote that asks for time gets it: no other request follows.
+  if (own.kind !== "withheld" && own.kind !== "damaged" && own.kind !== "none") return own;
   const log = replica.read((tx) => readLog(suite, tx, target, openers));
   for (const { epoch, envelope } of log.envelopes) {
     const key = openAny(suite, vault, epoch, openers, [envelope]);

@@ -80,7 +80,7 @@ export type Signer =
   | { readonly kind: "known"; readonly author: Author; readonly standing: Standing }
   | { readonly kind: "nobody"; readonly reason: VoidReason };
 
-/** Who may not write can neither show a fork nor vouch for an entry (MEM12). */
+/** Whose word counts against this history: who may not write can show no fork (MEM12). */
 export function vouches(signer: Signer): boolean {
   return signer.kind === "known" && signer.standing === "writer";
 }

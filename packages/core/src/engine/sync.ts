@@ -2,12 +2,14 @@
  * Drives one replica against one remote by the table in `sync-table.ts`. All waiting, retrying
  * and polling is here, in one place; each retry names its bound and its delay. Rules ENG7..ENG9.
  */
+import { equalBytes } from "../bytes/bytes.ts";
 import { Malformed } from "../bytes/reader.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { type ErrorCode, TidelockError } from "../errors.ts";
 import type { Tx } from "../log/tx.ts";
 import type { Clock, Failure, Log, Remote, Scheduler } from "../ports.ts";
 import type { SyncOutcome } from "./api.ts";
+import { linkAt } from "./entries.ts";
 import { deviceOpener, holdsNewestKey, obtainKey } from "./epoch-keys.ts";
 import type { HaltCode } from "./ingest.ts";
 import type { EnginePoint } from "./points.ts";
@@ -87,6 +89,8 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   let forked = false;
   /** The head at which an append was last told to read first. */
   let behindAt: number | undefined;
+  /** The membership hash up to which no envelope was for us. */
+  let noKeyAt: Uint8Array | undefined;
   const placed = new Set<number>();
   let facts: Omit<SyncFacts, "state" | "stalled" | "fresh"> = {
     halt: undefined,
@@ -213,7 +217,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         facts = { ...facts, halt: applied.code };
         return "failed";
       case "key-missing":
-        return (await openEpoch(true)) ? "applied-some" : stick("key-missing");
+        return (await openEpoch(true)) ?? "applied-some";
       case "waiting":
         // Who signs past it may stand further on.
         return more ? "read-more" : stick("unsigned");
@@ -222,19 +226,39 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         if (applied.more) return "applied-some";
         if (more) return "read-more";
         // Under a key that is not here nothing can be sealed either.
-        return (await openEpoch(false)) ? "applied-all" : stick("key-missing");
+        return (await openEpoch(false)) ?? "applied-all";
     }
   }
 
-  /** A newer epoch's key comes in an envelope: in a list on the remote, or in the log. */
-  async function openEpoch(needed: boolean): Promise<boolean> {
+  /** A newer epoch's key comes in an envelope: in a list on the remote, or in the log. Undefined once it is here. */
+  async function openEpoch(needed: boolean): Promise<SyncEvent | undefined> {
     // Who is not admitted yet has nothing to seal.
     const done = (tx: Tx): boolean =>
       holdsNewestKey(replica, tx) || (!needed && replica.ownDevice(tx) === undefined);
-    if (replica.read(done)) return true;
+    if (replica.read(done)) return undefined;
+    // What the log and the list hold was looked at: only another membership entry changes it.
+    const members = replica.read((tx) => linkAt(tx, replica.vault, replica.cursor().read)?.members);
+    if (noKeyAt !== undefined && members !== undefined && equalBytes(noKeyAt, members))
+      return stick("key-missing");
     const obtained = await obtainKey(env.suite, replica, remote, [deviceOpener(env.suite, replica.keys)]);
     if (obtained.kind === "damaged") env.log.event("sync.envelopes-damaged", {});
-    return obtained.kind === "here" || obtained.kind === "no-epoch";
+    switch (obtained.kind) {
+      case "here":
+      case "no-epoch":
+        return undefined;
+      case "none":
+        noKeyAt = members;
+        return stick("key-missing");
+      case "withheld":
+      case "damaged":
+        return stick("key-missing");
+      case "busy":
+      case "unreachable":
+      case "denied":
+      case "quota":
+      case "corrupt":
+        return noteFailure(obtained);
+    }
   }
 
   /** What holds the log up is read again at each retry; only time or another device ends it. */
@@ -249,9 +273,9 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     const { stuck } = facts;
     if (stuck?.why !== "unsigned" || clock.mono() - stuck.since < UNSIGNED_WAIT) return undefined;
     if (replica.waiting().pending === 0) return undefined;
-    // Nobody takes the word of who may not write.
-    if (replica.read((tx) => replica.ownStanding(tx)) !== "writer") return undefined;
-    if (replica.attestDue() !== stuck.upTo) replica.setAttestDue(stuck.upTo);
+    // What a viewer has to send is of the membership, and attests by itself.
+    const attests = replica.read((tx) => replica.ownStanding(tx)) === "writer";
+    if (attests && replica.attestDue() !== stuck.upTo) replica.setAttestDue(stuck.upTo);
     return stuck.upTo;
   }
 
@@ -322,8 +346,10 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   function attestation(): ReturnType<Replica["nextBatch"]> {
     const due = replica.attestDue();
     if (due === undefined) return [];
+    const may = replica.read((tx) => replica.ownStanding(tx)) === "writer";
     replica.write((tx) => {
-      replica.attest(tx);
+      // The role may be gone since.
+      if (may) replica.attest(tx);
       replica.setAttestDue(undefined);
     });
     return replica.nextBatch(placed);

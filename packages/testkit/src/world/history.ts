@@ -6,6 +6,7 @@ import { type Attack, attack, isAttack } from "./attacks.ts";
 import { ChainWalk } from "./chain.ts";
 import type { Decision } from "./faults.ts";
 import { LogServer, type Shelf } from "./log-server.ts";
+import { actOn, letAllIn, owesRotation, thief } from "./members.ts";
 import { Network } from "./network.ts";
 import { type Connect, type Host, type Life, SimNode } from "./node.ts";
 import { drawPlan, type Plan, type Profile, type Step, type StepKind } from "./plan.ts";
@@ -133,6 +134,10 @@ class History {
     const { nudge } = plan.knobs;
     if (nudge) this.#nudge();
     this.#settle("after the faults", nudge ? QUIET.nudged : QUIET.alone);
+    if (plan.persons !== undefined && world.failure === undefined) {
+      letAllIn(world, this.#nodes);
+      this.#settle("after all who asked were let in", QUIET.alone);
+    }
     this.#restart();
     this.#settle("after a restart of every device", QUIET.alone);
     this.#join();
@@ -170,6 +175,12 @@ class History {
       case "run":
       case "big":
         node.edit(what, step.id);
+        break;
+      case "act":
+        actOn(world, node, step.id);
+        break;
+      case "thief":
+        thief(world, this.#shelf, this.#nodes, step.id);
         break;
       case "sync-now":
         if (life?.engine === undefined) break;
@@ -245,7 +256,8 @@ class History {
       node.liedTo = false;
       node.torn = false;
       node.lie = undefined;
-      if (node.home.halt === "op-reused" && node.random.chance(0.5)) node.enrolAnew();
+      const again = node.home.halt === "op-reused" || node.home.halt === "device-removed";
+      if (again && node.random.chance(0.5)) node.enrolAnew();
       if (node.life === undefined) node.boot();
       else this.#resume(node.life);
     }
@@ -358,6 +370,8 @@ class History {
     // A device that was lied to stops until its next start, also the one that others need to join.
     const { lied } = this.#world.ledger;
     if (engine === undefined && lied && this.#nodes.some((n) => n.home.halt !== undefined)) return undefined;
+    // Whom nobody has let in waits for no one here.
+    if (home.person > 0 && engine?.device === undefined && life?.joining === undefined) return undefined;
     if (life === undefined || engine === undefined) return `${name} joins (${life?.joining ?? "no answer"})`;
     const { replica, sync } = engine;
     const { pending } = replica.waiting();
@@ -367,6 +381,7 @@ class History {
     let signed = applied + 1;
     // Entries that nobody signed need no one to pass them until somebody has something to say.
     if (unsigned.has(signed)) while (signed <= head && planted.has(signed)) signed++;
+    if (owesRotation(replica)) return `${name} has not made the epoch that is due`;
     if (pending === 0 && signed > head) return undefined;
     const facts = sync?.facts();
     return `${name} is ${facts?.state} at ${applied} of ${head} with ${pending} edits${facts?.stuck === undefined ? "" : `, stuck: ${facts.stuck.why}`}`;

@@ -181,6 +181,8 @@ export class Ledger {
     node.home.halt ??= code;
     world.say(() => `${node.name}  halted: ${code}`);
     if (code === OWN_DOUBLE && node.home.doubled) return;
+    // Whether it really was is for the end, when all of the log is there.
+    if (code === "device-removed" && world.plan.persons !== undefined) return;
     // In a rewritten history a device may also find its own numbers or its index used by another.
     if (this.rewritten || (this.lied && (code === "fork" || code === "rollback"))) return;
     // Without an attack, a remote that went back has lost what it acknowledged or handed out.

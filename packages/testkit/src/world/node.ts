@@ -10,10 +10,19 @@ import { createEngine } from "@tidelock/core/engine/engine";
 import { foundVault, makeGenesis } from "@tidelock/core/engine/found";
 import { findVault, joinVault } from "@tidelock/core/engine/join";
 import type { EnginePoint } from "@tidelock/core/engine/points";
-import { createReplica, type Replica, replicaSpaces, storedGenesis } from "@tidelock/core/engine/replica";
+import {
+  beginReplica,
+  createReplica,
+  type Replica,
+  replicaSpaces,
+  storedGenesis,
+} from "@tidelock/core/engine/replica";
 import type { SyncEnv } from "@tidelock/core/engine/sync";
 import { type ErrorCode, TidelockError } from "@tidelock/core/errors";
+import type { Tx } from "@tidelock/core/log/tx";
 import type { Remote } from "@tidelock/core/ports";
+import { issueCertificate } from "@tidelock/core/vault/certificate";
+import { joinBytes } from "@tidelock/core/vault/records";
 import { MapReplicaStore, type StoreImage } from "../map-store.ts";
 import type { App, EditKind } from "./app.ts";
 import { createFastSuite } from "./fast-suite.ts";
@@ -22,7 +31,7 @@ import type { RunRecord } from "./ledger.ts";
 import type { Lie } from "./lie.ts";
 import { Stream } from "./random.ts";
 import { SimStore } from "./sim-store.ts";
-import { SimCrash, type Site, type World } from "./world.ts";
+import { type Asking, SimCrash, type Site, type World } from "./world.ts";
 
 /** What survives a crash of a device, and moves with its disk. */
 export interface Home {
@@ -31,6 +40,8 @@ export interface Home {
   readonly keys: SecretKeys;
   readonly localKey: Uint8Array;
   readonly founder: boolean;
+  /** Whose it is: 0 is the founder, whose words admit; others are let in by a device of the vault. */
+  readonly person: number;
   disk: StoreImage | undefined;
   /** Edits that were committed on it, in order. */
   readonly runs: RunRecord[];
@@ -236,6 +247,7 @@ export class SimNode {
       keys: deviceKeys(this.suite, seeds),
       localKey: this.suite.random(32),
       founder: this.index === 0 && this.left.length === 0,
+      person: this.world.plan.persons?.[this.index] ?? 0,
       disk: undefined,
       runs: [],
       doubled: false,
@@ -338,11 +350,16 @@ export class SimNode {
     } else {
       replica = await this.#retry(life, async () => make(await findVault(suite, remote, world.person)));
     }
+    if (home.person > 0) {
+      await this.#retry(life, async () => {
+        if (replica.read((tx) => replica.membership.devices(tx).length) === 0)
+          replica.write((tx) => beginReplica(replica, tx, true));
+      });
+      world.asking.set(home.name, asking(world, home, replica.vault));
+    }
     // A copy of a disk that was still joining finds itself admitted by its twin, without the key.
-    const ready = replica.read(
-      (tx) => replica.ownDevice(tx) !== undefined && replica.ring.epochKey(tx, 1) !== undefined,
-    );
-    if (!ready)
+    const ready = replica.read((tx) => replica.ownDevice(tx) !== undefined && holdsSomeKey(replica, tx));
+    if (!ready && home.person === 0)
       await this.#retry(life, () =>
         joinVault(suite, env.clock, replica, remote, world.person, this.name, env.scheduler),
       );
@@ -385,6 +402,7 @@ export class SimNode {
     const { life, world } = this;
     const engine = life?.engine;
     if (life === undefined || engine === undefined || this.asleepUntil > world.timeline.now) return;
+    if (engine.device === undefined && this.home.person > 0) return;
     const random = new Stream(world.seed, `edit:${step}`);
     let shown: (() => boolean) | undefined;
     try {
@@ -398,7 +416,8 @@ export class SimNode {
         shown = () => engine.read((after) => edit.shown(after));
       });
     } catch (error) {
-      if (error instanceof TidelockError && error.code === "disk-full") return;
+      if (error instanceof TidelockError && (error.code === "disk-full" || error.code === "no-access"))
+        return;
       throw error;
     }
     if (shown !== undefined && !shown())
@@ -442,6 +461,25 @@ export class SimNode {
     this.applied = 0;
     this.snapshot = undefined;
   }
+}
+
+/** The first key that a joining device gets may be of any epoch. */
+function holdsSomeKey(replica: Replica, tx: Tx): boolean {
+  const newest = replica.membership.newestEpoch(tx)?.n;
+  for (let n = 1; n <= (newest ?? 0); n++) if (replica.ring.epochKey(tx, n) !== undefined) return true;
+  return newest === undefined;
+}
+
+function asking(world: World, home: Home, vault: Uint8Array): Asking {
+  const { suite } = world;
+  const person = world.personOf(home.person);
+  const { sign, box } = home.keys;
+  return {
+    person: home.person,
+    device: { sign, box },
+    certificate: issueCertificate(suite, person, home.keys, 0).bytes,
+    joinSignature: suite.sign(joinBytes(vault, person, home.keys), home.keys.signSecret),
+  };
 }
 
 function describe(error: unknown): string {

@@ -12,6 +12,8 @@ export interface Profile {
   readonly edits: readonly [number, number];
   /** How long the chaos lasts, ms. */
   readonly span: readonly [number, number];
+  /** Several persons, with roles: how many acts on the membership a device tries. */
+  readonly acts?: readonly [number, number];
 }
 
 export interface Knobs {
@@ -38,7 +40,7 @@ export interface Knobs {
   readonly clocks: readonly { readonly offset: number; readonly drift: number }[];
 }
 
-export type StepKind = EditKind | EventKind | "boot" | "kill" | "sync-now" | "snapshot";
+export type StepKind = EditKind | EventKind | "boot" | "kill" | "sync-now" | "snapshot" | "act" | "thief";
 
 export interface Step {
   /** Names the step's own randomness; deleting another step leaves it as it is. */
@@ -56,6 +58,8 @@ export interface Plan {
   readonly seed: string;
   readonly knobs: Knobs;
   readonly rates: Rates;
+  /** Per device whose it is; without it all are the founder's, 0. */
+  readonly persons?: readonly number[];
   /** In order of time. */
   readonly steps: readonly Step[];
   /** A replay: these decisions and no others, by `<place>#<occurrence>`. */
@@ -86,6 +90,15 @@ export const profiles: Readonly<Record<string, Profile>> = {
     devices: [2, 4],
     edits: [3, 9],
     span: [4_000, 60_000],
+  },
+  members: {
+    name: "members",
+    app: "register",
+    remote: "memory",
+    devices: [3, 6],
+    edits: [2, 8],
+    span: [4_000, 120_000],
+    acts: [1, 6],
   },
   large: {
     name: "large",
@@ -124,6 +137,7 @@ export function drawPlan(profile: Profile, seed: bigint): Plan {
     if (random.chance(0.3)) add(span * random.float(), d, "sync-now");
   }
   drawEvents(random, rates, devices, span, add);
+  const persons = profile.acts === undefined ? undefined : drawActs(seed, profile.acts, devices, span, add);
 
   const clocks = [];
   for (let d = 0; d < devices + 8; d++) {
@@ -156,8 +170,26 @@ export function drawPlan(profile: Profile, seed: bigint): Plan {
     seed: String(seed),
     knobs,
     rates,
+    ...(persons === undefined ? {} : { persons }),
     steps,
   };
+}
+
+/** Whose each device is, and when it acts on the membership. From a stream of its own. */
+function drawActs(
+  seed: bigint,
+  acts: readonly [number, number],
+  devices: number,
+  span: number,
+  add: Add,
+): readonly number[] {
+  const random = new Stream(seed, "acts");
+  const persons = [0];
+  for (let d = 1; d < devices; d++) persons.push(random.chance(0.35) ? 0 : random.int(1, 3));
+  for (let d = 0; d < devices; d++)
+    for (let n = random.int(...acts); n > 0; n--) add(span * random.float(), d, "act");
+  for (let n = random.int(0, 2); n > 0; n--) add(span * random.float(), random.int(0, devices - 1), "thief");
+  return persons;
 }
 
 type Add = (at: number, device: number, what: StepKind, ms?: number) => void;

@@ -16,6 +16,7 @@ import { ChainWalk } from "./chain.ts";
 import { createFastSuite } from "./fast-suite.ts";
 import { type RunRecord, short, text } from "./ledger.ts";
 import type { Shelf } from "./log-server.ts";
+import { judgeMembers } from "./members-verdict.ts";
 import type { Home, SimNode } from "./node.ts";
 import { Stream } from "./random.ts";
 import type { World } from "./world.ts";
@@ -38,6 +39,7 @@ export function judgeHistory(
   judgeAcks(world, auditor.replica);
   judgeViews(world, nodes);
   judgeRuns(world, nodes, accepted, createApp);
+  if (world.plan.persons !== undefined) judgeMembers(world, shelf, nodes, auditor.replica);
 }
 
 /** No plaintext anywhere in what the remote holds. */
@@ -87,10 +89,8 @@ function replay(
   const random = new Stream(world.seed, "auditor");
   const suite = createFastSuite((n) => random.bytes(n));
   const genesis = parseGenesis(suite, shelf.genesis as Uint8Array);
-  const key = nodes
-    .map(({ life }) => life?.replica?.read((tx) => life.replica?.ring.epochKey(tx, 1)))
-    .find((found) => found !== undefined);
-  if (genesis === null || key === undefined) return undefined;
+  const keys = epochKeys(nodes);
+  if (genesis === null || keys.size === 0) return undefined;
   const app = createApp(suite);
   const replica = createReplica(
     { suite, clock: { now: () => 0, mono: () => 0 }, point: () => undefined },
@@ -104,7 +104,7 @@ function replay(
   );
   replica.write((tx) => {
     beginReplica(replica, tx, true);
-    replica.ring.put(tx, 1, key);
+    for (const [n, key] of keys) replica.ring.put(tx, n, key);
   });
   const { ledger } = world;
   const last = Math.max(0, ...nodes.map((node) => node.applied));
@@ -136,6 +136,20 @@ function replay(
       world.fail("ghost", `a device applied seq ${seq} = ${short(id)}, the log holds ${short(here)}`);
   }
   return { replica, app };
+}
+
+/** What the devices have together. */
+function epochKeys(nodes: readonly SimNode[]): ReadonlyMap<number, Uint8Array> {
+  const keys = new Map<number, Uint8Array>();
+  for (const { life } of nodes)
+    life?.replica?.read((tx) => {
+      const newest = life.replica?.membership.newestEpoch(tx)?.n ?? 0;
+      for (let n = 1; n <= newest; n++) {
+        const key = life.replica?.ring.epochKey(tx, n);
+        if (key !== undefined) keys.set(n, key.slice());
+      }
+    });
+  return keys;
 }
 
 /** Frames by their changes, with the seqs at which each was accepted. */
@@ -215,6 +229,8 @@ function judgeSurvivors(world: World, shelf: Shelf, nodes: readonly SimNode[]): 
   const first = new Map<number, { readonly name: string; readonly digest: bigint }>();
   for (const { life, name, home } of nodes) {
     if (home.halt !== undefined || life?.engine === undefined) continue;
+    // Who waits to be let in has nothing to go on with.
+    if (life.engine.device === undefined) continue;
     const { replica } = life.engine;
     const { applied } = replica.cursor();
     const digest = replica.digest();

@@ -1,5 +1,5 @@
 /** One simulated history: virtual time, the faults it draws, what its devices did, and what went wrong. */
-import { personKeys, type SecretKeys } from "@tidelock/core/crypto/identity";
+import { type PublicKeys, personKeys, type SecretKeys } from "@tidelock/core/crypto/identity";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { createFastSuite } from "./fast-suite.ts";
 import { type Decision, durationOf, type FaultKind } from "./faults.ts";
@@ -22,6 +22,8 @@ export type Oracle =
   | "outbox"
   | "reads"
   | "quiet"
+  /** Somebody reads or writes who may not, or cannot although he may. */
+  | "access"
   | "sealed"
   | "bounded"
   /** Product code threw what it should not, or stopped for no reason. */
@@ -36,6 +38,14 @@ export interface Violation {
   readonly detail: string;
   /** Virtual ms. */
   readonly at: number;
+}
+
+/** What pairing hands to whoever lets a device in. */
+export interface Asking {
+  readonly person: number;
+  readonly device: PublicKeys;
+  readonly certificate: Uint8Array;
+  readonly joinSignature: Uint8Array;
 }
 
 /** Where something can go wrong, with its own dice. */
@@ -54,7 +64,11 @@ export class World {
   readonly seed: bigint;
   readonly timeline: Timeline;
   readonly suite: Suite;
+  /** The founder's. */
   readonly person: SecretKeys;
+  readonly #persons = new Map<number, SecretKeys>();
+  /** Devices that want in, by the name of their home, and whose they are. */
+  readonly asking: Map<string, Asking> = new Map();
   readonly ledger: Ledger;
   readonly #sites = new Map<string, Site>();
   readonly #record: Record<string, Decision> | undefined;
@@ -81,6 +95,17 @@ export class World {
     this.#record = options.record;
     this.#marks = options.marks;
     this.#say = options.say;
+  }
+
+  personOf(index: number): SecretKeys {
+    if (index === 0) return this.person;
+    let keys = this.#persons.get(index);
+    if (keys === undefined) {
+      const random = new Stream(this.seed, `person:${index}`);
+      keys = personKeys(this.suite, random.bytes(32));
+      this.#persons.set(index, keys);
+    }
+    return keys;
   }
 
   /** `make` lists what can happen there; asked once. */

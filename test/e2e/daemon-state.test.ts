@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -80,6 +80,41 @@ describe("pause and resume", { timeout: 60_000 }, () => {
     });
     for (const bad of ["", "2", "h", "-1h", "1.5h", "0s", "1e3s", "99999d", "2 h", "２h"])
       expect(code(await cli.json("Error", [...b.at, "pause", "--for", bad], 2)), bad).toBe("usage");
+  });
+});
+
+describe("keys and vaults that are not there", { timeout: 60_000 }, () => {
+  test("[IFC9] M-45 not configured, a missing key and a key of another vault have codes of their own", async () => {
+    const fails = async (args: readonly string[], exit: number, env = {}): Promise<string> =>
+      code(await cli.json("Error", args, exit, { env }));
+    for (const args of [["sync"], ["status"], ["db", "ls"], ["daemon", "run"]])
+      expect(await fails(["--home", file("empty"), ...args], 15)).toBe("not-configured");
+    const lost = await founded(cli, "lost", file("lost-remote"));
+    const [vault] = readdirSync(join(lost.home, "data", "vaults"));
+    const keys = join(lost.home, "data", "vaults", vault as string, "keys");
+    const others = join(
+      a.home,
+      "data",
+      "vaults",
+      readdirSync(join(a.home, "data", "vaults"))[0] as string,
+      "keys",
+    );
+    copyFileSync(keys, file("kept"));
+    rmSync(keys);
+    for (const args of [["sync"], ["log"], ["daemon", "run"]])
+      expect(await fails([...lost.at, ...args], 13)).toBe("key-missing");
+    // The keys of another device of another vault: they open, and are not the ones.
+    copyFileSync(others, keys);
+    chmodSync(keys, 0o600);
+    for (const args of [["sync"], ["status"], ["daemon", "run"]])
+      expect(await fails([...lost.at, ...args], 13)).toBe("key-mismatch");
+    copyFileSync(file("kept"), keys);
+    await cli.json("SyncResult", [...lost.at, "sync"]);
+    const foreign = { WORDS: a.words };
+    const join24 = ["join", "--remote", file("lost-remote"), "--words-from-env", "WORDS"];
+    expect(await fails(["--home", file("anew"), "--insecure-key-file", ...join24], 13, foreign)).toBe(
+      "key-mismatch",
+    );
   });
 });
 

@@ -21,6 +21,7 @@ import { type Attachments, createAttachments } from "./attachments.ts";
 import { checkPlacement, copiedError, noteEnrolAnew } from "./copied.ts";
 import { createIssueBook, type Issue, type Matter } from "./issues.ts";
 import { noLog } from "./log-file.ts";
+import { checkKeys } from "./own-keys.ts";
 import { type Pause, pausedError, pauseOf, putPause } from "./pause.ts";
 import { createKinds, type Kinds, openStore, placeOf } from "./place.ts";
 import { folderOf, openRemote, refusingRemote } from "./remote.ts";
@@ -110,6 +111,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       throw new TidelockError("replica-damaged", {
         why: "the replica is not of the vault that this home names",
       });
+    checkKeys(suite, store, keys);
     const clock = createClock();
     const scheduler = createScheduler();
     const log = options.log ?? noLog;

@@ -70,7 +70,7 @@ export function unlessStalled<T>(of: Moving, work: Promise<T>): Promise<T> {
   });
 }
 
-const look = "look whether the folder answers; then tidelock daemon restart";
+const look = "look whether the remote answers; then tidelock daemon restart";
 
 const whyByState: Readonly<Record<SyncState, string>> = {
   stopped: "sync was stopped",

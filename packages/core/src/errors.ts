@@ -111,13 +111,21 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
   "remote-denied": kind(1, "the remote refuses this", "check the permissions of the remote"),
   "remote-corrupt": kind(1, "the remote answered with something unreadable", "tidelock verify"),
   // integrity
-  "chain-broken": kind(17, "entries of the log are missing or do not join", "tidelock verify"),
+  "chain-broken": kind(
+    17,
+    "entries of the log are missing or do not join",
+    "put the missing part of the remote back, then tidelock sync",
+  ),
   rollback: kind(
     17,
     "the remote is older than what this device has seen",
-    "restore the remote, then tidelock sync",
+    "put the newer remote back, then tidelock sync",
   ),
-  fork: kind(17, "the remote shows this device another history", "tidelock verify"),
+  fork: kind(
+    17,
+    "the remote shows this device another history",
+    "find out who writes to the remote and put the right log back, then tidelock sync",
+  ),
   "bad-signature": kind(17, "an entry is not signed by whom it claims", "tidelock log"),
   "blob-damaged": kind(17, "a stored object is damaged", "tidelock verify"),
   "replica-damaged": kind(17, "this device's replica is damaged", "move it aside and join again"),

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { type Device, hex, Kit, traps } from "../../../testkit/src/vault-kit.ts";
 import { createPortableSuite } from "../crypto/sodium-portable.ts";
 import { frameFlags, parseFrame } from "../log/frame.ts";
-import type { PageEntry } from "../log/page.ts";
+import { encodePage, type PageEntry } from "../log/page.ts";
 import { runs } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
 
@@ -126,7 +126,7 @@ describe("what is given up, and what is not", () => {
 
   test("[LOG18, LOG6] a shorter log is looked at as well, and stays a rollback where it is only shorter", async () => {
     const s = await scene();
-    const { kit, a, b, lie } = s;
+    const { kit, a, b } = s;
     for (const note of ["a2", "a3", "a4"]) {
       kit.write(a, note);
       await kit.sync(a);
@@ -140,25 +140,44 @@ describe("what is given up, and what is not", () => {
     kit.write(b, "b4");
     await kit.sync(b);
     expect(await truth(s)).toMatchObject({ kind: "live" });
-    void lie;
     expect(kit.notes(a)).toEqual(["a1", "b1", "b2", "b3", "b4", "a2", "a3", "a4"]);
     await sameAsB(s);
   });
 
-  test("[LOG18] objects that were cut otherwise are read from the beginning", async () => {
+  test("[LOG18] a device that wrote upon its own end stops the others, until what it wrote there is taken away", async () => {
     const s = await scene();
     const { kit, a, b, lie } = s;
-    // For a the last two entries that b has signed stand in one object with one that was dropped.
     kit.write(b, "b3");
-    kit.write(b, "b4");
     await kit.sync(b);
-    const frames = [4, 5].map((seq) => kit.frameAt(b, seq));
-    void frames;
-    lie.put(6, kit.pageBytes(6, null, [kit.frameAt(b, 6)], 5));
-    expect(await kit.sync(a)).toMatchObject({ kind: "live", head: 6 });
+    lie.put(6, kit.log.bytesAt(6) as Uint8Array);
+    lie.alter(6, retimed);
+    await kit.sync(a);
+    kit.write(a, "a2");
+    await truth(s);
+    // Its signature is over a history that nobody else has.
+    kit.write(b, "b4");
+    expect(await kit.sync(b)).toMatchObject({ code: "fork" });
+    const { applied } = b.replica.cursor();
+    kit.log.rollBack(applied);
+    expect(await kit.sync(b)).toMatchObject({ kind: "live", head: 7 });
     kit.write(b, "b5");
     await kit.sync(b);
-    expect(await truth(s)).toMatchObject({ kind: "live", head: 8 });
+    expect(await truth(s)).toMatchObject({ kind: "live" });
+    expect(kit.notes(a)).toEqual(["a1", "b1", "b2", "b3", "b4", "b5", "a2"]);
+    await sameAsB(s);
+  });
+
+  test("[LOG18] objects that were cut otherwise are read from the beginning", async () => {
+    const s = await deceived();
+    const { kit } = s;
+    const entries = kit.entries as readonly PageEntry[];
+    const cut = (first: number, last: number): void =>
+      kit.log.put(first, encodePage({ first, prev: null, entries: entries.slice(first - 1, last) }));
+    // What b has signed ends at 5, now amid an object.
+    cut(4, 4);
+    cut(5, 6);
+    kit.log.drop(6);
+    expect(await truth(s)).toMatchObject({ kind: "live", head: 7 });
     await sameAsB(s);
   });
 });

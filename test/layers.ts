@@ -8,11 +8,11 @@ export interface Import {
 /** Which of our packages each package's shipped source may import. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   "packages/core": [],
-  "packages/node": ["@tidelock/core"],
+  "packages/node": ["@tidelock/core", "@tidelock/remotes"],
   "packages/remotes": ["@tidelock/core"],
   "packages/server": ["@tidelock/core"],
   "packages/testkit": ["@tidelock/core", "@tidelock/remotes", "@tidelock/server"],
-  "packages/cli": ["@tidelock/core", "@tidelock/node"],
+  "packages/cli": ["@tidelock/core", "@tidelock/node", "@tidelock/server"],
 };
 
 /** Core's layers, lowest first: a file imports its own layer and those before it. */

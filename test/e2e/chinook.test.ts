@@ -4,7 +4,7 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { root } from "../repo.ts";
-import { type Cli, createCli, type Daemon, shell, until } from "./cli.ts";
+import { type Cli, createCli, type Running, shell, until } from "./cli.ts";
 import { dump, founded, type Home, joined, schemaText, sql } from "./homes.ts";
 
 const REAL = join(root, "..", "shared", "data", "chinook.sqlite");
@@ -14,7 +14,7 @@ let remote: string;
 let a: Home & { readonly words: string };
 let b: Home;
 let before: string;
-const daemons: Daemon[] = [];
+const daemons: Running[] = [];
 
 beforeAll(async () => {
   cli = await createCli();

@@ -23,8 +23,9 @@ export interface RunOptions {
   readonly cwd?: string;
 }
 
-export interface Daemon {
+export interface Running {
   readonly pid: number;
+  readonly stdout: () => string;
   readonly stderr: () => string;
   /** Ends it as a person would; answers its exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
@@ -46,7 +47,9 @@ export interface Cli {
     options?: RunOptions,
   ): Promise<T>;
   /** `daemon run` of a home; resolves once it answers. */
-  daemon(home: string, options?: RunOptions): Promise<Daemon>;
+  daemon(home: string, options?: RunOptions): Promise<Running>;
+  /** A command that stays; resolves once it has printed this. */
+  begin(args: readonly string[], ready: RegExp, options?: RunOptions): Promise<Running>;
   remove(): Promise<void>;
 }
 
@@ -60,7 +63,11 @@ export async function createCli(): Promise<Cli> {
   mkdirSync(cache, { recursive: true });
   const out = mkdtempSync(join(cache, "tidelock-e2e-"));
   await build({
-    entryPoints: [join(root, "packages/cli/src/main.ts")],
+    entryPoints: {
+      main: join(root, "packages/cli/src/main.ts"),
+      // Started by its name, beside the module that does.
+      thread: join(root, "packages/server/src/sqlite/thread.ts"),
+    },
     outdir: join(out, "dist"),
     bundle: true,
     splitting: true,
@@ -105,8 +112,33 @@ export async function createCli(): Promise<Cli> {
     return { code: code ?? -1, stdout: stdout(), stderr: stderr(), ms: performance.now() - started };
   }
 
+  async function begin(args: readonly string[], ready: RegExp, options: RunOptions = {}): Promise<Running> {
+    const child = start(args, options);
+    const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+    child.stdin?.end();
+    const exit = ended(child);
+    await new Promise<void>((resolve, reject) => {
+      child.stdout?.on("data", () => ready.test(stdout()) && resolve());
+      exit.then((code) => reject(new Error(`${args.join(" ")} ended with ${code}: ${stderr()}`)), reject);
+    });
+    return {
+      pid: child.pid as number,
+      stdout,
+      stderr,
+      stop: (signal = "SIGTERM") => {
+        child.kill(signal);
+        return exit;
+      },
+      kill: async () => {
+        child.kill("SIGKILL");
+        await exit;
+      },
+    };
+  }
+
   return {
     folder,
+    begin,
     command: (args) => [[process.execPath, script, ...args], bare, folder],
     run,
     json: async <T>(shape: ShapeName, args: readonly string[], expected = 0, options: RunOptions = {}) => {
@@ -120,28 +152,7 @@ export async function createCli(): Promise<Cli> {
       if (!checked.success) throw new Error(`not a ${shape}: ${checked.error.message}\n${ran.stdout}`);
       return value as T;
     },
-    daemon: async (home, options = {}) => {
-      const child = start(["--home", home, "daemon", "run"], options);
-      const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
-      child.stdin?.end();
-      const exit = ended(child);
-      await new Promise<void>((resolve, reject) => {
-        child.stdout?.on("data", () => stdout().includes("in sync") && resolve());
-        exit.then((code) => reject(new Error(`the daemon ended with ${code}: ${stderr()}`)), reject);
-      });
-      return {
-        pid: child.pid as number,
-        stderr,
-        stop: (signal = "SIGTERM") => {
-          child.kill(signal);
-          return exit;
-        },
-        kill: async () => {
-          child.kill("SIGKILL");
-          await exit;
-        },
-      };
-    },
+    daemon: (home, options = {}) => begin(["--home", home, "daemon", "run"], /in sync/, options),
     remove: async () => {
       await Promise.all(
         [...running].map((child) => {

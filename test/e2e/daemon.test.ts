@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Cli, createCli, type Daemon, shell, until } from "./cli.ts";
+import { type Cli, createCli, type Running, shell, until } from "./cli.ts";
 import { dump, founded, type Home, joined, makeDatabase, PLAIN, sql, writePrivate } from "./homes.ts";
 
 let cli: Cli;
@@ -132,7 +132,7 @@ describe("a daemon", { timeout: 60_000 }, () => {
     const pauses: number[] = [];
     try {
       for (let round = 0; round < 8; round++) {
-        const daemon: Daemon = await cli.daemon(a.home);
+        const daemon: Running = await cli.daemon(a.home);
         for (let i = 0; i < 5; i++) {
           const line = `r${round}-${i}`;
           sql(file("a.db"), `INSERT INTO log (who, line) VALUES ('kill', '${line}')`);

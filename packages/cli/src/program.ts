@@ -78,7 +78,8 @@ function define(
   };
 
   command("init", "found a vault on a remote", async () => (await import("./commands/init.ts")).init)
-    .option("--remote <dir>", "the folder that keeps the vault, as a path or a file: URL")
+    .option("--remote <place>", "what keeps the vault: a folder, or a server's https: address")
+    .option("--token-from-env <var>", "a server's registration token (default: TIDELOCK_TOKEN)")
     .option("--local", "a vault that stays on this device")
     .option("--name <name>", "what the vault is called", "My vault")
     .option("--device <name>", "what this device is called (default: the machine's name)")
@@ -94,7 +95,8 @@ function define(
     async () => (await import("./commands/join.ts")).join,
   )
     .alias("recover")
-    .option("--remote <dir>", "the folder that keeps the vault")
+    .option("--remote <place>", "what keeps the vault: a folder, or a server's https: address")
+    .option("--token-from-env <var>", "a server's registration token (default: TIDELOCK_TOKEN)")
     .option("--words", "ask for the 24 words (the default on a terminal)")
     .option("--words-from-env <var>", "take them from this variable")
     .option("--words-file <path>", "take them from a file that only you can read; - is stdin")
@@ -216,6 +218,25 @@ function define(
     async () => (await import("./commands/doctor.ts")).bundle,
     debug,
   ).option("--out <file>", "where to (default: a new file in this folder)");
+  const LISTEN = "127.0.0.1:7433";
+  const server = program.command("server").description("keep vaults for other devices").exitOverride();
+  const serve = (name: keyof typeof import("./commands/server.ts")) => async () =>
+    (await import("./commands/server.ts"))[name] as Run;
+  command("up", "a server, a first vault and its daemon, in one process", serve("up"))
+    .option("--listen <host:port>", "where the server answers", LISTEN)
+    .option("--data <dir>", "what the server keeps (default: in the home)")
+    .option("--name <name>", "what a new vault is called", "My vault")
+    .option("--device <name>", "what this device is called (default: the machine's name)");
+  command("run", "run in front; Ctrl-C ends it", serve("run"), server)
+    .option("--listen <host:port>", "where it answers", LISTEN)
+    .option("--data <dir>", "what it keeps (default: in the home)")
+    .option("--public-url <url>", "where clients find it, behind a proxy that does TLS")
+    .option("--registration <who>", "open, token or closed", "token");
+  command("token", "a registration token: admits one person, for a day", serve("token"), server).option(
+    "--data <dir>",
+    "what the server keeps (default: in the home)",
+  );
+  command("healthcheck [url]", "whether a server takes work", serve("healthcheck"), server);
   command(
     "demo [dir]",
     "two devices and a folder in ./.tidelock",

@@ -1,6 +1,7 @@
 /** Secrets never stand in arguments: they come from a variable, a private file, stdin, or a prompt. */
 import { TidelockError } from "@tidelock/core/errors";
 import { readSecretFile } from "@tidelock/node/home/files";
+import { tokenOf } from "@tidelock/node/vault/remote";
 import type { Context } from "./context.ts";
 
 export function fromVariable(ctx: Context, variable: string, flag: string): string {
@@ -11,6 +12,13 @@ export function fromVariable(ctx: Context, variable: string, flag: string): stri
       next: `set ${variable}, and try again`,
     });
   return value;
+}
+
+/** For a server that admits only whom it gave a token: from a variable named, or from TIDELOCK_TOKEN. */
+export function registrationOf(ctx: Context, variable: string | undefined): Uint8Array | undefined {
+  if (variable !== undefined) return tokenOf(fromVariable(ctx, variable, "--token-from-env"));
+  const text = ctx.env["TIDELOCK_TOKEN"] ?? "";
+  return text === "" ? undefined : tokenOf(text);
 }
 
 export async function fromFile(ctx: Context, path: string): Promise<string> {

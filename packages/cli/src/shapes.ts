@@ -82,6 +82,8 @@ export type ShapeName =
   | "AttachmentList"
   | "Approved"
   | "Daemon"
+  | "Server"
+  | "Up"
   | "Autostart"
   | "LogPage"
   | "LogEntry"
@@ -166,6 +168,14 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
   Attachment: shape("Attachment", { database }),
   AttachmentList: shape("AttachmentList", { databases: z.array(database) }),
   Approved: shape("Approved", { approved: count }),
+  Server: shape("Server", {
+    running: z.literal(true).optional(),
+    ready: z.literal(true).optional(),
+    url: z.url().optional(),
+    data: z.string().optional(),
+    token: z.string().optional(),
+  }),
+  Up: shape("Up", { url: z.url(), vault: hex(32), home: z.string(), sheet: z.string() }),
   Daemon: shape("Daemon", {
     running: z.boolean(),
     pid: z.int().positive().optional(),

@@ -79,7 +79,10 @@ export class Waker {
     const socket = this.#open(this.#url);
     this.#socket = socket;
     socket.onopen = () => socket.send(JSON.stringify({ t: "auth", token, subs: [this.#vault] }));
-    socket.onmessage = (event: { readonly data: unknown }) => this.#take(event.data);
+    // What still arrives after a close must not begin anything.
+    socket.onmessage = (event: { readonly data: unknown }) => {
+      if (this.#socket === socket) this.#take(event.data);
+    };
     socket.onerror = () => undefined; // its close follows
     socket.onclose = (event: { readonly code: number }) => {
       if (this.#socket !== socket) return;

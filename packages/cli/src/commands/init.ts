@@ -2,16 +2,17 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { hostname } from "node:os";
 import { TidelockError } from "@tidelock/core/errors";
+import { createClock } from "@tidelock/node/env";
 import { readConfig } from "@tidelock/node/home/config";
 import { loadSqlite } from "@tidelock/node/home/driver";
 import { chooseKeyForm } from "@tidelock/node/home/keys";
 import { type Entered, enterVault } from "@tidelock/node/vault/enter";
-import { holdsVault, parseRemote } from "@tidelock/node/vault/remote";
-import { needEmptyHome, needFreeRemote } from "@tidelock/node/vault/setup";
+import { parseRemote } from "@tidelock/node/vault/remote";
+import { hasVault, needEmptyHome, needFreeRemote } from "@tidelock/node/vault/setup";
 import { entropyOf, phraseOf, sheetPath } from "@tidelock/node/vault/words";
 import type { Context } from "../context.ts";
 import { columns } from "../output.ts";
-import { ask, fromVariable } from "../secrets.ts";
+import { ask, fromVariable, registrationOf } from "../secrets.ts";
 
 interface InitOptions {
   readonly remote?: string;
@@ -20,6 +21,7 @@ interface InitOptions {
   readonly device?: string;
   readonly keyFromEnv?: string;
   readonly iHaveABackup?: boolean;
+  readonly tokenFromEnv?: string;
 }
 
 export async function init(ctx: Context, given: Record<string, unknown>): Promise<undefined> {
@@ -31,12 +33,16 @@ export async function init(ctx: Context, given: Record<string, unknown>): Promis
         options.local === true
           ? "--local and --remote exclude each other"
           : "the place for the vault is missing",
-      next: "tidelock init --remote DIR",
+      next: "tidelock init --remote DIR, or --remote URL for a server",
     });
   const remote = asked === undefined ? undefined : parseRemote(asked);
   needEmptyHome(ctx.paths);
   const backup = options.iHaveABackup === true;
-  const names = { vaultName: options.name, deviceName: options.device ?? hostname() };
+  const names = {
+    vaultName: options.name,
+    deviceName: options.device ?? hostname(),
+    registration: registrationOf(ctx, options.tokenFromEnv),
+  };
   const done =
     options.keyFromEnv !== undefined
       ? await withWords(ctx, options.keyFromEnv, remote, names)
@@ -44,15 +50,22 @@ export async function init(ctx: Context, given: Record<string, unknown>): Promis
   report(ctx, done);
 }
 
+interface Names {
+  readonly vaultName: string;
+  readonly deviceName: string;
+  readonly registration: Uint8Array | undefined;
+}
+
 /** The first machine founds, every other with the same words joins: unattended. */
 async function withWords(
   ctx: Context,
   variable: string,
   remote: string | undefined,
-  names: { readonly vaultName: string; readonly deviceName: string },
+  names: Names,
 ): Promise<Entered> {
   const entropy = entropyOf(fromVariable(ctx, variable, "--key-from-env"));
-  const joins = remote !== undefined && holdsVault(remote);
+  const joins =
+    remote !== undefined && (await hasVault({ clock: createClock() }, remote, entropy, names.registration));
   return enterVault(
     options(ctx),
     joins
@@ -64,7 +77,7 @@ async function withWords(
 async function founded(
   ctx: Context,
   remote: string | undefined,
-  names: { readonly vaultName: string; readonly deviceName: string },
+  names: Names,
   backup: boolean,
 ): Promise<Entered> {
   // Refused before a person has written down 24 words.

@@ -8,7 +8,7 @@ import { parseRemote } from "@tidelock/node/vault/remote";
 import { entropyOf } from "@tidelock/node/vault/words";
 import type { Context } from "../context.ts";
 import { columns } from "../output.ts";
-import { ask, fromFile, fromVariable } from "../secrets.ts";
+import { ask, fromFile, fromVariable, registrationOf } from "../secrets.ts";
 
 interface JoinOptions {
   readonly remote?: string;
@@ -16,6 +16,7 @@ interface JoinOptions {
   readonly wordsFromEnv?: string;
   readonly wordsFile?: string;
   readonly device?: string;
+  readonly tokenFromEnv?: string;
 }
 
 export async function join(ctx: Context, given: Record<string, unknown>): Promise<undefined> {
@@ -23,8 +24,8 @@ export async function join(ctx: Context, given: Record<string, unknown>): Promis
   const asked = options.remote ?? ctx.env["TIDELOCK_REMOTE"];
   if (asked === undefined)
     throw new TidelockError("usage", {
-      why: "the vault's folder is missing",
-      next: "tidelock join --remote DIR --words",
+      why: "the place of the vault is missing",
+      next: "tidelock join --remote DIR --words, or --remote URL for a server",
     });
   const remote = parseRemote(asked);
   const entropy = entropyOf(await wordsOf(ctx, options));
@@ -34,6 +35,7 @@ export async function join(ctx: Context, given: Record<string, unknown>): Promis
     {
       kind: "join",
       remote,
+      registration: registrationOf(ctx, options.tokenFromEnv),
       entropy,
       deviceName: options.device ?? hostname(),
       expected: expectedVault(ctx.vault),

@@ -17,8 +17,9 @@ export interface EnterOptions {
 export type Plan =
   | {
       readonly kind: "found";
-      /** A `file:` URL; undefined for a vault that stays on this device. */
+      /** A `file:` URL or a server's; undefined for a vault that stays on this device. */
       readonly remote: string | undefined;
+      readonly registration?: Uint8Array | undefined;
       readonly vaultName: string;
       readonly deviceName: string;
       readonly entropy: Uint8Array;
@@ -28,6 +29,7 @@ export type Plan =
   | {
       readonly kind: "join";
       readonly remote: string;
+      readonly registration?: Uint8Array | undefined;
       readonly deviceName: string;
       readonly entropy: Uint8Array;
       readonly expected?: Uint8Array | undefined;

@@ -7,6 +7,7 @@ import { hostname } from "node:os";
 
 import { TidelockError } from "@tidelock/core/errors";
 import type { Log } from "@tidelock/core/ports";
+import { createClock } from "../env.ts";
 import { readConfig } from "../home/config.ts";
 import { homePaths } from "../home/paths.ts";
 import type { DatabaseInfo } from "./attachments.ts";
@@ -15,9 +16,10 @@ import { openDatabase, type VaultDatabase } from "./database.ts";
 import { type EnterOptions, enterVault } from "./enter.ts";
 import { ownHome } from "./own.ts";
 import { type QueueItem, queueList } from "./queue.ts";
-import { holdsVault, parseRemote } from "./remote.ts";
+import { holdsVault, isServer, parseRemote, tokenOf } from "./remote.ts";
 import { type ConflictView, conflictList, type RowHistory, rowHistory } from "./rows-view.ts";
 import { openSession, type Session, type SyncReport } from "./session.ts";
+import { hasVault } from "./setup.ts";
 import { statusOf, type VaultStatus } from "./status.ts";
 import { entropyOf, phraseOf } from "./words.ts";
 
@@ -30,8 +32,10 @@ export type Prompt =
 export interface OpenOptions {
   /** A folder of its own; `TIDELOCK_HOME` or the account's own home where absent. */
   readonly home?: string;
-  /** A folder, as a path or a `file:` URL. Absent: a vault that stays on this device. */
+  /** A folder, as a path or a `file:` URL, or a server's address. Absent: a vault that stays on this device. */
   readonly remote?: string;
+  /** From whoever runs the server, where it wants one of whoever is new. */
+  readonly registration?: string;
   /** What a new vault is called. */
   readonly name?: string;
   readonly device?: { readonly name: string };
@@ -117,7 +121,8 @@ export async function openVault(options: OpenOptions = {}): Promise<Vault> {
 async function begin(options: OpenOptions, enter: EnterOptions, remote: string | undefined): Promise<void> {
   const deviceName = options.device?.name ?? hostname();
   const vaultName = options.name ?? "My vault";
-  if (remote !== undefined && holdsVault(remote)) {
+  const registration = options.registration === undefined ? undefined : tokenOf(options.registration);
+  if (remote !== undefined && (await joins(options, remote, registration))) {
     const words = options.words ?? (await options.onPrompt?.({ kind: "words", remote }));
     if (words === undefined)
       throw new TidelockError("key-missing", {
@@ -125,7 +130,13 @@ async function begin(options: OpenOptions, enter: EnterOptions, remote: string |
         next: "open it with its `words`",
         retryable: false,
       });
-    await enterVault(enter, { kind: "join", remote, deviceName, entropy: entropyOf(words) });
+    await enterVault(enter, {
+      kind: "join",
+      remote,
+      registration,
+      deviceName,
+      entropy: entropyOf(words),
+    });
     return;
   }
   const entropy = options.words === undefined ? new Uint8Array(randomBytes(32)) : entropyOf(options.words);
@@ -133,7 +144,25 @@ async function begin(options: OpenOptions, enter: EnterOptions, remote: string |
   // Shown first: a vault whose words nobody has is lost with its last device.
   if (words !== undefined) await options.onPrompt?.({ kind: "phrase", words });
   const sheet = options.onPrompt === undefined ? words : undefined;
-  await enterVault(enter, { kind: "found", remote, vaultName, deviceName, entropy, sheet });
+  await enterVault(enter, {
+    kind: "found",
+    remote,
+    registration,
+    vaultName,
+    deviceName,
+    entropy,
+    sheet,
+  });
+}
+
+/** A folder holds one vault; on a server the words say whether there is one of theirs. */
+async function joins(
+  { words }: OpenOptions,
+  remote: string,
+  registration: Uint8Array | undefined,
+): Promise<boolean> {
+  if (!isServer(remote)) return holdsVault(remote);
+  return words !== undefined && hasVault({ clock: createClock() }, remote, entropyOf(words), registration);
 }
 
 function vaultOver(session: Session, release: () => void): Vault {

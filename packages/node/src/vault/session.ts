@@ -20,11 +20,13 @@ import type { SqlStore } from "../store/sql-store.ts";
 import { type Attachments, createAttachments } from "./attachments.ts";
 import { checkPlacement, copiedError, noteEnrolAnew } from "./copied.ts";
 import { createIssueBook, type Issue, type Matter } from "./issues.ts";
+import { orLate } from "./late-remote.ts";
 import { noLog } from "./log-file.ts";
 import { checkKeys } from "./own-keys.ts";
 import { type Pause, pausedError, pauseOf, putPause } from "./pause.ts";
 import { createKinds, type Kinds, openStore, placeOf } from "./place.ts";
-import { folderOf, openRemote, refusingRemote } from "./remote.ts";
+import { isServer, openFolder, openRemote, placeName, refusingRemote } from "./remote.ts";
+import { identityOf, type ServerAccess } from "./server.ts";
 import { matchesVault } from "./setup.ts";
 import { databaseStall, remoteStall, unlessStalled } from "./stalls.ts";
 import { standing } from "./standing.ts";
@@ -118,7 +120,12 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const env = { suite, clock, scheduler, log, point: () => undefined };
     const replica = createReplica(env, { store, genesis, keys, localKey: secrets.local, kinds: kinds.all });
     const copied = checkPlacement(store, paths, place) === "copied";
-    const remote = info.remote === undefined || copied ? undefined : await usable(info.remote);
+    const remote =
+      info.remote === undefined || copied
+        ? undefined
+        : await orLate(
+            usable(info.remote, genesis.vault, { ...env, identity: identityOf(suite, store, keys) }),
+          );
     const session: Parts = { paths, info, suite, clock, scheduler, log, kinds, store, replica, copied };
     return assemble(session, remote, () => wipeKeys(suite, keys));
   } catch (error) {
@@ -128,9 +135,17 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 }
 
 /** A remote that is no longer fit shows in the status; everything that is here stays readable. */
-async function usable(remote: string): Promise<Remote> {
+async function usable(
+  remote: string,
+  vault: Uint8Array,
+  who: Omit<ServerAccess, "identity"> & { readonly identity: ServerAccess["identity"] | undefined },
+): Promise<Remote> {
+  const { identity } = who;
   try {
-    return await openRemote(remote);
+    if (!isServer(remote)) return await openFolder(remote);
+    if (identity === undefined)
+      return refusingRemote("this home has no certificate to sign in with: join the vault again");
+    return await openRemote(remote, { vault, access: { ...who, identity } });
   } catch (error) {
     if (error instanceof TidelockError) return refusingRemote(error.why);
     throw error;
@@ -251,8 +266,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
   function stopped(outcome: { readonly code: string; readonly why: string }): TidelockError {
     facts();
     const code = outcome.code in errorKinds ? (outcome.code as ErrorCode) : "internal";
-    const folder = info.remote === undefined ? "" : folderOf(info.remote);
-    const next = code === "unreachable" ? `check that ${folder} is there; edits wait here` : undefined;
+    const next = code === "unreachable" ? `check that ${placeName(info.remote)}; edits wait here` : undefined;
     return new TidelockError(code, { why: outcome.why, ...(next === undefined ? {} : { next }) });
   }
 

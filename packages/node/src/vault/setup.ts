@@ -17,8 +17,10 @@ import { foundVault, makeGenesis } from "@tidelock/core/engine/found";
 import { findVault, joinVault } from "@tidelock/core/engine/join";
 import { createReplica, type Replica, storedGenesis } from "@tidelock/core/engine/replica";
 import { TidelockError } from "@tidelock/core/errors";
-import type { Clock, Failure } from "@tidelock/core/ports";
+import type { Clock, Failure, Remote } from "@tidelock/core/ports";
+import { issueCertificate } from "@tidelock/core/vault/certificate";
 import type { Genesis } from "@tidelock/core/vault/genesis";
+import { loadSuite } from "../crypto/load-suite.ts";
 import { createScheduler } from "../env.ts";
 import { readConfig, writeConfig } from "../home/config.ts";
 import { privateFolder } from "../home/files.ts";
@@ -36,7 +38,8 @@ import type { SqlStore } from "../store/sql-store.ts";
 import { carryOver } from "./carry-over.ts";
 import { checkPlacement, enrolAnewNoted, rememberPlacement } from "./copied.ts";
 import { createKinds, openStore, placeOf, type VaultPlace } from "./place.ts";
-import { holdsVault, makeFolder, needParent, openRemote } from "./remote.ts";
+import { holdsVault, isServer, makeFolder, needParent, openFolder, openRemote } from "./remote.ts";
+import { identityBy, rememberCertificate, type ServerAccess, vaultsAt } from "./server.ts";
 
 export interface Setup {
   readonly suite: Suite;
@@ -46,8 +49,10 @@ export interface Setup {
 }
 
 export interface FoundOptions {
-  /** A `file:` URL; absent for a vault that stays on this device. */
+  /** A `file:` URL or a server's; absent for a vault that stays on this device. */
   readonly remote: string | undefined;
+  /** Where a server wants one of whoever is new. */
+  readonly registration?: Uint8Array | undefined;
   readonly vaultName: string;
   readonly deviceName: string;
   /** Behind the recovery words; kept nowhere. */
@@ -56,6 +61,7 @@ export interface FoundOptions {
 
 export interface JoinOptions {
   readonly remote: string;
+  readonly registration?: Uint8Array | undefined;
   readonly deviceName: string;
   readonly entropy: Uint8Array;
   /** The vault that must live there, if one was named. */
@@ -93,12 +99,20 @@ export async function foundHome(setup: Setup, options: FoundOptions): Promise<vo
   const { store, replica } = openReplica(setup, place, genesis, device, secrets.local);
   try {
     foundVault(suite, clock, replica, { vault: options.vaultName, device: options.deviceName });
+    rememberCertificate(store, genesis.certificate.bytes);
     rememberPlacement(store, paths, place);
   } finally {
     finish(suite, store, replica, person);
   }
   configure(paths, genesis, form, options.remote);
-  if (options.remote !== undefined) await claim(paths, options.remote, genesis);
+  if (options.remote === undefined) return;
+  const again = deviceKeys(suite, secrets.seeds);
+  const access = accessOf(setup, genesis.certificate.bytes, again, options.registration);
+  try {
+    await claim(paths, options.remote, genesis, access);
+  } finally {
+    wipeKeys(suite, again);
+  }
 }
 
 /** Joins the vault on a remote by its words. A foreign vault is `key-mismatch`, with nothing written. */
@@ -106,20 +120,23 @@ export async function joinHome(setup: Setup, options: JoinOptions): Promise<void
   const { suite, clock, paths } = setup;
   needName("device", options.deviceName);
   const person = personKeys(suite, options.entropy);
-  const remote = await openRemote(options.remote);
+  const drawn: DeviceSecrets = { seeds: drawDeviceSeeds(suite), local: suite.random(32) };
+  const asking = await look(setup, options, person, deviceKeys(suite, drawn.seeds));
+  let remote = asking;
   try {
-    const genesis = await findVault(suite, remote, person, options.expected);
+    const genesis = await findVault(suite, asking, person, options.expected);
     const place = placeOf(paths, toHex(genesis.vault));
     const aside = await makeRoom(setup, genesis, place);
-    const { form, secrets } = await ownSecrets(setup, place);
-    const { store, replica } = openReplica(
-      setup,
-      place,
-      genesis,
-      deviceKeys(suite, secrets.seeds),
-      secrets.local,
-    );
+    const { form, secrets } = await ownSecrets(setup, place, drawn);
+    const device = deviceKeys(suite, secrets.seeds);
+    const certificate = issueCertificate(suite, person, device, clock.now()).bytes;
+    if (isServer(options.remote)) {
+      const access = accessOf(setup, certificate, device, options.registration);
+      remote = await openRemote(options.remote, { vault: genesis.vault, access });
+    }
+    const { store, replica } = openReplica(setup, place, genesis, device, secrets.local);
     try {
+      rememberCertificate(store, certificate);
       // Where garbage stands at a number, it waits a minute for a signature past it.
       await joinVault(suite, clock, replica, remote, person, options.deviceName, createScheduler());
       // Together: a replica that knows its place is a set-up that was not cut short.
@@ -133,7 +150,70 @@ export async function joinHome(setup: Setup, options: JoinOptions): Promise<void
     configure(paths, genesis, form, options.remote);
   } finally {
     remote.close();
+    if (remote !== asking) asking.close();
   }
+}
+
+/** The remote as somebody sees it who has only the words. On a server it must be found out which vault is meant. */
+async function look(
+  setup: Setup,
+  options: JoinOptions,
+  person: SecretKeys,
+  device: SecretKeys,
+): Promise<Remote> {
+  const { suite, clock } = setup;
+  if (!isServer(options.remote)) return openFolder(options.remote);
+  const certificate = issueCertificate(suite, person, device, clock.now()).bytes;
+  const access = accessOf(setup, certificate, device, options.registration);
+  if (options.expected !== undefined) return openRemote(options.remote, { vault: options.expected, access });
+  const listed = await vaultsAt(options.remote, access);
+  if (listed.kind !== "ok") throw failed(listed, options.remote);
+  const [vault, ...more] = listed.value;
+  if (vault === undefined)
+    throw new TidelockError("not-found", {
+      why: "these words are in no vault on this server",
+      next: "check the words and the address, or found a vault: tidelock init --remote URL",
+    });
+  if (more.length > 0)
+    throw new TidelockError("usage", {
+      why: `these words are in ${listed.value.length} vaults on this server`,
+      next: `name one: --vault ${listed.value.map(toHex).join(", or --vault ")}`,
+    });
+  return openRemote(options.remote, { vault, access });
+}
+
+/** Whether the words' person has a vault there already: who founds unattended asks first. */
+export async function hasVault(
+  setup: Pick<Setup, "clock">,
+  remote: string,
+  entropy: Uint8Array,
+  registration: Uint8Array | undefined,
+): Promise<boolean> {
+  if (!isServer(remote)) return holdsVault(remote);
+  const { suite } = await loadSuite();
+  const person = personKeys(suite, entropy);
+  const device = deviceKeys(suite, drawDeviceSeeds(suite));
+  try {
+    const certificate = issueCertificate(suite, person, device, setup.clock.now()).bytes;
+    const access = accessOf({ suite, ...setup }, certificate, device, registration);
+    const listed = await vaultsAt(remote, access);
+    if (listed.kind !== "ok") throw failed(listed, remote);
+    return listed.value.length > 0;
+  } finally {
+    wipeKeys(suite, person);
+    wipeKeys(suite, device);
+  }
+}
+
+function accessOf(
+  { suite, clock }: Pick<Setup, "suite" | "clock">,
+  certificate: Uint8Array,
+  device: SecretKeys,
+  registration: Uint8Array | undefined,
+): ServerAccess {
+  const identity = identityBy(suite, certificate, device, registration);
+  if (identity === undefined) throw new RangeError("a certificate of our own does not verify");
+  return { suite, clock, scheduler: createScheduler(), identity };
 }
 
 /**
@@ -197,6 +277,7 @@ function lastAside(paths: HomePaths, id: string): VaultPlace | undefined {
 async function ownSecrets(
   setup: Setup,
   place: VaultPlace,
+  secrets: DeviceSecrets,
 ): Promise<{ form: KeyForm; secrets: DeviceSecrets }> {
   const { suite, keys } = setup;
   if (existsSync(place.replica)) {
@@ -204,7 +285,6 @@ async function ownSecrets(
     if (form !== undefined) return { form, secrets: await loadSecrets(suite, place.keys, form, keys) };
   }
   const form = await chooseKeyForm(keys);
-  const secrets: DeviceSecrets = { seeds: drawDeviceSeeds(suite), local: suite.random(32) };
   privateFolder(place.folder);
   await storeSecrets(suite, place.keys, form, secrets, keys);
   return { form, secrets };
@@ -252,14 +332,14 @@ export function needFreeRemote(remote: string): void {
 }
 
 /** The vault's beginning on the remote. Where that is refused, this home is as it was: without a vault. */
-async function claim(paths: HomePaths, url: string, genesis: Genesis): Promise<void> {
+async function claim(paths: HomePaths, url: string, genesis: Genesis, access: ServerAccess): Promise<void> {
   try {
-    const remote = await openRemote(url);
+    const remote = await openRemote(url, { vault: genesis.vault, access });
     try {
       const created = await remote.create(genesis.bytes);
       if (created.kind === "exists")
         throw new TidelockError("exists", { why: "a vault was just founded on this remote" });
-      if (created.kind !== "ok") throw failed(created);
+      if (created.kind !== "ok") throw failed(created, url);
     } finally {
       remote.close();
     }
@@ -269,7 +349,7 @@ async function claim(paths: HomePaths, url: string, genesis: Genesis): Promise<v
   }
 }
 
-function failed(failure: Failure): TidelockError {
+function failed(failure: Failure, url: string): TidelockError {
   const code = (
     {
       busy: "unreachable",
@@ -281,8 +361,15 @@ function failed(failure: Failure): TidelockError {
   )[failure.kind];
   return new TidelockError(code, {
     why: "why" in failure ? failure.why : "the remote is busy",
-    ...(code === "unreachable" ? { next: "check the folder, and that its disk is mounted" } : {}),
+    ...(code === "unreachable" ? { next: nextFor(url) } : {}),
   });
+}
+
+/** What a person looks at where a remote does not answer. */
+function nextFor(url: string): string {
+  return isServer(url)
+    ? `check the address and that the server runs: tidelock server healthcheck ${url}`
+    : "check the folder, and that its disk is mounted";
 }
 
 /** 1..255 bytes without control characters: what the log takes. */

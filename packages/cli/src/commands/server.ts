@@ -1,0 +1,191 @@
+/** `up`: a server, a first vault and its daemon in one process. `server`: one alone. */
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { join, resolve } from "node:path";
+import { fromBase64Url } from "@tidelock/core/bytes/base64url";
+import { TidelockError } from "@tidelock/core/errors";
+import { readConfig } from "@tidelock/node/home/config";
+import { loadSqlite } from "@tidelock/node/home/driver";
+import { chooseKeyForm } from "@tidelock/node/home/keys";
+import { enterVault } from "@tidelock/node/vault/enter";
+import { createLogFile } from "@tidelock/node/vault/log-file";
+import { parseRemote } from "@tidelock/node/vault/remote";
+import { phraseOf, sheetPath } from "@tidelock/node/vault/words";
+import type { RunningServer, StartOptions } from "@tidelock/server/host/start";
+import type { Context } from "../context.ts";
+import { columns } from "../output.ts";
+import { version } from "../version.ts";
+
+interface UpOptions {
+  readonly listen: string;
+  readonly data?: string;
+  readonly name: string;
+  readonly device?: string;
+}
+
+interface RunOptions {
+  readonly listen: string;
+  readonly data?: string;
+  readonly publicUrl?: string;
+  readonly registration: string;
+}
+
+const registrations: readonly NonNullable<StartOptions["registration"]>[] = ["open", "token", "closed"];
+/** A health check is asked often and must end by itself. */
+const PATIENCE = 5_000;
+
+export async function up(ctx: Context, given: Record<string, unknown>): Promise<undefined> {
+  const options = given as unknown as UpOptions;
+  const [known] = readConfig(ctx.paths).vaults;
+  const server = await start(ctx, options, {});
+  try {
+    if (known !== undefined && known.remote !== server.url)
+      throw new TidelockError("exists", {
+        why: `this home's vault is kept at ${known.remote ?? "this device alone"}, not at ${server.url}`,
+        next: "listen where it was made (--listen), or name another home with --home",
+      });
+    if (known === undefined) await foundOn(ctx, server, options);
+    await daemonOn(ctx, server);
+  } finally {
+    await server.stop();
+  }
+}
+
+/** Without a terminal: the words wait on a sheet. */
+async function foundOn(ctx: Context, server: RunningServer, options: UpOptions): Promise<void> {
+  loadSqlite();
+  const { paths, keys } = ctx.connect("up");
+  await chooseKeyForm(keys);
+  const entropy = new Uint8Array(randomBytes(32));
+  await enterVault(
+    { paths, keys, timeoutMs: ctx.timeoutMs },
+    {
+      kind: "found",
+      remote: server.url,
+      registration: fromBase64Url(await server.invitePerson()),
+      vaultName: options.name,
+      deviceName: options.device ?? hostname(),
+      entropy,
+      sheet: phraseOf(entropy),
+    },
+  );
+}
+
+async function daemonOn(ctx: Context, server: RunningServer): Promise<void> {
+  const { runDaemon } = await import("@tidelock/node/daemon/run");
+  const { paths, keys, vault } = ctx.connect("up");
+  const ready = (): void => {
+    const [info] = readConfig(paths).vaults;
+    const value = { url: server.url, vault: info?.id ?? "", home: paths.root, sheet: sheetPath(paths) };
+    const run = `npx tidelock${ctx.insecureKeyFile ? " --insecure-key-file" : ""}`;
+    ctx.out.data("Up", value, () => [
+      "Tidelock is running. Ctrl-C stops it; nothing is lost.",
+      ...columns([
+        ["  Server", `${server.url}   (what it holds cannot be read there)`],
+        ["  Vault", `${value.vault.slice(0, 16)}   E2E Encrypted`],
+        ["  Home", paths.root],
+      ]),
+      `Next  write down your words    cat ${value.sheet}`,
+      `      attach a database        ${run} --home ${paths.root} db attach app.db`,
+      `      a token for a new device ${run} --home ${paths.root} server token`,
+      `      add a device             ${run} --home OTHER join --remote ${server.url} --words`,
+      `      how it is                ${run} --home ${paths.root} status`,
+    ]);
+    if (info?.keys === "plain")
+      ctx.out.warn("This device's keys lie in a plain file, as you chose with --insecure-key-file.");
+  };
+  await untilStopped((signal) => runDaemon({ paths, keys, vault, version, ready }, signal));
+}
+
+export async function run(ctx: Context, given: Record<string, unknown>): Promise<undefined> {
+  const options = given as unknown as RunOptions;
+  const registration = registrations.find((one) => one === options.registration);
+  if (registration === undefined)
+    throw new TidelockError("usage", {
+      why: "--registration wants open, token or closed",
+      next: "--registration token admits whom you give a token: tidelock server token",
+    });
+  const url = options.publicUrl === undefined ? {} : { url: parseRemote(options.publicUrl) };
+  const server = await start(ctx, options, { registration, ...url });
+  try {
+    ctx.out.data("Server", { running: true, url: server.url, data: dataOf(ctx, options) }, () => [
+      `Tidelock's server answers at ${server.url}`,
+      `It keeps its data in ${dataOf(ctx, options)}`,
+    ]);
+    ctx.out.note("Ctrl-C stops it; nothing is lost.");
+    await untilStopped((signal) => ended(signal));
+  } finally {
+    await server.stop();
+  }
+}
+
+export async function token(ctx: Context, given: Record<string, unknown>): Promise<undefined> {
+  const { invitePerson } = await import("@tidelock/server/host/invite");
+  const made = await invitePerson(dataOf(ctx, given));
+  ctx.out.data("Server", { token: made }, () => [made]);
+  ctx.out.note("It admits one person, for a day: TIDELOCK_TOKEN=… tidelock join --remote URL --words");
+}
+
+export async function healthcheck(
+  ctx: Context,
+  _options: Record<string, unknown>,
+  address = "http://127.0.0.1:7433",
+): Promise<undefined> {
+  const url = parseRemote(address);
+  const answer = await fetch(`${url}/readyz`, {
+    redirect: "error",
+    signal: AbortSignal.timeout(ctx.timeoutMs ?? PATIENCE),
+  }).catch(() => undefined);
+  if (answer?.ok !== true)
+    throw new TidelockError("unreachable", {
+      why: answer === undefined ? `${url} does not answer` : `${url} answers ${answer.status}`,
+      next: "tidelock server run, and look at what it says",
+    });
+  ctx.out.data("Server", { ready: true, url }, () => [`${url} is ready`]);
+}
+
+async function start(
+  ctx: Context,
+  options: { readonly listen: string; readonly data?: string },
+  more: Pick<StartOptions, "registration" | "url">,
+): Promise<RunningServer> {
+  loadSqlite();
+  const { startServer } = await import("@tidelock/server/host/start");
+  const folder = dataOf(ctx, options);
+  const log = createLogFile(join(folder, "server.log"));
+  return startServer({ folder, ...listenOf(options.listen), registration: "token", log, ...more });
+}
+
+function dataOf(ctx: Context, { data }: { readonly data?: unknown }): string {
+  return typeof data === "string" ? resolve(data) : join(ctx.paths.data, "server");
+}
+
+function listenOf(text: string): { readonly host: string; readonly port: number } {
+  const url = URL.canParse(`http://${text}`) ? new URL(`http://${text}`) : undefined;
+  const port = /:(\d{1,5})$/.exec(text)?.[1];
+  if (url === undefined || url.pathname !== "/" || port === undefined || Number(port) > 65_535)
+    throw new TidelockError("usage", { why: "--listen wants HOST:PORT", next: "--listen 127.0.0.1:7433" });
+  return { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
+}
+
+/** Runs `work` until it ends or a person or the system says so. */
+async function untilStopped(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const end = new AbortController();
+  const stop = (): void => end.abort();
+  // Once: who asks a second time does not want to wait.
+  process.once("SIGINT", stop);
+  process.once("SIGTERM", stop);
+  try {
+    await work(end.signal);
+  } finally {
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
+}
+
+function ended(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolvePromise) =>
+    signal.addEventListener("abort", () => resolvePromise(), { once: true }),
+  );
+}

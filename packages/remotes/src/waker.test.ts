@@ -1,0 +1,52 @@
+import type { Suite } from "@tidelock/core/crypto/suite";
+import { expect, test } from "vitest";
+import type { Sessions } from "./session.ts";
+import { type Socket, Waker } from "./waker.ts";
+
+/** What a server would send, sent by hand; and the timers that are set, none of which runs. */
+function rig(): { waker: Waker; socket: () => Socket; timers: Set<number>; sent: string[] } {
+  const timers = new Set<number>();
+  const sent: string[] = [];
+  let last: Socket | undefined;
+  let made = 0;
+  const open = (): Socket => {
+    last = {
+      onopen: null,
+      onmessage: null,
+      onclose: null,
+      onerror: null,
+      send: (text) => sent.push(text),
+      close: () => sent.push("close"),
+    };
+    return last;
+  };
+  const after = (): (() => void) => {
+    const timer = ++made;
+    timers.add(timer);
+    return () => timers.delete(timer);
+  };
+  const sessions = { token: async () => "session", drop: () => undefined } as unknown as Sessions;
+  const suite = { random: (n: number) => new Uint8Array(n) } as unknown as Suite;
+  const waker = new Waker(open, "http://127.0.0.1:1", "vault", sessions, { after }, suite);
+  return { waker, timers, sent, socket: () => last as Socket };
+}
+
+const say = (socket: Socket, message: object): void =>
+  socket.onmessage?.({ data: JSON.stringify(message) } as never);
+
+test("[SRV60] hints while it is open; closed, nothing that still arrives sets a timer or is a hint", async () => {
+  const { waker, socket, timers, sent } = rig();
+  let hints = 0;
+  waker.add(() => hints++);
+  await Promise.resolve();
+  socket().onopen?.({} as never);
+  say(socket(), { t: "ok" });
+  say(socket(), { t: "wake", vault: "vault", seq: 7 });
+  expect([hints, timers.size]).toEqual([2, 1]);
+  const before = socket();
+  waker.close();
+  expect([timers.size, sent.at(-1)]).toEqual([0, "close"]);
+  say(before, { t: "ok" });
+  before.onclose?.({ code: 1006 } as never);
+  expect([hints, timers.size]).toEqual([2, 0]);
+});

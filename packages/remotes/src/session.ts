@@ -74,9 +74,12 @@ export class Sessions {
       json: { device: toBase64Url(id) },
     });
     if (!isAnswer(drawn) || drawn.status !== 200) return drawn;
-    const challenge = fromBase64Url(String(jsonOf(drawn)?.["challenge"] ?? ""));
+    const { challenge: text, aud } = jsonOf(drawn) ?? {};
+    const challenge = fromBase64Url(typeof text === "string" ? text : "");
     if (challenge?.length !== 32) return { kind: "corrupt", why: "the server drew no challenge" };
     // The address is ours, not what the server says it is: what is signed here serves nowhere else.
+    if (aud !== this.#transport.origin)
+      return { kind: "denied", why: `the server goes by another address than ${this.#transport.origin}` };
     const who = personId(this.#suite, person.sign, person.box);
     const signed = loginBytes(this.#transport.origin, challenge, id, who);
     return this.#transport.send("POST", path, {

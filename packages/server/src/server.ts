@@ -42,6 +42,7 @@ export interface TidelockServer {
 }
 
 const SWEEP = 60_000;
+const READY_KEPT = 1_000;
 
 export async function createTidelockServer(options: ServerOptions): Promise<TidelockServer> {
   const { store, blobs, suite, clock, scheduler, random, log, audience } = options;
@@ -60,7 +61,17 @@ export async function createTidelockServer(options: ServerOptions): Promise<Tide
         if (ended !== undefined) hub.removed(vault, toBase64Url(device));
     },
   });
+  let looked: { readonly at: number; readonly result: Promise<void> } | undefined;
+  const ready = (): Promise<void> => {
+    if (looked === undefined || clock.mono() - looked.at > READY_KEPT) {
+      const result = Promise.all([store.check(), blobs.check()]).then(() => undefined);
+      looked = { at: clock.mono(), result };
+    }
+    return looked.result;
+  };
   const services: Services = {
+    ready,
+    signedOut: (device) => hub.signedOut(device),
     store,
     blobs,
     queue,

@@ -24,6 +24,10 @@ export interface Services {
   /** The server's address as clients know it: what signatures and sessions are bound to. */
   readonly audience: string;
   readonly registration: Registration;
+  /** Throws where nothing can be written. Anybody may ask, so it looks at most once a second. */
+  readonly ready: () => Promise<void>;
+  /** A device's person has signed it out: its connections end. */
+  readonly signedOut: (device: string) => void;
   /** Bytes a vault may have. */
   readonly quota: number;
 }

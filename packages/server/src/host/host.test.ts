@@ -4,11 +4,12 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
 import { encodeUtf8, toHex } from "@tidelock/core/bytes/bytes";
-import { ServerRig } from "@tidelock/testkit/server-rig";
+import { createServerRemote } from "@tidelock/remotes/server-remote";
+import { realClock, realScheduler, ServerRig } from "@tidelock/testkit/server-rig";
 import { TestVault } from "@tidelock/testkit/vault-people";
 import { afterEach, expect, test } from "vitest";
 import { toFetch } from "../fetch.ts";
-import type { StartOptions } from "./start.ts";
+import { type StartOptions, startServer } from "./start.ts";
 
 let rig: ServerRig | undefined;
 afterEach(async () => {
@@ -153,6 +154,36 @@ test("[SRV50] the same handler serves hosts that speak Request and Response", as
   expect(drawn.status).toBe(200);
   const missing = await handle(new Request(`${at.url}/v1/vaults`));
   expect([missing.status, missing.headers.get("content-type")]).toEqual([401, "application/problem+json"]);
+});
+
+test("[SRV8] a port that is taken is said, and the folder is let go", async () => {
+  const at = await start();
+  const port = Number(new URL(at.url).port);
+  const folder = join(at.folder, "second");
+  await expect(startServer({ folder, port, writer: "inline" })).rejects.toMatchObject({ code: "in-use" });
+  await (await startServer({ folder, writer: "inline" })).stop();
+});
+
+test("[SRV70] an address that the server does not go by is named, instead of a proof that fails", async () => {
+  const at = await start();
+  const vault = new TestVault(at.suite);
+  const { founder } = vault;
+  const remote = createServerRemote({
+    url: at.url.replace("127.0.0.1", "localhost"),
+    vault: vault.id,
+    suite: at.suite,
+    clock: realClock,
+    scheduler: realScheduler,
+    fetch,
+    identity: {
+      person: founder.person.keys,
+      device: founder.keys,
+      signSecret: founder.keys.signSecret,
+      certificates: [founder.certificate],
+    },
+  });
+  const result = await remote.genesis();
+  expect(result).toMatchObject({ kind: "denied", why: expect.stringContaining("localhost") });
 });
 
 test("[SRV55] metrics are served on an address of their own, where the server was told to", async () => {

@@ -31,6 +31,8 @@ export function createHttp({ handler, addressOf }: HttpOptions): Server {
     },
   );
   server.maxRequestsPerSocket = 10_000;
+  // A reader that takes nothing for so long: longer than any answer waits for something to say.
+  server.timeout = TIMES.request;
   return server;
 }
 

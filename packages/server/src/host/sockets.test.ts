@@ -122,6 +122,15 @@ test("[SRV64] a device has at most eight connections, and an address twenty that
   for (const line of lines) line.ws.terminate();
 });
 
+test("[SRV23] signing a device out ends its connections", async () => {
+  const device = rig.newDevice(vault.founder.person);
+  const line = await signedIn(device, [v()]);
+  expect((await line.next())["t"]).toBe("ok");
+  const path = `/v1/devices/${toBase64Url(device.id)}`;
+  expect((await rig.send("DELETE", path, { as: vault.founder })).status).toBe(204);
+  expect(await line.closed).toBe(4403);
+});
+
 test("[SRV65] a stop says goodbye with a time to come back, and closes as a restart", async () => {
   const line = await signedIn(vault.founder, [v()]);
   await line.next();

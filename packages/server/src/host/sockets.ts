@@ -34,9 +34,8 @@ export interface Sockets {
 export function attachSockets(http: Server, server: TidelockServer, origins?: readonly string[]): Sockets {
   const wss = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MESSAGE });
   const all = new Set<Connection>();
-  const byDevice = new Map<string, number>();
   const waitingByAddress = new Map<string, number>();
-  const shared = { server, all, byDevice, waitingByAddress };
+  const shared = { server, all, waitingByAddress };
 
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const address = request.socket.remoteAddress ?? "";
@@ -72,7 +71,6 @@ export function attachSockets(http: Server, server: TidelockServer, origins?: re
 interface Shared {
   readonly server: TidelockServer;
   readonly all: Set<Connection>;
-  readonly byDevice: Map<string, number>;
   readonly waitingByAddress: Map<string, number>;
 }
 
@@ -87,6 +85,7 @@ class Connection {
   readonly #subscriptions = new Map<string, () => void>();
   #session: Session | undefined;
   #listener: Listener | undefined;
+  #forget: () => void = () => undefined;
   #deadline: NodeJS.Timeout;
   #missed = 0;
   /** Messages are taken one after the other. */
@@ -152,11 +151,11 @@ class Connection {
     if (before !== undefined && before.deviceName !== session.deviceName)
       return this.#ws.close(closeCodes.auth, "another device");
     if (before === undefined) {
-      const { byDevice, waitingByAddress } = this.#shared;
-      if ((byDevice.get(session.deviceName) ?? 0) >= PER_DEVICE)
+      const { hub } = this.#shared.server;
+      if (hub.connectionsOf(session.deviceName) >= PER_DEVICE)
         return this.#ws.close(closeCodes.tooMany, "too many");
-      bump(byDevice, session.deviceName, 1);
-      bump(waitingByAddress, this.#address, -1);
+      this.#forget = hub.connected(session.deviceName, () => this.#ws.close(closeCodes.access, "signed out"));
+      bump(this.#shared.waitingByAddress, this.#address, -1);
     }
     this.#session = session;
     clearTimeout(this.#deadline);
@@ -224,10 +223,10 @@ class Connection {
 
   #end(): void {
     clearTimeout(this.#deadline);
-    const { all, byDevice, waitingByAddress } = this.#shared;
+    const { all, waitingByAddress } = this.#shared;
     all.delete(this);
     if (this.#session === undefined) bump(waitingByAddress, this.#address, -1);
-    else bump(byDevice, this.#session.deviceName, -1);
+    this.#forget();
     for (const end of this.#subscriptions.values()) end();
     this.#subscriptions.clear();
   }

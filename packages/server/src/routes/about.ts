@@ -22,8 +22,7 @@ export function aboutRoutes(all: () => readonly Route[]): readonly Route[] {
       answers: { 200: "{ok: true}", 503: "one of them cannot" },
       handle: async ({ services }) => {
         try {
-          await services.store.check();
-          await services.blobs.check();
+          await services.ready();
         } catch {
           throw new Problem("busy", "the server cannot write", 5_000);
         }

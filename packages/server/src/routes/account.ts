@@ -86,6 +86,7 @@ export const accountRoutes: readonly Route[] = [
       const device = idParam(context, "d");
       const done = await store.revokeDevice(sessionOf(context).person, device, clock.now());
       if (!done) throw new Problem("not-found", "no such device");
+      context.services.signedOut(toBase64Url(device));
       return empty(204);
     },
   },

@@ -112,7 +112,7 @@ export const noteRoutes: readonly Route[] = [
     policy: "open",
     body: "none",
     most: 0,
-    rate: undefined,
+    rate: "read",
     summary: "What is in a slot; waits up to 25 s for it: ?wait (ms)",
     answers: { 200: "its bytes", 204: "nothing yet" },
     handle: async (context) => {

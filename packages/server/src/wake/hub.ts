@@ -34,6 +34,8 @@ export class WakeHub {
   readonly #clock: Clock;
   /** By the vault's hex. */
   readonly #topics = new Map<string, Topic>();
+  /** How to end a device's connections, by the device. */
+  readonly #connections = new Map<string, Set<() => void>>();
 
   constructor(clock: Clock, scheduler: Scheduler) {
     this.#clock = clock;
@@ -64,6 +66,26 @@ export class WakeHub {
   removed(vault: Uint8Array, device: string): void {
     for (const listener of this.#topics.get(toHex(vault))?.listeners ?? [])
       if (listener.device === device) listener.gone(vault);
+  }
+
+  /** A connection of a device, whatever it listens to. The answer forgets it. */
+  connected(device: string, end: () => void): () => void {
+    const all = this.#connections.get(device) ?? new Set();
+    this.#connections.set(device, all);
+    all.add(end);
+    return () => {
+      all.delete(end);
+      if (all.size === 0 && this.#connections.get(device) === all) this.#connections.delete(device);
+    };
+  }
+
+  /** How many connections a device has. */
+  connectionsOf(device: string): number {
+    return this.#connections.get(device)?.size ?? 0;
+  }
+
+  signedOut(device: string): void {
+    for (const end of this.#connections.get(device) ?? []) end();
   }
 
   size(): number {

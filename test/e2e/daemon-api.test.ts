@@ -178,10 +178,11 @@ describe("a disk that does not answer", { timeout: 60_000 }, () => {
   const faults = (name: string): string => join(cli.folder, "faults", name);
   const set = (name: string): void => writeFileSync(faults(name), "");
 
-  async function stuckDaemon() {
+  async function stuckDaemon(from: "start" | "later" = "later") {
     rmSync(faults(""), { recursive: true, force: true });
     mkdirSync(faults(""));
     await shell("mkfifo", [faults("pipe")]);
+    if (from === "start") set("stuck");
     const env = {
       NODE_OPTIONS: `--require ${fileURLToPath(new URL("stuck.cjs", import.meta.url))}`,
       TIDELOCK_TEST_FAULTS: faults(""),
@@ -212,6 +213,24 @@ describe("a disk that does not answer", { timeout: 60_000 }, () => {
     await daemon.stop();
     expect(performance.now() - from).toBeLessThan(10_000);
     await cli.json("Status", [...a.at, "status"]);
+  });
+
+  test("[IFC31] gone from the start, it keeps no daemon and no command from answering", async () => {
+    const daemon = await stuckDaemon("start");
+    sql(file("a.db"), "INSERT INTO log (who, line) VALUES ('gone', 'kept')");
+    await until("the edit is durable", async () => {
+      const { pendingUp } = await cli.json<{ pendingUp: number }>("Status", [...a.at, "status"]);
+      return pendingUp > 0 ? true : undefined;
+    });
+    set("later");
+    expect(await cli.json("Status", [...a.at, "status"], 1)).toMatchObject({
+      detail: expect.stringContaining("the remote does not answer a read"),
+    });
+    await cli.json("Daemon", [...a.at, "daemon", "stop"]);
+    await daemon.stop();
+    await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
+    await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
+    expect(sql(file("b.db"), "SELECT line FROM log WHERE who = 'gone'")).toEqual([{ line: "kept" }]);
   });
 
   test("[IFC33] killed with calls in its hands, every caller is told so, and the next one goes on", async () => {

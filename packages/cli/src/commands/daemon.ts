@@ -1,4 +1,5 @@
 /** `daemon`: run in front, stop, begin anew, and ask whether one runs. */
+import { existsSync } from "node:fs";
 import { TidelockError } from "@tidelock/core/errors";
 import { type DaemonClient, NoDaemon } from "@tidelock/node/daemon/client";
 import { daemonClient } from "@tidelock/node/daemon/connect";
@@ -39,14 +40,20 @@ export async function run(ctx: Context): Promise<undefined> {
 }
 
 export async function stop(ctx: Context, options: Record<string, unknown>): Promise<undefined> {
-  const pid = await asked(ctx, (client) => client.stop()).catch((error: unknown) => {
+  const force = options["force"] === true;
+  let pid: number | undefined;
+  try {
+    pid = (await asked(ctx, (client) => client.stop()))?.pid;
+    // Nobody listens: none runs, or one that hangs before it listens.
+    pid ??= await silentOwner(ctx, force);
+  } catch (error) {
     const silent = error instanceof TidelockError && error.code === "stalled";
-    if (!silent || options["force"] !== true) throw error;
-    return killOwner(ctx);
-  });
+    if (!silent || !force) throw error;
+    pid = await silentOwner(ctx, force);
+  }
   if (pid !== undefined) await ended(ctx);
   ctx.out.data("Daemon", { running: false }, () => [
-    pid === undefined ? "no daemon runs here" : `stopped process ${typeof pid === "number" ? pid : pid.pid}`,
+    pid === undefined ? "no daemon runs here" : `stopped process ${pid}`,
   ]);
 }
 
@@ -83,15 +90,24 @@ async function asked<T>(ctx: Context, ask: (client: DaemonClient) => Promise<T>)
   }
 }
 
-/** Safe at any moment: nothing that was committed is lost by it. */
-async function killOwner(ctx: Context): Promise<number | undefined> {
+/** A daemon that has the home and does not answer. Killing it is safe at any moment: nothing that was committed is lost. */
+async function silentOwner(ctx: Context, force: boolean): Promise<number | undefined> {
   const { inUse, readOwner, tryLock } = await import("@tidelock/node/home/lock");
+  if (!existsSync(ctx.paths.lock)) return undefined;
   const owner = readOwner(ctx.paths);
   const lock = tryLock(ctx.paths, { pid: process.pid, what: "daemon stop", since: Date.now() });
   lock?.release();
   // What the file says counts only while its writer has the home: the number may be another's by now.
-  if (lock !== undefined) return undefined;
-  if (owner?.what !== "daemon") throw inUse(ctx.paths);
+  if (lock !== undefined || owner?.what !== "daemon") return undefined;
+  if (!force) {
+    const { why, details } = inUse(ctx.paths);
+    throw new TidelockError("in-use", {
+      why: `${why}, and does not answer yet`,
+      next: "try again in a moment; tidelock daemon stop --force",
+      retryable: true,
+      details,
+    });
+  }
   process.kill(owner.pid, "SIGKILL");
   return owner.pid;
 }

@@ -3,6 +3,7 @@ import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { resolve } from "node:path";
 import { TidelockError } from "@tidelock/core/errors";
 import { withVault } from "@tidelock/node/daemon/connect";
+import type { VaultService } from "@tidelock/node/daemon/service";
 import { type BundleParts, bundleOf, readEvents } from "@tidelock/node/doctor/bundle";
 import { type Finding, failBy, warn } from "@tidelock/node/doctor/finding";
 import { machineFindings } from "@tidelock/node/doctor/machine";
@@ -12,7 +13,7 @@ import { version } from "../version.ts";
 
 export async function doctor(ctx: Context): Promise<number | undefined> {
   ctx.out.progress("looking …");
-  const { findings } = await lookAtAll(ctx);
+  const { findings } = await lookAtAll(ctx, async () => ({}));
   const failed = findings.some((one) => one.state === "fail");
   ctx.out.data("DoctorReport", { healthy: !failed, findings }, () => [
     ...columns(findings.map((one) => [one.state, one.name, one.fact])),
@@ -24,7 +25,7 @@ export async function doctor(ctx: Context): Promise<number | undefined> {
 export async function bundle(ctx: Context, options: Record<string, unknown>): Promise<undefined> {
   ctx.out.progress("looking …");
   const made = new Date().toISOString();
-  const parts = { ...(await lookAtAll(ctx)), version, made, log: readEvents(ctx.paths) };
+  const parts = { ...(await lookAtAll(ctx, inside)), version, made, log: readEvents(ctx.paths) };
   const content = bundleOf(parts);
   const sections = Object.keys(content);
   const { out } = options;
@@ -38,18 +39,27 @@ export async function bundle(ctx: Context, options: Record<string, unknown>): Pr
   ctx.out.data("Bundle", { path, sections }, () => [path]);
 }
 
-type Looked = Pick<BundleParts, "findings" | "status" | "issues" | "queue" | "databases">;
+type Inside = Pick<BundleParts, "status" | "issues" | "queue" | "databases">;
+
+async function inside(vault: VaultService): Promise<Inside> {
+  return {
+    status: await vault.status(),
+    issues: await vault.issues({ all: true }),
+    queue: await vault.queue(),
+    databases: await vault.databases(),
+  };
+}
 
 /** Whatever of the vault cannot be had is a finding itself. */
-async function lookAtAll(ctx: Context): Promise<Looked> {
+async function lookAtAll(
+  ctx: Context,
+  more: (vault: VaultService) => Promise<Inside>,
+): Promise<Inside & { readonly findings: readonly Finding[] }> {
   const machine = await machineFindings(ctx.paths);
   try {
     return await withVault(ctx.connect("doctor"), async (vault) => ({
       findings: [...machine, ...(await vault.doctor())],
-      status: await vault.status(),
-      issues: await vault.issues({ all: true }),
-      queue: await vault.queue(),
-      databases: await vault.databases(),
+      ...(await more(vault)),
     }));
   } catch (error) {
     return { findings: [...machine, vaultFinding(error)] };

@@ -8,11 +8,14 @@ import { errnoOf } from "../home/files.ts";
 import { openFolderRemote } from "../remote-folder/open.ts";
 import { folderOf } from "../vault/remote.ts";
 import type { Session } from "../vault/session.ts";
+import { answered } from "../vault/stalls.ts";
 import { type Finding, fail, looked, ok, warn } from "./finding.ts";
 
 /** Log time is clamped this far above a device's own clock. */
 const CLOCK_OFF = 60_000;
 const OLD = 24 * 3_600_000;
+const SILENT = "it does not answer at all";
+const LOOK_AT = "look at the disk or the file server it lies on";
 
 export async function vaultFindings(session: Session, running: boolean): Promise<readonly Finding[]> {
   // Whether a database is fit shows only when it is opened.
@@ -23,8 +26,7 @@ export async function vaultFindings(session: Session, running: boolean): Promise
     await looked("log clock", () => logClockOf(session)),
     await looked("outbox", () => outboxOf(session)),
     await looked("databases", () => databasesOf(session)),
-    await looked("remote", () => remoteOf(session)),
-    await looked("order", () => orderOf(session)),
+    ...(await remoteAndOrder(session)),
     await looked("daemon", () => daemonOf(session, running)),
     await looked("issues", () => issuesOf(session)),
   ];
@@ -110,13 +112,21 @@ function triggersIn(path: string, tables: readonly number[]): Triggers {
   }
 }
 
+/** Who is silent is not asked twice: each answer is waited for. */
+async function remoteAndOrder(session: Session): Promise<readonly (readonly Finding[])[]> {
+  const remote = await looked("remote", () => remoteOf(session));
+  if (remote[0]?.fact === SILENT) return [remote];
+  return [remote, await looked("order", () => orderOf(session))];
+}
+
 async function remoteOf({ remote, replica, copied }: Session): Promise<Finding> {
   if (remote === undefined)
     return copied
       ? warn("remote", "a copied home asks nobody", "tidelock join --remote DIR --words")
       : ok("remote", "this vault stays on this device");
   const { read } = replica.cursor();
-  const page = await remote.read(read, { frames: 1, bytes: 1 });
+  const page = await answered(remote.read(read, { frames: 1, bytes: 1 }));
+  if (page === undefined) return fail("remote", SILENT, LOOK_AT);
   if (page.kind !== "ok") return fail("remote", `it does not answer (${page.kind})`, "tidelock status");
   const { head } = page.value;
   return head < read
@@ -127,9 +137,11 @@ async function remoteOf({ remote, replica, copied }: Session): Promise<Finding> 
 /** Contenders race for one name, once more: what a vault stands on is proven, not remembered. */
 async function orderOf({ info, copied }: Session): Promise<Finding | undefined> {
   if (copied || info.remote?.startsWith("file:") !== true) return undefined;
-  const remote = await openFolderRemote(folderOf(info.remote));
+  const remote = await answered(openFolderRemote(folderOf(info.remote)));
+  if (remote === undefined) return fail("order", SILENT, LOOK_AT);
   try {
-    const proven = await remote.prepare();
+    const proven = await answered(remote.prepare());
+    if (proven === undefined) return fail("order", SILENT, LOOK_AT);
     return proven.kind === "ok"
       ? ok("order", `of contenders for one name one wins (${proven.value})`)
       : fail("order", `that the folder orders writes could not be tried (${proven.kind})`, "tidelock status");

@@ -1,22 +1,14 @@
 /** A remote that takes its time to open: a folder on a server that hangs must not keep a home from opening. */
 import type { Failure, Remote } from "@tidelock/core/ports";
 import { errnoOf } from "../home/files.ts";
+import { answered } from "./stalls.ts";
 
 /** How long a start waits for it, ms. */
 const PATIENCE = 3000;
 
 /** The remote where it is soon there; else one whose every call waits for it, and is told of as a stall. */
-export async function orLate(opening: Promise<Remote>): Promise<Remote> {
-  let cancel: () => void = () => undefined;
-  const late = new Promise<undefined>((resolve) => {
-    const timer = setTimeout(() => resolve(undefined), PATIENCE);
-    cancel = () => clearTimeout(timer);
-  });
-  try {
-    return (await Promise.race([opening, late])) ?? lateRemote(opening);
-  } finally {
-    cancel();
-  }
+export async function orLate(opening: Promise<Remote>, patience: number = PATIENCE): Promise<Remote> {
+  return (await answered(opening, patience)) ?? lateRemote(opening);
 }
 
 export function lateRemote(opening: Promise<Remote>): Remote {

@@ -2,6 +2,7 @@
 import { getReach } from "@tidelock/core/engine/entries";
 import type { Facts } from "@tidelock/core/engine/status";
 import type { Session } from "./session.ts";
+import { answered } from "./stalls.ts";
 
 export async function look(session: Session): Promise<Facts> {
   // Whether a database is fit shows only when it is opened.
@@ -11,8 +12,9 @@ export async function look(session: Session): Promise<Facts> {
   // Paused, nobody asks the remote.
   if (facts.halt !== undefined || facts.paused || remote === undefined) return facts;
   const { read, applied } = replica.cursor();
-  const page = await remote.read(read, { frames: 1, bytes: 1 });
+  const page = await answered(remote.read(read, { frames: 1, bytes: 1 }));
   const pending = facts.pending + session.attachments.unread();
+  if (page === undefined) return { ...facts, pending, stalled: true };
   if (page.kind !== "ok") {
     const reached = page.kind === "denied" || page.kind === "quota" || page.kind === "corrupt";
     return reached

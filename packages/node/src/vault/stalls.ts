@@ -70,6 +70,23 @@ export function unlessStalled<T>(of: Moving, work: Promise<T>): Promise<T> {
   });
 }
 
+/** What a person who looks is made to wait for one answer of a remote, ms. */
+const ANSWER = 10_000;
+
+/** The answer, or undefined where none comes: of calls that nobody else watches. */
+export async function answered<T>(work: Promise<T>, ms: number = ANSWER): Promise<T | undefined> {
+  let cancel: () => void = () => undefined;
+  const late = new Promise<undefined>((resolve) => {
+    const timer = setTimeout(() => resolve(undefined), ms);
+    cancel = () => clearTimeout(timer);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    cancel();
+  }
+}
+
 const look = "look whether the remote answers; then tidelock daemon restart";
 
 const whyByState: Readonly<Record<SyncState, string>> = {

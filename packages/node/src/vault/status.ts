@@ -97,7 +97,7 @@ export function statusOf(session: Session, facts: Facts = session.facts()): Vaul
 /** Both are true: what is called stalled, and what it waits for. */
 function stalledDetail(issues: readonly Issue[]): string {
   const cause = issues.find((issue) => issue.code === "stalled");
-  return cause === undefined ? "stalled" : `stalled: ${cause.why}`;
+  return `stalled: ${cause?.why ?? "the remote does not answer"}`;
 }
 
 /** The status of a home whose keys cannot be opened: nothing more can be told. */

@@ -12,7 +12,9 @@ import { membershipSpaces } from "@tidelock/core/vault/membership";
 import { openSqlStore } from "../store/sql-store.ts";
 import { createKinds, spacesOf } from "./place.ts";
 import type { Session } from "./session.ts";
+import { answered } from "./stalls.ts";
 import { optional } from "./status.ts";
+import { STALL } from "./watchdog.ts";
 
 export interface Check {
   readonly name: "file" | "chain" | "digest" | "replay" | "remote";
@@ -118,7 +120,8 @@ async function remoteCheck(session: Session): Promise<Check> {
   const { read } = replica.cursor();
   let after = 0;
   while (after < read) {
-    const page = await remote.read(after, { frames: 1024, bytes: 4 << 20 });
+    const page = await answered(remote.read(after, { frames: 1024, bytes: 4 << 20 }), STALL);
+    if (page === undefined) return failed("remote", "stalled", "the remote does not answer a read");
     if (page.kind === "corrupt" || page.kind === "denied")
       return failed("remote", page.kind === "denied" ? "remote-denied" : "remote-corrupt", page.why);
     if (page.kind !== "ok")

@@ -1,6 +1,7 @@
 /** Writes a slice's rows inside the open transaction of the file. Rules ATT17, ATT26. */
 import type { RowKey } from "@tidelock/core/kinds/tables/types";
 import type { Tx } from "@tidelock/core/log/tx";
+import { type Affinity, storedAs } from "./affinity.ts";
 import { type Core, lensOf } from "./core.ts";
 import type { AppFile } from "./file.ts";
 import type { Lens } from "./lens.ts";
@@ -169,6 +170,13 @@ export function change(file: AppFile, op: Place, at: FileKey, from: FileRow, to:
 
 function insert(core: Core, now: Lens, op: Op): Written {
   const to = op.to as FileRow;
+  const affinities = op.plan.file.affinities;
+  if (
+    op.plan.key.some(
+      (c) => !sameValue(storedAs(core.file, affinities[c] as Affinity, to[c] as FileValue), to[c]),
+    )
+  )
+    return { kind: "refused", text: "a column of its key has another type here and would change it" };
   const written = put(core.file, op, to, undefined);
   if (written.kind !== "taken") return written;
   // A natural row the file holds though nobody said so is still that row.

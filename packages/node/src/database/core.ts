@@ -2,7 +2,7 @@
 import type { Seq } from "@tidelock/core/bytes/brand";
 import { equalBytes } from "@tidelock/core/bytes/bytes";
 import { limits } from "@tidelock/core/bytes/limits";
-import type { Engine, LocalRun } from "@tidelock/core/engine/api";
+import type { Engine, LocalRun, RunFrame } from "@tidelock/core/engine/api";
 import { getCursor } from "@tidelock/core/engine/entries";
 import type { TablesView } from "@tidelock/core/kinds/tables/api";
 import { packRun } from "@tidelock/core/kinds/tables/codec";
@@ -21,6 +21,8 @@ import { readToken } from "./triggers.ts";
 
 /** The section of a frame that holds table changes. */
 const TABLES_SECTION = 2;
+/** Most that a frame adds around one section. */
+const SECTION_HEAD = 8;
 
 export interface AttachDeps extends FileDeps {
   readonly log?: Log;
@@ -44,7 +46,7 @@ export function point(core: Pick<Core, "deps">, name: DatabasePoint): void {
 }
 
 export function lensOf(core: Core, tx: Tx, known?: Known): Lens {
-  return new Lens(tx, core.tables, core.byNumber, core.numbers, known);
+  return new Lens(tx, core.tables, core.byNumber, core.numbers, core.file, known);
 }
 
 export function recordOf(core: Core, tx: Tx): AttachmentRecord {
@@ -105,16 +107,19 @@ export function runsOf(
   if (changes.length === 0) return [];
   const off = new Set(core.plans.filter((p) => p.vault.compressOff).map((p) => p.vault.name));
   const packed = packRun(changes, { seen, approved, compressOff: (table) => off.has(table) });
-  const runs: LocalRun[] = [];
-  for (let i = 0; i < packed.length; i += limits.framesPerRun) {
-    runs.push({
-      frames: packed.slice(i, i + limits.framesPerRun).map(({ section, compressOff }) => {
-        const sections = new Map([[TABLES_SECTION, section]]);
-        return compressOff ? { sections, compressOff } : { sections };
-      }),
-    });
+  const runs: RunFrame[][] = [[]];
+  let size = 0;
+  for (const { section, compressOff } of packed) {
+    size += section.length + SECTION_HEAD;
+    // What one run may not hold is several: others may see a part of it first.
+    if (size > limits.runBytes || runs.at(-1)?.length === limits.framesPerRun) {
+      runs.push([]);
+      size = section.length + SECTION_HEAD;
+    }
+    const sections = new Map([[TABLES_SECTION, section]]);
+    runs.at(-1)?.push(compressOff ? { sections, compressOff } : { sections });
   }
-  return runs;
+  return runs.map((frames) => ({ frames }));
 }
 
 /** Dirty keys of this attachment that wait for nobody: neither set aside nor withheld. */

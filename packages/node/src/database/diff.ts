@@ -151,29 +151,33 @@ export class Differ {
   /** Rows whose key changed, followed to where they stand now. */
   #follow(moved: readonly Moved[]): void {
     const { file, lens } = this.#c;
-    const started = new Set<string>();
-    moved.forEach((first, i) => {
-      const start = slot(first.table, first.from);
-      if (started.has(start)) return;
-      started.add(start);
-      let to = first.to;
-      for (let j = i + 1; j < moved.length; j++) {
-        const next = moved[j] as Moved;
-        if (next.table === first.table && slot(next.table, next.from) === slot(next.table, to)) to = next.to;
-      }
+    // By where they ended so far: a long outbox is gone through once.
+    const chains = new Map<string, { readonly table: number; readonly from: FileKey; to: FileKey }>();
+    const ends = new Map<string, string>();
+    for (const { table, from, to } of moved) {
+      const [left, reached] = [slot(table, from), slot(table, to)];
+      const start = ends.get(left) ?? left;
+      const chain = chains.get(start);
+      if (chain === undefined) chains.set(start, { table, from, to });
+      else if (ends.delete(left)) chain.to = to;
+      else continue; // another row, put where the first had been
+      ends.set(reached, start);
+    }
+    for (const first of chains.values()) {
+      const { to } = first;
       const plan = lens.plan(first.table);
       const [from, end] = [inVaultOrder(plan, first.from), inVaultOrder(plan, to)];
-      if (hasRow(file, plan, from) || !hasRow(file, plan, end)) return;
+      if (hasRow(file, plan, from) || !hasRow(file, plan, end)) continue;
       if (!plan.vault.minted) {
         this.#moves.push({ table: plan.number, from, to: end });
-        return;
+        continue;
       }
       const [old, now] = [from[0], end[0]];
-      if (typeof old !== "bigint" || typeof now !== "bigint") return;
+      if (typeof old !== "bigint" || typeof now !== "bigint") continue;
       const born = lens.liveAt(plan.number, old);
-      if (born === undefined || lens.liveAt(plan.number, now) !== undefined) return;
+      if (born === undefined || lens.liveAt(plan.number, now) !== undefined) continue;
       this.#place(plan.number, born, now);
-    });
+    }
   }
 
   finish(): Draft {

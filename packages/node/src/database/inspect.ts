@@ -11,6 +11,7 @@ import type {
   TableDeclaration,
   UniqueDeclaration,
 } from "@tidelock/core/kinds/tables/types";
+import { type Affinity, affinityOf } from "./affinity.ts";
 import { type AppTrigger, classifyTriggers } from "./app-triggers.ts";
 import { type Db, fold, quote } from "./sqlite.ts";
 import { tokens } from "./tokens.ts";
@@ -27,11 +28,13 @@ export interface FileTable {
   /** A constraint of it has a conflict clause, such as UNIQUE ON CONFLICT REPLACE. */
   readonly conflictClause: boolean;
   readonly triggers: readonly AppTrigger[];
+  /** What a column makes of values; by column. */
+  readonly affinities: readonly Affinity[];
 }
 
 export interface Refusal {
   readonly table: string;
-  readonly code: "table-no-key" | "table-key-unsupported" | "table-needs-function";
+  readonly code: "table-no-key" | "table-key-unsupported" | "table-needs-function" | "bad-name";
   readonly why: string;
 }
 
@@ -88,6 +91,7 @@ interface Raw {
   /** The key is the row number itself. */
   readonly alias: boolean;
   readonly withoutRowid: boolean;
+  readonly strict: boolean;
   readonly indexes: readonly { readonly index: IndexInfo; readonly columns: readonly IndexColumn[] }[];
 }
 
@@ -99,12 +103,13 @@ export function inspect(db: Db, options: InspectOptions = {}): Inspection {
   const raws: Raw[] = [];
   const chosen = options.tables === undefined ? undefined : new Set(options.tables.map(fold));
   const listed = listTables(db);
-  for (const { name, type, wr } of listed) {
+  const names = listed.map((t) => t.name);
+  for (const { name, type, wr, strict } of listed) {
     if (type !== "table") skipped.push({ name, why: type as "view" | "virtual" | "shadow" });
     else if (chosen !== undefined && !chosen.has(fold(name))) skipped.push({ name, why: "not chosen" });
     else {
-      const raw = readTable(db, name, wr === 1n);
-      const refusal = refuse(raw) ?? missingFunction(db, raw);
+      const raw = readTable(db, name, wr === 1n, strict === 1n);
+      const refusal = badName(raw, names) ?? refuse(raw) ?? missingFunction(db, raw);
       if (refusal === undefined) raws.push(raw);
       else refused.push(refusal);
     }
@@ -123,15 +128,22 @@ export function inspect(db: Db, options: InspectOptions = {}): Inspection {
   return { tables: build(db, raws, options), skipped, refused, empty: listed.length === 0 };
 }
 
+interface Listed {
+  readonly name: string;
+  readonly type: string;
+  readonly wr: bigint;
+  readonly strict: bigint;
+}
+
 /** Ordinary tables, views and virtual tables of the file; nothing of SQLite's and nothing of ours. */
-function listTables(db: Db): { readonly name: string; readonly type: string; readonly wr: bigint }[] {
-  const all = db.pragma("table_list") as { schema: string; name: string; type: string; wr: bigint }[];
+function listTables(db: Db): readonly Listed[] {
+  const all = db.pragma("table_list") as (Listed & { readonly schema: string })[];
   return all
     .filter((t) => t.schema === "main" && !/^sqlite_/i.test(t.name) && !/^_tl_/i.test(t.name))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function readTable(db: Db, name: string, withoutRowid: boolean): Raw {
+function readTable(db: Db, name: string, withoutRowid: boolean, strict: boolean): Raw {
   const info = db.pragma(`table_xinfo(${quote(name)})`) as ColumnInfo[];
   const stored = info.filter((c) => c.hidden === 0n);
   const keyInfo = info.filter((c) => c.pk > 0n).sort((a, b) => Number(a.pk - b.pk));
@@ -159,6 +171,7 @@ function readTable(db: Db, name: string, withoutRowid: boolean): Raw {
     keyCollations: keyInfo.map((c) => keyIndex?.columns.find((k) => k.name === c.name)?.coll ?? "BINARY"),
     alias,
     withoutRowid,
+    strict,
     indexes,
   };
 }
@@ -177,6 +190,24 @@ function refuse(raw: Raw): Refusal | undefined {
     return { table, code: "table-needs-function", why: `its key is ordered by the collation ${strange}` };
   }
   return undefined;
+}
+
+/** Longest name a declaration carries, bytes of UTF-8; SQLite itself has no limit. */
+const LONGEST_NAME = 255;
+
+/** Names travel as declarations do: bounded, and normalised, so that two must not become one. */
+function badName(raw: Raw, tables: readonly string[]): Refusal | undefined {
+  const bad = (why: string): Refusal => ({ table: raw.name, code: "bad-name", why });
+  const columns = raw.columns.map((c) => c.name);
+  const long = [raw.name, ...columns].find(
+    (n) => n === "" || Buffer.byteLength(n.normalize("NFC")) > LONGEST_NAME,
+  );
+  if (long !== undefined) return bad(`a name is empty or longer than ${LONGEST_NAME} bytes`);
+  const twice = (name: string, all: readonly string[]): boolean =>
+    all.filter((other) => fold(other) === fold(name)).length > 1;
+  if (twice(raw.name, tables)) return bad("another table has the same name in other Unicode characters");
+  const column = columns.find((name) => twice(name, columns));
+  return column === undefined ? undefined : bad("two columns have the same name in other Unicode characters");
 }
 
 /** Prepares what a projection will run, which compiles every CHECK, index, generated column and trigger. */
@@ -238,6 +269,7 @@ function build(db: Db, raws: readonly Raw[], options: InspectOptions): FileTable
       rowid: r.alias || r.withoutRowid ? undefined : rowidName(r),
       conflictClause: hasConflictClause(db, r.name),
       triggers: triggers.get(r.name) ?? [],
+      affinities: r.columns.map((c) => affinityOf(c.type, r.strict)),
     };
   });
 }

@@ -23,9 +23,11 @@ import {
   referenceCell,
 } from "@tidelock/core/kinds/tables/value";
 import type { Tx } from "@tidelock/core/log/tx";
+import { type Affinity, storedAs } from "./affinity.ts";
+import type { AppFile } from "./file.ts";
 import type { Numbers } from "./numbers.ts";
 import type { TablePlan } from "./plan.ts";
-import type { FileKey, FileRow, FileValue } from "./rows.ts";
+import { type FileKey, type FileRow, type FileValue, sameValue } from "./rows.ts";
 
 /** Numbers of the file that are known to be rows of the vault before any index says so, by table. */
 export type Known = ReadonlyMap<number, ReadonlyMap<bigint, Born>>;
@@ -40,15 +42,18 @@ export class Lens {
   readonly #of = new Map<string, bigint | undefined>();
 
   readonly #known: Known | undefined;
+  readonly #file: AppFile;
 
   constructor(
     tx: Tx,
     tables: TablesView,
     plans: ReadonlyMap<number, TablePlan>,
     numbers: Numbers,
+    file: AppFile,
     known?: Known,
   ) {
     this.tx = tx;
+    this.#file = file;
     this.#known = known;
     this.tables = tables;
     this.#plans = plans;
@@ -168,8 +173,18 @@ export class Lens {
       // A reference to a row that has no number here stands as NULL in the file: nobody made it NULL.
       if (known !== undefined && born !== undefined && this.#shownNumber(plan, column, born) === undefined)
         return known;
-      return this.cellOf(plan, column, value);
+      const cell = this.cellOf(plan, column, value);
+      return known !== undefined && this.#holds(plan, column, value, cell, known) ? known : cell;
     });
+  }
+
+  /** Whether the file's value is what its column makes of the vault's. Another storage class is the mark of it. */
+  #holds(plan: TablePlan, column: number, value: FileValue, cell: Cell, known: Cell): boolean {
+    if (cell[0] === known[0]) return false;
+    const affinity = plan.file.affinities[column] as Affinity;
+    if (affinity === "NONE") return false;
+    const meant = decodeCell(known);
+    return !(meant instanceof RowReference) && sameValue(storedAs(this.#file, affinity, meant), value);
   }
 
   /** A shown or viewed row with every reference as what it stands for now. */

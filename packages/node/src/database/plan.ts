@@ -1,6 +1,7 @@
 /** A table of the file beside the vault's declaration of it: which column is which. */
 import { TidelockError } from "@tidelock/core/errors";
 import type { TableDeclaration } from "@tidelock/core/kinds/tables/types";
+import { affinityOf } from "./affinity.ts";
 import type { FileTable } from "./inspect.ts";
 import { fold } from "./sqlite.ts";
 
@@ -43,6 +44,17 @@ export function declarationFor(
       why: `the table ${file.name} has another primary key here than in the vault`,
       next: "leave the table out with --tables, or give it the same key",
       details: { table: file.name, reason: "key-changed" },
+    });
+  }
+  for (const k of file.key) {
+    const column = file.columns[k] as TableDeclaration["columns"][number];
+    const there = vault.columns.find((c) => fold(c.name) === fold(column.name));
+    const types = [affinityOf(column.type, false), affinityOf(there?.type ?? "", false)];
+    if (types.includes("NONE") || types[0] === types[1]) continue;
+    throw new TidelockError("table-key-unsupported", {
+      why: `the key of ${file.name} has another type here than in the vault`,
+      next: "leave the table out with --tables, or give its key the same type",
+      details: { table: file.name, reason: "key-type" },
     });
   }
   // A row of the vault without the new column has none to show: it cannot be demanded.

@@ -236,6 +236,8 @@ function inFile(
   const { file, engine } = core;
   point(core, "slice-begun");
   if (!carries(core, expected)) return "moved";
+  // What was planned, and what the outbox names, is of the tables as they were.
+  if (file.pragma("schema_version") !== plannedNote.schema) return "moved";
   let slice = planned;
   let draft: Draft | undefined;
   if (!outboxIsEmpty(file)) {

@@ -3,13 +3,15 @@
  * real files and a real folder: what was committed in the app's file arrives, once, on both sides.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { EnginePoint } from "../../packages/core/src/engine/points.ts";
+import { encodePage, objectAt } from "../../packages/core/src/log/page.ts";
 import type { DatabasePoint } from "../../packages/node/src/database/points.ts";
 import { root } from "../repo.ts";
 
@@ -270,6 +272,36 @@ describe("SIGKILL at a named point", () => {
       ]);
     },
   );
+
+  test("[LOG18] L13: a receive time that somebody rewrote in the folder, and put back", () => {
+    const directory = fresh(attached);
+    const log = join(directory, "remote", "log");
+    sql(
+      directory,
+      "b",
+      "UPDATE task SET title = 'from b' WHERE id = 't1'; DELETE FROM task WHERE id = 't4';",
+    );
+    device(directory, "b", "attach");
+    const [newest] = readdirSync(log).sort().reverse() as [string];
+    const bytes = readFileSync(join(log, newest));
+    const object = objectAt(Number(newest), bytes, (b) => createHash("sha256").update(b).digest());
+    if (object.kind !== "page") throw new Error("the newest object is no page");
+    const entries = object.entries.map((entry) => ({ ...entry, time: entry.time + 3_600_000 }));
+    writeFileSync(join(log, newest), encodePage({ ...object, entries }));
+    device(directory, "a", "attach");
+    expect(dump(directory, "a")).toEqual(dump(directory, "b"));
+    sql(directory, "b", "UPDATE task SET title = 'from b' WHERE id = 't2';");
+    device(directory, "b", "attach");
+    sql(directory, "a", "UPDATE task SET title = 'from a' WHERE id = 't3';");
+    expect(() => device(directory, "a", "attach")).toThrow("sync stopped: fork");
+    writeFileSync(join(log, newest), bytes);
+    device(directory, "a", "attach");
+    device(directory, "b", "attach");
+    expect(dump(directory, "a")).toEqual(dump(directory, "b"));
+    expect(look(directory, "b", "SELECT title FROM task WHERE id IN ('t1', 't2', 't3') ORDER BY id")).toEqual(
+      [["from b"], ["from b"], ["from a"]],
+    );
+  });
 
   test.each(points.filter(([, s]) => s === "detach"))("[P2] a detach: %s", (name) => {
     const directory = fresh(attached);

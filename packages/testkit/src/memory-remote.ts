@@ -6,6 +6,7 @@ import {
   encodePage,
   endOf,
   holdsFrames,
+  MOST_STRAYS,
   objectAt,
   type PageEntry,
 } from "@tidelock/core/log/page";
@@ -289,7 +290,19 @@ function pageOf(
     number = endOf(object) + 1;
     frames = number - after - 1;
   }
-  return { objects, head: log.head() };
+  const head = log.head();
+  return { objects, head: objects.length === 0 && head > after ? headBelow(log, after, head) : head };
+}
+
+/** A few objects above a gap that are no pages are no part of the log until it gets there (REM13). */
+function headBelow(log: MemoryVaultLog, after: number, head: number): number {
+  const numbers = log.numbers();
+  const above = numbers.filter((number) => number > after);
+  if (above.length > MOST_STRAYS || above.some((number) => log.at(number)?.kind === "page")) return head;
+  const below = numbers
+    .filter((number) => number <= after)
+    .map((number) => endOf(log.at(number) as LogObject));
+  return Math.max(0, ...below);
 }
 
 /** Only an append has outcomes that matter: elsewhere the same call settles it. */

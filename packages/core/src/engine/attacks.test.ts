@@ -328,6 +328,22 @@ describe("order", () => {
     await othersGoOn(s);
   });
 
+  test("[LOG6, REM13] L14, H49: one file at a very high number stops nobody; a page of somebody there is a gap", async () => {
+    const s = await scene();
+    s.kit.log.put(999_999, Uint8Array.of(1, 2, 3));
+    await othersGoOn(s);
+    await s.kit.converge(s.a);
+    expect(deriveStatus(s.a.engine.facts())).toMatchObject({ code: "live" });
+    expect(s.kit.notes(s.a)).toEqual(s.kit.notes(s.b));
+    // Whoever signed it: a device that cannot know its author must not write into the gap.
+    const { applied } = s.a.replica.cursor();
+    s.kit.log.put(applied + 2, s.kit.pageBytes(applied + 2, null, [suite.random(300)]));
+    s.kit.write(s.a, "not into the gap");
+    await halts(s, s.a, "chain-broken");
+    s.kit.log.drop(applied + 2);
+    expect(await s.kit.sync(s.a)).toMatchObject({ kind: "live" });
+  });
+
   test("[LOG9, LOG12] L2, H02: a frame left out and the gap closed is void `device-seq`, then a fork", async () => {
     const s = await scene();
     s.kit.write(s.b, "b3");

@@ -31,6 +31,9 @@ const HAS_PREV = 1;
 const LAST_TIME = 2 ** 48 - 1;
 
 /** Throws `RangeError` for what no page may hold: a fault of the caller, not of the outside. */
+/** So many files above a missing number may be strays; more are a part of the log (REM13). */
+export const MOST_STRAYS = 8;
+
 export function encodePage(page: LogPage): Uint8Array {
   const { first, prev, entries } = page;
   const count = entries.length;

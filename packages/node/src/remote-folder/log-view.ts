@@ -4,7 +4,7 @@
  * or from a log that went back. Rules REM11, REM13, REM14, REM27.
  */
 import { limits } from "@tidelock/core/bytes/limits";
-import { endOf, objectAt } from "@tidelock/core/log/page";
+import { endOf, MOST_STRAYS, objectAt } from "@tidelock/core/log/page";
 import type { Clock, LogObject, Page } from "@tidelock/core/ports";
 import type { FileStat, Fs } from "@tidelock/core/ports-fs";
 import { errnoOf, unless } from "./errno.ts";
@@ -38,6 +38,9 @@ export class LogView {
   /** The end of the newest listed object, so that a long pull reads it once. */
   #far: { readonly number: number; readonly end: number } | undefined;
 
+  /** What `#headBelow` found, so that files that stay there are read once. */
+  #strays: { readonly listing: Listing; readonly after: number; readonly below: number } | undefined;
+
   constructor(fs: Fs, home: string, clock: Clock, sha256: (bytes: Uint8Array) => Uint8Array) {
     this.#fs = fs;
     this.#home = home;
@@ -59,7 +62,8 @@ export class LogView {
       const head = await this.#head(after, 0);
       // Somebody may have placed it between the two looks; what is still absent now is a gap.
       if (head > after) objects = await this.#follow(after, want);
-      if (objects.length === 0) return { objects, head };
+      if (objects.length === 0)
+        return { objects, head: head > after ? await this.#headBelow(after, head) : head };
     }
     // REM14: a later power cut must not take back what is handed out here.
     if (objects.some((object) => !this.#isListed(object.first))) await this.#fs.syncDir(this.#home);
@@ -130,6 +134,27 @@ export class LogView {
     return Math.max(sure, await this.#headOf(listing, Math.max(newest, after)));
   }
 
+  /**
+   * Nothing stands right after `after`, and something further on. A few files there that are no pages
+   * were put there by nobody who uses the vault: they are no part of the log until it gets there.
+   */
+  async #headBelow(after: number, head: number): Promise<number> {
+    const listing = this.#listing ?? (await this.#list());
+    if (this.#strays?.listing !== listing || this.#strays.after !== after) {
+      const at = lowerBound(listing.numbers, after + 1);
+      const above = listing.numbers.slice(at);
+      if (above.length === 0 || above.length > MOST_STRAYS) return head;
+      for (const number of above) {
+        const bytes = await readObject(this.#fs, this.path(number), limits.garbageHashed);
+        if (bytes !== undefined && objectAt(number, bytes, this.#sha256).kind === "page") return head;
+      }
+      const below = await this.#headOf({ ...listing, numbers: listing.numbers.slice(0, at) }, after);
+      this.#strays = { listing, after, below };
+    }
+    // What was read or placed since may not be listed yet.
+    return Math.max(this.#strays.below, this.#newest?.end ?? 0);
+  }
+
   /** The end of the newest object, or of one before it that reaches further: `enough` ends the search. */
   async #headOf({ numbers }: Listing, enough: number): Promise<number> {
     const newest = numbers[numbers.length - 1] ?? 0;
@@ -140,10 +165,11 @@ export class LogView {
       if (number <= newest - WIDEST) break;
       const bytes = await readObject(this.#fs, this.path(number), limits.garbageHashed);
       if (bytes === undefined) continue;
-      const end = endOf(objectAt(number, bytes, this.#sha256));
+      const object = objectAt(number, bytes, this.#sha256);
+      const end = endOf(object);
       head = Math.max(head, end);
       if (number === newest) this.#far = { number, end };
-      if (end === enough) this.placed(number, end);
+      if (end === enough && object.kind === "page") this.placed(number, end);
     }
     return head;
   }

@@ -182,6 +182,33 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
   },
   {
     numbered: true,
+    title: "[P14] [REM13] a few files far above the log that are no pages stop nobody; a page there is a gap",
+    run: onVault(async ({ tamper, device }, a, b) => {
+      for (let seq = 0; seq < 4; seq++) await append(a, seq, `frame ${seq}`);
+      await readAll(b);
+      await tamper.put(7, encodeUtf8("no page"));
+      await tamper.put(900, encodeUtf8("none either"));
+      for (const remote of [a, b, await device()])
+        expect(await pageAfter(remote, 4)).toEqual({ objects: [], head: 4 });
+      for (const seq of [4, 5]) {
+        const first = seq + 1;
+        expect(await append(b, seq, `frame ${seq}`)).toEqual({ kind: "committed", first });
+        await pageAfter(a, seq);
+      }
+      // The log gets there: it takes its number.
+      expect(await append(a, 6, "not here")).toEqual({ kind: "behind" });
+      expect((await pageAfter(a, 6)).objects).toMatchObject([{ kind: "garbage", first: 7 }]);
+      expect(await append(a, 7, "frame 7")).toEqual({ kind: "committed", first: 8 });
+      for (const remote of [a, b, await device()])
+        expect(await pageAfter(remote, 8)).toEqual({ objects: [], head: 8 });
+      const page = encodePage({ first: 12, prev: null, entries: [{ time: 1, frame: encodeUtf8("x") }] });
+      await tamper.put(12, page);
+      expect(await pageAfter(await device(), 8)).toMatchObject({ objects: [] });
+      expect((await pageAfter(await device(), 8)).head).toBeGreaterThan(8);
+    }),
+  },
+  {
+    numbered: true,
     title: "[P14] [REM3] an object inside an accepted page is passed over and hides nothing",
     run: onVault(async ({ tamper, device }, a, b) => {
       await append(a, 0, "1", "2", "3", "4");

@@ -8,6 +8,7 @@ export const limits: {
   readonly changesPerFrame: number;
   readonly change: number;
   readonly framesPerRun: number;
+  readonly runBytes: number;
   readonly framesPerAppend: number;
   readonly appendBytes: number;
   readonly pageBytes: number;
@@ -33,6 +34,8 @@ export const limits: {
   changesPerFrame: 256,
   change: 256 << 10,
   framesPerRun: 4096,
+  /** All changes of a run after inflate: they are in memory together when it applies. */
+  runBytes: 64 << 20,
   framesPerAppend: 256,
   appendBytes: 4 << 20,
   /** A stored log object: the append's frames and their page head. */

@@ -1,10 +1,15 @@
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Device, fastKit, type Kit, traps } from "../../../testkit/src/vault-kit.ts";
+import { encodeUtf8 } from "../bytes/bytes.ts";
+import { limits } from "../bytes/limits.ts";
 import { frameFlags } from "../log/frame.ts";
+import { encodeSections } from "../log/plaintext.ts";
 
 const { more, continues } = frameFlags;
 const DAY = 86_400_000;
+
+afterEach(() => void vi.restoreAllMocks());
 
 async function pair(seed: number): Promise<{ kit: Kit; a: Device; b: Device }> {
   const kit = fastKit(seed);
@@ -124,6 +129,28 @@ describe("runs", () => {
       expect(kit.verdicts(a).slice(2)).toEqual(stands ? ["", ""] : ["run", "run"]);
       expect(kit.notes(a)).toEqual(stands ? ["1", "2"] : []);
     }
+  });
+
+  test("[LOG10] a run of more bytes than are in memory together falls", async () => {
+    const { kit, a, b } = await pair(8);
+    const next = script(kit, b);
+    const frame = encodeSections(new Map([[2, encodeUtf8("x".repeat(500))]])).length;
+    const run = (frames: number): Uint8Array[] => [
+      next("x".repeat(500), more),
+      ...Array.from({ length: frames - 2 }, () => next("x".repeat(500), more | continues)),
+      next("x".repeat(500), continues),
+    ];
+    expect(limits.runBytes).toBe(64 << 20);
+    // The same with short frames: whether 64 MiB are too many is not what is asked here.
+    vi.spyOn(limits, "runBytes", "get").mockReturnValue(frame * 8);
+    kit.place(a, ...run(8));
+    await kit.sync(a);
+    expect(kit.notes(a)).toHaveLength(8);
+    kit.place(a, ...run(9));
+    await kit.sync(a);
+    expect(kit.verdicts(a).slice(-9)).toEqual(Array(9).fill("run"));
+    expect(kit.notes(a)).toHaveLength(8);
+    expect(() => kit.write(a, "y".repeat(frame * 8))).toThrow("larger than Tidelock takes");
   });
 
   test("[LOG10] a frame left out of a run fells it", async () => {

@@ -158,7 +158,7 @@ function applyOne(
   }
   const accepted = nextLogTime(before, entry.time, frame.sealedAt);
   deps.point("apply.before-kinds");
-  const run = joinRun(deps, tx, entry, frame, judged.sections, accepted);
+  const run = joinRun(deps, tx, entry, frame, judged, accepted);
   const time = run.verdict.reason === undefined ? accepted : before;
   conclude(deps, tx, { entry, frame: signed, ...run.verdict }, time);
   if (run.sections.length > 0 && !deps.quarantined.has(entry.seq)) {
@@ -207,6 +207,8 @@ function reduce(seq: number, tx: Tx, sections: readonly Section[], at: Parameter
 
 interface OpenRun {
   readonly since: number;
+  /** Of its changes so far, after inflate. */
+  readonly bytes: number;
   readonly seqs: readonly number[];
 }
 
@@ -216,14 +218,14 @@ function getOpenRun(tx: Tx, device: number): OpenRun | undefined {
   const bytes = tx.get(OPEN_RUNS, runKey(device));
   if (bytes === undefined) return undefined;
   const r = new Reader(bytes);
-  const since = r.u48();
+  const [since, size] = [r.u48(), r.v()];
   const seqs: number[] = [];
   for (let n = r.v(); n > 0; n--) seqs.push(r.v());
-  return { since, seqs };
+  return { since, bytes: size, seqs };
 }
 
 function putOpenRun(tx: Tx, device: number, run: OpenRun): void {
-  const w = new Writer(16 + run.seqs.length * 4).u48(run.since).v(run.seqs.length);
+  const w = new Writer(24 + run.seqs.length * 4).u48(run.since).v(run.bytes).v(run.seqs.length);
   for (const seq of run.seqs) w.v(seq);
   tx.put(OPEN_RUNS, runKey(device), w.done());
 }
@@ -258,7 +260,7 @@ function joinRun(
   tx: Tx,
   entry: Entry,
   frame: Frame,
-  sections: readonly Section[],
+  { sections, bytes: size }: { readonly sections: readonly Section[]; readonly bytes: number },
   time: number,
 ): Joined {
   if (frame.kind === frameKinds.membership)
@@ -267,9 +269,13 @@ function joinRun(
   const more = (frame.flags & frameFlags.more) !== 0;
   let open = getOpenRun(tx, frame.device);
   let fallen: readonly number[] = [];
+  const bytes = (open?.bytes ?? 0) + size;
   if (
     open !== undefined &&
-    (!continues || time - open.since > RUN_LIFETIME || open.seqs.length >= limits.framesPerRun)
+    (!continues ||
+      time - open.since > RUN_LIFETIME ||
+      open.seqs.length >= limits.framesPerRun ||
+      bytes > limits.runBytes)
   ) {
     fallen = fall(tx, frame.device);
     open = undefined;
@@ -277,7 +283,9 @@ function joinRun(
   if (continues && open === undefined)
     return { verdict: { reason: "run", applied: false, fallen }, sections: [] };
   if (more) {
-    putOpenRun(tx, frame.device, { since: open?.since ?? time, seqs: [...(open?.seqs ?? []), entry.seq] });
+    const since = open?.since ?? time;
+    const held = open === undefined ? size : bytes;
+    putOpenRun(tx, frame.device, { since, bytes: held, seqs: [...(open?.seqs ?? []), entry.seq] });
     return { verdict: { reason: undefined, applied: false, fallen }, sections: [] };
   }
   const held = open?.seqs ?? [];

@@ -58,6 +58,8 @@ export type Judged =
       readonly frame: Frame;
       readonly author: Author;
       readonly sections: readonly Section[];
+      /** What the sections are long after inflate. */
+      readonly bytes: number;
       readonly carrier: Carrier;
     };
 
@@ -153,7 +155,7 @@ export function judge(deps: JudgeDeps, tx: Tx, entry: Entry): Judged {
     const judged = judgeMembership(deps, tx, frame, carrier);
     return typeof judged === "string"
       ? voided(judged)
-      : { kind: "ok", frame, author, sections: judged, carrier };
+      : { kind: "ok", frame, author, sections: judged, bytes: frame.body.length, carrier };
   }
 
   const track = getTrack(tx, frame.device);
@@ -212,14 +214,15 @@ function judgeData(deps: JudgeDeps, tx: Tx, frame: Frame, carrier: Carrier): Jud
   if (plain === null) return voided("sealed-wrong");
   const text = decodePlaintext(suite, plain);
   if (text.kind === "void") return voided(text.reason);
-  if (deps.quarantined.has(carrier.seq)) return { kind: "ok", frame, author, sections: [], carrier };
+  const bytes = text.changes.length;
+  if (deps.quarantined.has(carrier.seq)) return { kind: "ok", frame, author, sections: [], bytes, carrier };
   const sections = guarded(carrier.seq, () => decodeAll(deps.kinds, text.changes));
   if (typeof sections === "string") return voided(sections);
   for (const { kind, decoded } of sections) {
     const reason = guarded(carrier.seq, () => kind.judge?.(tx, decoded.value, carrier));
     if (reason !== undefined) return voided(reason);
   }
-  return { kind: "ok", frame, author, sections, carrier };
+  return { kind: "ok", frame, author, sections, bytes, carrier };
 }
 
 /** The sections of a frame that was judged ok before: what an open run holds is opened again at its end. */

@@ -312,6 +312,9 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       throw new TidelockError("too-large", { why: `a transaction of ${run.frames.length} frames` });
     // All of it before anything is kept: a caller may catch what this throws.
     const encoded = run.frames.map((frame) => encodeFrame(frame));
+    const size = encoded.reduce((sum, frame) => sum + frame.changes.length, 0);
+    if (size > limits.runBytes)
+      throw new TidelockError("too-large", { why: `a transaction of ${size} bytes` });
     const { nextRun: id, ...numbers } = getOwn(tx);
     putOwn(tx, { ...numbers, nextRun: id + 1 });
     putRun(tx, {

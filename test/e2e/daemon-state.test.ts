@@ -188,3 +188,75 @@ describe("a database that another program holds", { timeout: 60_000 }, () => {
     }
   });
 });
+
+describe("taking a device out", { timeout: 60_000 }, () => {
+  test("[IFC42] T-26 it says No access without a restart, keeps its data, and reads nothing that comes after", async () => {
+    const remote = file("shared");
+    const first = await founded(cli, "first", remote);
+    const second = await joined(cli, "second", remote, first.words);
+    const third = await joined(cli, "third", remote, first.words);
+    makeDatabase(file("first.db"), "CREATE TABLE log (id INTEGER PRIMARY KEY, who TEXT, line TEXT)");
+    for (const [home, db] of [
+      [first, "first.db"],
+      [second, "second.db"],
+      [third, "third.db"],
+    ] as const)
+      await cli.json("Attachment", [...home.at, "db", "attach", file(db)]);
+    sql(file("first.db"), "INSERT INTO log (who, line) VALUES ('x', 'before')");
+    await cli.json("SyncResult", [...first.at, "sync", "--wait"]);
+    const daemon = await cli.daemon(second.home);
+    try {
+      await until("it has the row", () => (lines(file("second.db"), "x").length === 1 ? true : undefined));
+      const rm = [...first.at, "device", "rm"];
+      expect(code(await cli.json("Error", [...rm, "second"], 2))).toBe("usage");
+      for (const bad of ["nobody", "7", "", "0x1", "__proto__"])
+        expect(code(await cli.json("Error", ["--yes", ...rm, bad], 15)), bad).toBe("not-found");
+      expect(code(await cli.json("Error", ["--yes", ...rm, "first"], 2))).toBe("usage");
+      expect(await cli.json("DeviceActed", ["--yes", ...rm, "second"])).toMatchObject({
+        device: 1,
+        state: "accepted",
+      });
+      expect(code(await cli.json("Error", ["--yes", ...rm, "second"], 15))).toBe("not-found");
+      sql(file("first.db"), "INSERT INTO log (who, line) VALUES ('x', 'after')");
+      await cli.json("SyncResult", [...first.at, "sync", "--wait"]);
+      const status = (): Promise<{ code: number }> => cli.run([...second.at, "status"]);
+      await until("it has seen that it is out", async () =>
+        (await status()).code === 12 ? true : undefined,
+      );
+      expect(await cli.json("Status", [...second.at, "status"], 12)).toMatchObject({ label: "No access" });
+      sql(file("second.db"), "INSERT INTO log (who, line) VALUES ('x', 'of one who is out')");
+      expect(code(await cli.json("Error", [...second.at, "sync"], 12))).toBe("device-removed");
+      expect(lines(file("second.db"), "x")).toEqual(["before", "of one who is out"]);
+      await cli.json("LogPage", [...second.at, "log"]);
+    } finally {
+      expect(await daemon.stop()).toBe(0);
+    }
+    await cli.json("SyncResult", [...third.at, "sync", "--wait"]);
+    expect(lines(file("third.db"), "x")).toEqual(["after", "before"]);
+    const { devices } = await cli.json<{ devices: object[] }>("DeviceList", [...third.at, "device", "ls"]);
+    expect(devices).toMatchObject([{ name: "first" }, { removed: expect.any(String) }, { name: "third" }]);
+    expect(devices.map((one) => "removed" in one)).toEqual([false, true, false]);
+  });
+
+  test("[IFC42] another name arrives everywhere; without the remote it waits", async () => {
+    expect(await cli.json("DeviceActed", [...a.at, "device", "rename", "Léas Rechner"])).toMatchObject({
+      device: 0,
+      state: "accepted",
+    });
+    await cli.json("SyncResult", [...b.at, "sync"]);
+    expect(await cli.json("DeviceList", [...b.at, "device", "ls"])).toMatchObject({
+      devices: [{ name: "Léas Rechner" }, {}],
+    });
+    for (const bad of ["", "a\nb", "x".repeat(256), "\u0007"])
+      expect(code(await cli.json("Error", [...a.at, "device", "rename", bad], 2)), bad).toBe("bad-name");
+    await cli.json("Status", [...a.at, "pause"]);
+    expect(await cli.json("DeviceActed", [...a.at, "device", "rename", "later"])).toMatchObject({
+      state: "waits",
+    });
+    await cli.json("Status", [...a.at, "resume"]);
+    await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
+    expect(await cli.json("DeviceList", [...a.at, "device", "ls"])).toMatchObject({
+      devices: [{ name: "later" }, {}],
+    });
+  });
+});

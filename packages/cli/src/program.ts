@@ -124,12 +124,11 @@ function define(
   command("dismiss <code>", "seen; told again when it grows", issue("dismiss"), issues);
 
   const device = program.command("device").description("the devices of this vault").exitOverride();
-  command(
-    "ls",
-    "each with its name and when it was last heard of",
-    async () => (await import("./commands/issues.ts")).devices,
-    device,
-  );
+  const one = (name: "ls" | "rename" | "rm") => async () =>
+    (await import("./commands/device.ts"))[name] as Run;
+  command("ls", "each with its name and when it was last heard of", one("ls"), device);
+  command("rename <name>", "what this device is called", one("rename"), device);
+  command("rm <device>", "take one out, by its number or name; asks first", one("rm"), device);
 
   command("sync", "send and receive now", async () => (await import("./commands/sync.ts")).sync).option(
     "--wait",

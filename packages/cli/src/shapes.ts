@@ -77,6 +77,7 @@ export type ShapeName =
   | "Status"
   | "IssueList"
   | "DeviceList"
+  | "DeviceActed"
   | "SyncResult"
   | "Attachment"
   | "AttachmentList"
@@ -146,6 +147,11 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     issues: z.array(issue),
   }),
   IssueList: shape("IssueList", { issues: z.array(issue) }),
+  DeviceActed: shape("DeviceActed", {
+    device: count,
+    name: z.string(),
+    state: z.enum(["accepted", "waits"]),
+  }),
   DeviceList: shape("DeviceList", {
     devices: z.array(
       z.object({

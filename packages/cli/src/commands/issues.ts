@@ -1,8 +1,7 @@
-/** `issues`, `device ls`: what a person should know, and which devices there are. */
+/** `issues`: what a person should know. */
 import { withVault } from "@tidelock/node/daemon/connect";
 import type { Issue } from "@tidelock/node/vault/issues";
 import type { Context } from "../context.ts";
-import { columns } from "../output.ts";
 
 export async function ls(ctx: Context, options: Record<string, unknown>): Promise<undefined> {
   const all = options["all"] === true;
@@ -26,19 +25,5 @@ function show(ctx: Context, issues: readonly Issue[]): void {
           `    why:  ${issue.why}`,
           `    next: ${issue.next}`,
         ]),
-  );
-}
-
-export async function devices(ctx: Context): Promise<undefined> {
-  const list = await withVault(ctx.connect("device ls"), (vault) => vault.devices());
-  ctx.out.data("DeviceList", { devices: list }, () =>
-    columns(
-      list.map((d) => [
-        String(d.device),
-        d.name,
-        d.removed === undefined ? "" : `removed ${d.removed}`,
-        d.own ? "this device" : d.lastSeen === undefined ? "not seen lately" : `last seen ${d.lastSeen}`,
-      ]),
-    ),
   );
 }

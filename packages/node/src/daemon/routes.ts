@@ -27,6 +27,9 @@ export const routes: Readonly<Record<Operation, Route>> = {
   issues: { method: "GET", path: "/v1/vaults/{v}/issues" },
   dismiss: { method: "POST", path: "/v1/vaults/{v}/issues/dismiss" },
   devices: { method: "GET", path: "/v1/vaults/{v}/devices" },
+  deviceNamed: { method: "GET", path: "/v1/vaults/{v}/devices/named" },
+  removeDevice: { method: "POST", path: "/v1/vaults/{v}/devices/remove" },
+  renameDevice: { method: "POST", path: "/v1/vaults/{v}/devices/rename" },
   doctor: { method: "POST", path: "/v1/vaults/{v}/doctor" },
 };
 

@@ -6,7 +6,14 @@ import { TidelockError } from "@tidelock/core/errors";
 import type { Finding } from "../doctor/finding.ts";
 import type { AttachWish, DatabaseInfo } from "../vault/attachments.ts";
 import { copiedError } from "../vault/copied.ts";
-import { type DeviceView, deviceList } from "../vault/devices.ts";
+import {
+  type DeviceActed,
+  type DeviceView,
+  deviceList,
+  deviceNamed,
+  removeDevice,
+  renameDevice,
+} from "../vault/devices.ts";
 import type { Issue } from "../vault/issues.ts";
 import { type LogEntry, type LogLine, logEntry, logLines } from "../vault/log-view.ts";
 import { look } from "../vault/look.ts";
@@ -47,6 +54,10 @@ export interface VaultService {
   issues(wish: { readonly all?: boolean }): Promise<readonly Issue[]>;
   dismiss(wish: { readonly code: string }): Promise<readonly Issue[]>;
   devices(): Promise<readonly DeviceView[]>;
+  /** The one that a person means by a number or a name. */
+  deviceNamed(wish: { readonly wanted: string }): Promise<DeviceView>;
+  removeDevice(wish: { readonly wanted: string }): Promise<DeviceActed>;
+  renameDevice(wish: { readonly name: string }): Promise<DeviceActed>;
   doctor(): Promise<readonly Finding[]>;
 }
 
@@ -93,6 +104,9 @@ export function createService(session: Session, running: boolean): VaultService 
       return session.issues().filter((issue) => !issue.dismissed);
     },
     devices: async () => deviceList(session),
+    deviceNamed: async ({ wanted }) => deviceNamed(session, wanted),
+    removeDevice: ({ wanted }) => removeDevice(session, wanted),
+    renameDevice: ({ name }) => renameDevice(session, name),
     doctor: async () => (await import("../doctor/vault.ts")).vaultFindings(session, running),
   };
 }

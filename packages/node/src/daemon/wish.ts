@@ -30,6 +30,9 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   issues: { all: "flag?" },
   dismiss: { code: "text" },
   devices: {},
+  deviceNamed: { wanted: "text" },
+  removeDevice: { wanted: "text" },
+  renameDevice: { name: "text" },
   doctor: {},
 };
 

@@ -1,7 +1,11 @@
-/** The devices of a vault, and when each was last heard of in its log. */
+/** The devices of a vault: when each was last heard of in its log, what it is called, and taking one out. */
+import type { MemberAct } from "@tidelock/core/engine/acts";
 import { getCursor, getEntry } from "@tidelock/core/engine/entries";
+import { TidelockError } from "@tidelock/core/errors";
 import { parseFrame } from "@tidelock/core/log/frame";
 import type { Tx } from "@tidelock/core/log/tx";
+import { encodeName } from "@tidelock/core/vault/records";
+import { copiedError } from "./copied.ts";
 import type { Session } from "./session.ts";
 import { optional } from "./status.ts";
 
@@ -37,6 +41,76 @@ export function deviceList(session: Session): readonly DeviceView[] {
     }));
   });
 }
+
+export interface DeviceActed {
+  readonly device: number;
+  readonly name: string;
+  /** `waits`: kept here, and sent when the remote can be reached. */
+  readonly state: "accepted" | "waits";
+}
+
+/** Which device a person means, by its number or its name. Throws where that is none, or several. */
+export function deviceNamed(session: Session, wanted: string): DeviceView {
+  const active = deviceList(session).filter((one) => one.removed === undefined);
+  const byNumber = /^\d{1,9}$/.test(wanted) ? active.filter((one) => one.device === Number(wanted)) : [];
+  const found = byNumber.length > 0 ? byNumber : active.filter((one) => one.name === wanted);
+  const [one, other] = found;
+  if (one === undefined)
+    throw new TidelockError("not-found", {
+      why: "no device of this vault is called so",
+      next: "tidelock device ls",
+    });
+  if (other !== undefined)
+    throw new TidelockError("usage", {
+      why: `${found.length} devices are called so`,
+      next: "name it by its number: tidelock device ls",
+    });
+  return one;
+}
+
+/** It reads nothing that is written from there on. What it has already, it keeps. */
+export async function removeDevice(session: Session, wanted: string): Promise<DeviceActed> {
+  const { device, name, own } = deviceNamed(session, wanted);
+  if (own)
+    throw new TidelockError("usage", {
+      why: "this is the device you are at",
+      next: "take it out from another device of this vault",
+    });
+  // Whom it lets in while this is on its way goes with it.
+  const since = session.replica.cursor().applied;
+  return { device, name, state: await act(session, { kind: "revoke-device", device, since }) };
+}
+
+export async function renameDevice(session: Session, name: string): Promise<DeviceActed> {
+  encodeName(name);
+  const device = session.engine.device;
+  if (device === undefined)
+    throw new TidelockError("key-missing", { why: "this device is not admitted to the vault yet" });
+  return { device, name, state: await act(session, { kind: "rename", name }) };
+}
+
+async function act(session: Session, wish: MemberAct): Promise<DeviceActed["state"]> {
+  if (session.copied) throw copiedError();
+  const run = session.engine.write((tx) => session.replica.submitAct(tx, wish));
+  session.engine.sync?.dispatch("edit");
+  const verdict = session.engine.verdict(run);
+  try {
+    await session.sync({ wait: true });
+  } catch (error) {
+    // It is durable and goes by itself; what does not verify must be said.
+    if (error instanceof TidelockError && waits.has(error.code)) return "waits";
+    throw error;
+  }
+  if (session.remote === undefined) return "waits";
+  const judged = await verdict;
+  if (judged.kind === "accepted") return "accepted";
+  throw new TidelockError("rejected", {
+    why: `the vault did not take it (${judged.reason})`,
+    next: "tidelock log",
+  });
+}
+
+const waits: ReadonlySet<string> = new Set(["unreachable", "paused", "stalled", "timeout", "database-busy"]);
 
 function lastSeen(tx: Tx, devices: number): ReadonlyMap<number, string> {
   const timeByDevice = new Map<number, string>();

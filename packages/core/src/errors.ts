@@ -149,11 +149,7 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
     "a table needs an SQL function Tidelock does not have",
     "leave the table out with --tables",
   ),
-  "attached-elsewhere": kind(
-    2,
-    "this database is attached elsewhere",
-    "tidelock db detach PATH --force",
-  ),
+  "attached-elsewhere": kind(2, "this database is attached elsewhere", "tidelock db detach PATH --force"),
   "not-sqlite": kind(
     2,
     "this is not an SQLite database that can be read",

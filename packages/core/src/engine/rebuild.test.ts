@@ -9,6 +9,8 @@ import { frameFlags, parseFrame } from "../log/frame.ts";
 import { encodePage, type PageEntry } from "../log/page.ts";
 import { runs } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
+import { engineSpaces } from "./replica.ts";
+import { recomputeDigest, verifyChain } from "./verify.ts";
 
 const suite = await createPortableSuite();
 
@@ -64,6 +66,10 @@ async function sameAsB({ kit, a, b }: Scene): Promise<void> {
   expect(kit.held(a)).toEqual(kit.held(b));
   expect(kit.verdicts(a)).toEqual(kit.verdicts(b));
   expect(kit.heldNotes(a)).toEqual([]);
+  expect(a.replica.read((tx) => verifyChain(tx, suite, a.replica.vault))).toBeUndefined();
+  const { membership } = a.replica;
+  const spaces = [...engineSpaces, ...membership.spaces, ...kit.kinds.flatMap((kind) => kind.spaces)];
+  expect(recomputeDigest(a.store, suite, spaces)).toBe(a.replica.digest());
   const c = await kit.join("fresh");
   await kit.converge(c, a);
   expect(kit.held(c)).toEqual(kit.held(a));
@@ -165,6 +171,37 @@ describe("what is given up, and what is not", () => {
     expect(await truth(s)).toMatchObject({ kind: "live" });
     expect(kit.notes(a)).toEqual(["a1", "b1", "b2", "b3", "b4", "b5", "a2"]);
     await sameAsB(s);
+  });
+
+  test("[ENG14, VLT4] an epoch that began in the end that gave way has its key, and a membership of ours is never given up", async () => {
+    const s = await scene();
+    const { kit, a, b, lie } = s;
+    b.engine.write((tx) => b.replica.submitAct(tx, { kind: "rotate", after: 1 }));
+    await kit.sync(b);
+    for (const [id, bytes] of kit.log.blobs) lie.blobs.set(id, bytes);
+    lie.put(6, kit.log.bytesAt(6) as Uint8Array);
+    lie.alter(6, retimed);
+    kit.write(a, "a2");
+    expect(await kit.sync(a)).toMatchObject({ kind: "live", head: 7 });
+    expect(a.replica.read((tx) => a.replica.membership.newestEpoch(tx))?.n).toBe(2);
+    for (const note of ["b3", "b4"]) {
+      kit.write(b, note);
+      await kit.sync(b);
+    }
+    expect(await truth(s)).toMatchObject({ kind: "live", head: 9 });
+    expect(kit.notes(a)).toEqual(["a1", "b1", "b2", "b3", "b4", "a2"]);
+    await sameAsB(s);
+    // Its own name, said where nobody else saw it, was made for that place.
+    const other = kit.copyLog();
+    for (const [id, bytes] of kit.log.blobs) other.blobs.set(id, bytes);
+    a.faults.replaced = () => kit.remote(other);
+    a.engine.write((tx) => a.replica.submitAct(tx, { kind: "rename", name: "renamed" }));
+    expect(await kit.sync(a)).toMatchObject({ kind: "live" });
+    for (const note of ["b5", "b6"]) {
+      kit.write(b, note);
+      await kit.sync(b);
+    }
+    expect(await truth(s)).toMatchObject({ code: "fork" });
   });
 
   test("[LOG18] objects that were cut otherwise are read from the beginning", async () => {

@@ -243,7 +243,8 @@ describe("taking a device out", { timeout: 60_000 }, () => {
       device: 0,
       state: "accepted",
     });
-    await cli.json("SyncResult", [...b.at, "sync"]);
+    // Its database is gone, which this is not about.
+    await cli.run([...b.at, "sync"]);
     expect(await cli.json("DeviceList", [...b.at, "device", "ls"])).toMatchObject({
       devices: [{ name: "Léas Rechner" }, {}],
     });

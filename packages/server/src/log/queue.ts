@@ -44,6 +44,8 @@ export class AppendQueue {
   readonly #rosters: Rosters;
   /** By the hex of their ids, in the order in which they began to wait. */
   readonly #queues = new Map<string, VaultQueue>();
+  /** Without an answer, in the order of their arrival: those that are being committed too. */
+  readonly #open = new Set<Waiting>();
   #bytes = 0;
   #running: Promise<void> | undefined;
   #closed = false;
@@ -53,9 +55,9 @@ export class AppendQueue {
     this.#rosters = new Rosters(options.suite, options.store);
   }
 
-  /** How long the oldest has waited, ms: what overload is judged by. */
+  /** How long the oldest append without an answer has waited, ms: what overload is judged by. */
   delay(): number {
-    const oldest = this.#queues.values().next().value?.waiting[0];
+    const oldest = this.#open.values().next().value;
     return oldest === undefined ? 0 : this.#options.clock.mono() - oldest.since;
   }
 
@@ -69,7 +71,9 @@ export class AppendQueue {
     return new Promise((resolve, reject) => {
       const key = toHex(vault);
       const queue = this.#queues.get(key) ?? { vault, waiting: [] };
-      queue.waiting.push({ request, bytes, since: this.#options.clock.mono(), resolve, reject });
+      const one = { request, bytes, since: this.#options.clock.mono(), resolve, reject };
+      queue.waiting.push(one);
+      this.#open.add(one);
       this.#queues.set(key, queue);
       this.#running ??= this.#run();
     });
@@ -111,7 +115,10 @@ export class AppendQueue {
     } catch (error) {
       for (const one of batch) one.reject(error);
     } finally {
-      for (const one of batch) this.#bytes -= one.bytes;
+      for (const one of batch) {
+        this.#bytes -= one.bytes;
+        this.#open.delete(one);
+      }
     }
   }
 

@@ -8,5 +8,5 @@ export const bug: Bug = {
   find: `"content", "member-race"]);`,
   replace: `"content"]);`,
   profile: "members",
-  seed: 10,
+  seed: 36,
 };

@@ -80,7 +80,7 @@ export async function obtainKey(
   const own = await fromList(target);
   if (own instanceof Uint8Array) return keep([{ epoch: target, key: own }]);
   // A remote that asks for time gets it: no other request follows.
-  if (own.kind !== "withheld" && own.kind !== "damaged" && own.kind !== "none") return own;
+  if (isFailure(own)) return own;
   const log = replica.read((tx) => readLog(suite, tx, target, openers));
   for (const { epoch, envelope } of log.envelopes) {
     const key = openAny(suite, vault, epoch, openers, [envelope]);
@@ -91,13 +91,28 @@ export async function obtainKey(
   const newest = log.epochs.at(-1);
   if (newest !== undefined && newest !== target) {
     const key = await fromList(newest);
-    const found =
-      key instanceof Uint8Array
-        ? descend(suite, vault, log.epochs, { epoch: newest, key }, target)
-        : undefined;
+    if (!(key instanceof Uint8Array)) return isFailure(key) ? key : own;
+    const found = descend(suite, vault, log.epochs, { epoch: newest, key }, target);
     if (found !== undefined) return keep(found);
   }
   return own;
+}
+
+function isFailure(obtained: Obtained): obtained is Failure {
+  switch (obtained.kind) {
+    case "here":
+    case "no-epoch":
+    case "withheld":
+    case "damaged":
+    case "none":
+      return false;
+    case "busy":
+    case "unreachable":
+    case "denied":
+    case "quota":
+    case "corrupt":
+      return true;
+  }
 }
 
 interface Found {

@@ -114,6 +114,8 @@ class History {
   readonly #host: Host;
   readonly #nodes: SimNode[] = [];
   #clones = 0;
+  /** Every member has said something after the faults. */
+  #spoken = false;
 
   constructor(world: World, site: Site, host: Host) {
     this.#world = world;
@@ -136,6 +138,9 @@ class History {
     this.#settle("after the faults", nudge ? QUIET.nudged : QUIET.alone);
     if (plan.persons !== undefined && world.failure === undefined) {
       letAllIn(world, this.#nodes);
+      // Whoever wrote behind an entry that nobody signed may be gone since: somebody has to say something.
+      for (const node of this.#nodes) node.edit("small", 2_000_000 + node.index);
+      this.#spoken = true;
       this.#settle("after all who asked were let in", QUIET.alone);
     }
     this.#restart();
@@ -384,6 +389,8 @@ class History {
     if (owesRotation(replica)) return `${name} has not made the epoch that is due`;
     if (pending === 0 && signed > head) return undefined;
     const facts = sync?.facts();
+    const unspoken = this.#world.plan.persons !== undefined && !this.#spoken;
+    if (unspoken && pending === 0 && facts?.stuck?.why === "unsigned") return undefined;
     return `${name} is ${facts?.state} at ${applied} of ${head} with ${pending} edits${facts?.stuck === undefined ? "" : `, stuck: ${facts.stuck.why}`}`;
   }
 }

@@ -121,6 +121,8 @@ export function thief(world: World, shelf: Shelf, nodes: readonly SimNode[], ste
   // A program that does this is another one than the device's own, which will find its number used.
   home.doubled = true;
   shelf.place(null, [frame], Math.floor(world.plan.knobs.epoch + world.timeline.now));
+  // Whether it may count is for the end: his role, as he knew it, may have been another one by then.
+  ledger.sending([frame]);
   ledger.planted.add(shelf.head);
   world.say(() => `thief  writes as ${home.name}, head ${shelf.head}`);
 

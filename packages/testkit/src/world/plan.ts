@@ -136,7 +136,10 @@ export function drawPlan(profile: Profile, seed: bigint): Plan {
     }
     if (random.chance(0.3)) add(span * random.float(), d, "sync-now");
   }
-  drawEvents(random, rates, devices, span, add);
+  // A membership frame stands for one place in the log: under another end its device stops, and may stop
+  // for good. What such a history promises is less than what these are about.
+  const { "other-end": _, ...alike } = rates;
+  drawEvents(random, profile.acts === undefined ? rates : alike, devices, span, add);
   const persons = profile.acts === undefined ? undefined : drawActs(seed, profile.acts, devices, span, add);
 
   const clocks = [];

@@ -312,7 +312,7 @@ describe("two devices", { timeout: 60_000 }, () => {
     expect(await cli.json("Status", [...b.at, "status"])).toMatchObject({ pendingDown: 0 });
   });
 
-  test("[IFC15] verify finds everything sound, and names what is not", async () => {
+  test("[IFC15] M-41 verify finds everything sound, and names what is not", async () => {
     await settle(b);
     expect(await cli.json("VerifyReport", [...b.at, "verify"])).toMatchObject({ sound: true });
     const objects = readdirSync(join(remote, "log")).sort();

@@ -83,6 +83,22 @@ describe("openVault", () => {
     expect([vault.queue(), vault.status().label]).toEqual([[], "Live"]);
   });
 
+  test("[IFC34] what a program paused stays so when it opens the vault again, until it resumes", async () => {
+    const first = await start("a", { remote: at("remote") });
+    first.pause();
+    expect(first.status()).toMatchObject({ label: "Offline", detail: "Paused by you" });
+    await first.close();
+    const again = await start("a");
+    makeNotes(at("notes.db"));
+    const db = await again.database(at("notes.db"));
+    await db.transaction((tx) => tx.run("INSERT INTO note VALUES ('1', 'kept')"));
+    expect(await codeOf(again.syncNow())).toBe("paused");
+    expect(again.queue().length).toBeGreaterThan(0);
+    again.resume();
+    await again.syncNow({ wait: true });
+    expect([again.queue(), again.status().label]).toEqual([[], "Live"]);
+  });
+
   test("[IFC17] a vault without a remote stays here and says Local", async () => {
     const vault = await start("alone");
     expect(vault.status()).toMatchObject({ label: "Local" });

@@ -3,7 +3,7 @@ import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
 import { encodeUtf8 } from "@tidelock/core/bytes/bytes";
 import { encodeFrameList, parsePageList } from "@tidelock/core/log/frame-list";
 import { ServerRig } from "@tidelock/testkit/server-rig";
-import { newPerson, type TestDevice, TestVault, textOf } from "@tidelock/testkit/vault-people";
+import { type LogPoint, newPerson, type TestDevice, TestVault, textOf } from "@tidelock/testkit/vault-people";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { routes } from "../routes.ts";
 import type { Route } from "./route.ts";
@@ -128,6 +128,34 @@ describe("the log", () => {
       "found",
     ]);
   });
+});
+
+test("[SRV15] a removed device reads up to the entry that removed it, and no further; all else is refused", async () => {
+  const one = await newVault();
+  const { founder } = one;
+  await rig.append(one, founder, one.first());
+  const sister = rig.newDevice(founder.person);
+  const pointOf = async (): Promise<LogPoint> => {
+    const { body } = await rig.send("GET", at("/head", one), { as: founder });
+    const bytes = (name: string): Uint8Array => fromBase64Url(String(body[name])) as Uint8Array;
+    return { seq: Number(body["seq"]), link: { hash: bytes("hash"), members: bytes("members") } };
+  };
+  await rig.append(one, sister, one.admission(sister, 1, await pointOf()));
+  const revoke = { type: "device-revoke", device: 1, since: 2, cutoff: 1 } as const;
+  expect((await rig.append(one, founder, one.say(founder, 0, 2, [revoke], await pointOf()))).status).toBe(
+    200,
+  );
+  await rig.append(one, founder, one.data(founder, 0, 3, "not for the removed"));
+  const read = await rig.send("GET", at("/frames", one), { as: sister });
+  const pages = parsePageList(read.bytes, 0) ?? [];
+  expect([read.status, read.headers.get("tidelock-head")]).toEqual([200, "3"]);
+  expect(pages.flatMap(({ page }) => page.entries)).toHaveLength(3);
+  expect((await rig.send("GET", at("/frames?after=3", one), { as: sister })).status).toBe(204);
+  expect((await rig.send("GET", at("/genesis", one), { as: sister })).status).toBe(200);
+  for (const path of ["/head", "/access", "/notes", "/blobs"])
+    expect((await rig.send("GET", at(path, one), { as: sister })).body["code"]).toBe("device-removed");
+  const late = await rig.append(one, sister, one.data(sister, 1, 2, "late"));
+  expect([late.status, late.body["code"]]).toEqual([403, "device-removed"]);
 });
 
 describe("blobs", () => {

@@ -7,14 +7,15 @@ import type { Session } from "../auth/token.ts";
 import type { Standing } from "../log/access.ts";
 import { Problem } from "../problem.ts";
 import type { Services } from "../services.ts";
-import type { MemberRow, VaultRow } from "../store.ts";
+import type { VaultRow } from "../store.ts";
 import type { Answer, Call } from "./call.ts";
 
 /**
  * Who may use it. `open`: anybody. `device`: whoever is signed in. The others are about the vault in
- * the address: `join` also lets in a device whose person is a member and which nothing has admitted.
+ * the address: `join` also lets in a device whose person is a member and which nothing has admitted;
+ * `past` also one that was removed, for what was there until then.
  */
-export type Policy = "open" | "device" | "join" | "write" | "admin";
+export type Policy = "open" | "device" | "past" | "join" | "write" | "admin";
 
 export type BodyKind = "none" | "json" | "binary";
 
@@ -35,7 +36,6 @@ export interface Context {
 export interface VaultContext {
   readonly row: VaultRow;
   readonly standing: Standing;
-  readonly member: MemberRow;
 }
 
 export interface Route {

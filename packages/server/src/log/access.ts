@@ -36,15 +36,16 @@ export type Standing =
   | { readonly kind: "active"; readonly level: Level; readonly index: number }
   /** Its person is a member and nothing has admitted it yet: it may read, and send its own admission. */
   | { readonly kind: "joining"; readonly level: Level }
-  | { readonly kind: "removed" }
+  /** By the entry at this seq. */
+  | { readonly kind: "removed"; readonly at: number }
   /** As if there were no such vault. */
   | { readonly kind: "stranger" };
 
 /** By the rows of the device and of its person, where there are such. */
 export function standingOf(device: DeviceRow | undefined, member: MemberRow | undefined): Standing {
-  if (device?.ended !== undefined) return { kind: "removed" };
+  if (device?.ended !== undefined) return { kind: "removed", at: device.ended };
   if (member === undefined || member.ended !== undefined)
-    return device === undefined ? { kind: "stranger" } : { kind: "removed" };
+    return device === undefined ? { kind: "stranger" } : { kind: "removed", at: member?.ended ?? 0 };
   if (device === undefined) return { kind: "joining", level: member.level };
   return { kind: "active", level: member.level, index: device.index };
 }

@@ -46,7 +46,7 @@ export const frameRoutes: readonly Route[] = [
   {
     method: "GET",
     path: "/v1/vaults/{v}/frames",
-    policy: "join",
+    policy: "past",
     body: "none",
     most: 0,
     rate: "read",
@@ -54,11 +54,14 @@ export const frameRoutes: readonly Route[] = [
     answers: { 200: "pages, with Tidelock-Head", 204: "nothing follows, with Tidelock-Head" },
     handle: async (context) => {
       const { call, services } = context;
-      const { row } = vaultOf(context);
+      const { row, standing } = vaultOf(context);
+      // The removed learns of it as everybody does, by a signed entry, and sees nothing after that.
+      const head = standing.kind === "removed" ? standing.at : row.head.seq;
       const after = numberQuery(call, "after", 0, FAR);
-      const frames = Math.max(1, numberQuery(call, "frames", ANSWER.frames, ANSWER.frames));
+      const wanted = Math.max(1, numberQuery(call, "frames", ANSWER.frames, ANSWER.frames));
+      const frames = Math.min(wanted, Math.max(0, head - after));
       const bytes = Math.max(1, numberQuery(call, "bytes", ANSWER.bytes, ANSWER.bytes));
-      const headers = { "tidelock-head": String(row.head.seq) };
+      const headers = { "tidelock-head": String(head) };
       const pages = readPages(services.store, row.vault, after, { frames, bytes });
       // The first piece now: what fails before it still has a proper answer.
       const first = await pages.next();

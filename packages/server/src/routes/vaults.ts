@@ -83,7 +83,7 @@ export const vaultRoutes: readonly Route[] = [
   {
     method: "GET",
     path: "/v1/vaults/{v}/genesis",
-    policy: "join",
+    policy: "past",
     body: "none",
     most: 0,
     rate: "read",

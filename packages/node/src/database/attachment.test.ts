@@ -148,7 +148,7 @@ describe("attaching", () => {
     const [a] = w.devices as [Device];
     a.app("CREATE TABLE nokey(a); CREATE TABLE ok(id TEXT PRIMARY KEY)");
     expect(await code(() => a.attach())).toBe("table-no-key");
-    expect(await code(() => a.attach({ tables: ["gone"] }))).toBe("table-no-key");
+    expect(await code(() => a.attach({ tables: ["gone"] }))).toBe("not-found");
     expect(a.rows("SELECT name FROM sqlite_schema")).toEqual(
       [["nokey"], ["sqlite_autoindex_ok_1"], ["ok"]].sort(),
     );

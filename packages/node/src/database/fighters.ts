@@ -76,7 +76,7 @@ function beforeSlice(core: Core, now: Lens, plan: TablePlan, at: FileKey): Wante
   return {
     plan,
     key,
-    row: plan.toVault.map((i, column) => now.valueOf(plan, column, cells[i] ?? NULL_CELL)),
+    row: plan.toVault.map((i, column) => now.writtenValueOf(plan, column, cells[i] ?? NULL_CELL)),
   };
 }
 

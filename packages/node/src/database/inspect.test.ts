@@ -106,7 +106,7 @@ test("[ATT1] what cannot be synced is refused by name and the rest is listed", (
   const db = open(`
     CREATE TABLE nokey(a); CREATE TABLE wide(a,b,c,d,e,f,g,h,i, PRIMARY KEY(a,b,c,d,e,f,g,h,i));
     CREATE TABLE ok(id TEXT PRIMARY KEY); CREATE VIEW w AS SELECT 1; CREATE VIRTUAL TABLE ft USING fts5(x);
-    CREATE TABLE au(id INTEGER PRIMARY KEY AUTOINCREMENT)`);
+    CREATE TABLE _tl_mine(id TEXT PRIMARY KEY); CREATE TABLE au(id INTEGER PRIMARY KEY AUTOINCREMENT)`);
   db.function("mine", { deterministic: true }, (x) => x);
   db.exec("CREATE TABLE fn(id TEXT PRIMARY KEY, v CHECK(mine(v) > 0))");
   const file = new Database(db.serialize());
@@ -119,12 +119,14 @@ test("[ATT1] what cannot be synced is refused by name and the rest is listed", (
     ["wide", "table-key-unsupported"],
   ]);
   expect(seen.skipped.filter((s) => s.why !== "shadow")).toEqual([
+    { name: "_tl_mine", why: "reserved" },
     { name: "ft", why: "virtual" },
     { name: "w", why: "view" },
   ]);
   expect(inspect(file, { tables: ["OK", "w"] }).refused).toEqual([
     { table: "w", code: "table-no-key", why: "it is a view" },
   ]);
+  expect(inspect(file, { tables: ["nope"] }).refused.map((r) => r.code)).toEqual(["not-found"]);
   expect(inspect(file, { tables: ["OK"] }).skipped).toContainEqual({ name: "au", why: "not chosen" });
   expect(inspect(open("")).empty).toBe(true);
 });

@@ -13,8 +13,10 @@ import type {
 } from "@tidelock/core/kinds/tables/types";
 import { type Affinity, affinityOf } from "./affinity.ts";
 import { type AppTrigger, classifyTriggers } from "./app-triggers.ts";
+import type { FileValue } from "./rows.ts";
 import { type Db, fold, quote } from "./sqlite.ts";
 import { tokens } from "./tokens.ts";
+import { isOurTable } from "./triggers.ts";
 
 export interface FileTable {
   /** As this file declares it; `minted` and foreign keys as seen among the tables that are attached. */
@@ -30,17 +32,20 @@ export interface FileTable {
   readonly triggers: readonly AppTrigger[];
   /** What a column makes of values; by column. */
   readonly affinities: readonly Affinity[];
+  /** By column, what stands in it for NULL: the constant default of one that takes no NULL. */
+  readonly standIns: readonly FileValue[];
 }
 
 export interface Refusal {
   readonly table: string;
-  readonly code: "table-no-key" | "table-key-unsupported" | "table-needs-function" | "bad-name";
+  readonly code: "table-no-key" | "table-key-unsupported" | "table-needs-function" | "bad-name" | "not-found";
   readonly why: string;
 }
 
 export interface Skipped {
   readonly name: string;
-  readonly why: "view" | "virtual" | "shadow" | "not chosen";
+  /** `reserved`: its name begins as our own do. */
+  readonly why: "view" | "virtual" | "shadow" | "not chosen" | "reserved";
 }
 
 export interface Inspection {
@@ -64,6 +69,7 @@ interface ColumnInfo {
   readonly name: string;
   readonly type: string;
   readonly notnull: bigint;
+  readonly dflt_value: string | null;
   readonly pk: bigint;
   readonly hidden: bigint;
 }
@@ -105,7 +111,8 @@ export function inspect(db: Db, options: InspectOptions = {}): Inspection {
   const listed = listTables(db);
   const names = listed.map((t) => t.name);
   for (const { name, type, wr, strict } of listed) {
-    if (type !== "table") skipped.push({ name, why: type as "view" | "virtual" | "shadow" });
+    if (/^_tl_/i.test(name)) skipped.push({ name, why: "reserved" });
+    else if (type !== "table") skipped.push({ name, why: type as "view" | "virtual" | "shadow" });
     else if (chosen !== undefined && !chosen.has(fold(name))) skipped.push({ name, why: "not chosen" });
     else {
       const raw = readTable(db, name, wr === 1n, strict === 1n);
@@ -120,7 +127,7 @@ export function inspect(db: Db, options: InspectOptions = {}): Inspection {
       const view = skipped.find((s) => fold(s.name) === fold(table));
       refused.push({
         table,
-        code: "table-no-key",
+        code: view === undefined ? "not-found" : "table-no-key",
         why: view === undefined ? "there is no such table" : `it is a ${view.why}`,
       });
     }
@@ -139,7 +146,7 @@ interface Listed {
 function listTables(db: Db): readonly Listed[] {
   const all = db.pragma("table_list") as (Listed & { readonly schema: string })[];
   return all
-    .filter((t) => t.schema === "main" && !/^sqlite_/i.test(t.name) && !/^_tl_/i.test(t.name))
+    .filter((t) => t.schema === "main" && !/^sqlite_/i.test(t.name) && !isOurTable(t.name))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -270,6 +277,7 @@ function build(db: Db, raws: readonly Raw[], options: InspectOptions): FileTable
       conflictClause: hasConflictClause(db, r.name),
       triggers: triggers.get(r.name) ?? [],
       affinities: r.columns.map((c) => affinityOf(c.type, r.strict)),
+      standIns: r.info.filter((c) => c.hidden === 0n).map((c) => standIn(db, c)),
     };
   });
 }
@@ -323,6 +331,15 @@ function hasConflictClause(db: Db, name: string): boolean {
   const sql = db.prepare("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?").pluck().get(name);
   const words = tokens(String(sql)).map((t) => (t.kind === "word" ? t.text.toUpperCase() : ""));
   return words.some((word, i) => word === "ON" && words[i + 1] === "CONFLICT");
+}
+
+/** A literal only: what SQLite computes anew for each row stands for nothing. */
+const constant = /^(?:[+-]?[\d.]+(?:e[+-]?\d+)?|'(?:[^']|'')*'|x'[\da-f]*'|true|false)$/i;
+
+function standIn(db: Db, column: ColumnInfo): FileValue {
+  const text = column.dflt_value;
+  if (column.notnull !== 1n || column.pk > 0n || text === null || !constant.test(text)) return null;
+  return db.prepare(`SELECT ${text}`).pluck().get() as FileValue;
 }
 
 function rowidName(r: Raw): string | undefined {

@@ -174,17 +174,27 @@ export class Lens {
       if (known !== undefined && born !== undefined && this.#shownNumber(plan, column, born) === undefined)
         return known;
       const cell = this.cellOf(plan, column, value);
-      return known !== undefined && this.#holds(plan, column, value, cell, known) ? known : cell;
+      if (rest === undefined) return cell;
+      const meant = known ?? NULL_CELL;
+      return this.#holds(plan, column, value, cell, meant) ? meant : cell;
     });
+  }
+
+  /** What the file is given for a cell: a column that takes no NULL has its default. */
+  writtenValueOf(plan: TablePlan, column: number, cell: Cell): FileValue {
+    const standIn = isNull(cell) ? plan.file.standIns[column] : undefined;
+    return standIn ?? this.valueOf(plan, column, cell);
   }
 
   /** Whether the file's value is what its column makes of the vault's. Another storage class is the mark of it. */
   #holds(plan: TablePlan, column: number, value: FileValue, cell: Cell, known: Cell): boolean {
     if (cell[0] === known[0]) return false;
     const affinity = plan.file.affinities[column] as Affinity;
-    if (affinity === "NONE") return false;
+    const standIn = isNull(known) ? plan.file.standIns[column] : undefined;
+    if (affinity === "NONE" && (standIn ?? null) === null) return false;
     const meant = decodeCell(known);
-    return !(meant instanceof RowReference) && sameValue(storedAs(this.#file, affinity, meant), value);
+    if (meant instanceof RowReference) return false;
+    return sameValue(storedAs(this.#file, affinity, standIn ?? meant), value);
   }
 
   /** A shown or viewed row with every reference as what it stands for now. */

@@ -119,7 +119,7 @@ function opFor(
   const born = plan.vault.minted ? bornOfKey(key) : undefined;
   if (born !== undefined) effects.push({ kind: "number", table, born, number: then.numberOf(table, born) });
   if (cells === undefined) return { plan, key, from, to: undefined, effects, clock, refsOnly: false };
-  const to = plan.toVault.map((i, column) => then.valueOf(plan, column, cells[i] ?? NULL_CELL));
+  const to = plan.toVault.map((i, column) => then.writtenValueOf(plan, column, cells[i] ?? NULL_CELL));
   if (born !== undefined) to[plan.key[0] as number] = then.numberOf(table, born) ?? null;
   return { plan, key, from, to, effects, clock, refsOnly: false };
 }

@@ -186,6 +186,45 @@ describe("files that declare otherwise", () => {
     expect(b.attachment?.issues()).toEqual([]);
   });
 
+  test("[ATT28, ATT17] a column that takes no NULL shows its default for rows that never had one, and sends it never", async () => {
+    const { w, a, b } = await pair(
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES(1,'old')",
+    );
+    a.app(`ALTER TABLE t ADD COLUMN n INTEGER NOT NULL DEFAULT 0; ALTER TABLE t ADD COLUMN s TEXT NOT NULL DEFAULT 7;
+      ALTER TABLE t ADD COLUMN e TEXT NOT NULL DEFAULT ''`);
+    await w.settle();
+    await a.attachment?.mend();
+    await w.settle();
+    b.app("INSERT INTO t VALUES(2,'from b'); UPDATE t SET v='new' WHERE id=1");
+    await w.settle();
+    expect(a.rows("SELECT * FROM t ORDER BY id")).toEqual([
+      [1n, "new", 0n, "7", ""],
+      [2n, "from b", 0n, "7", ""],
+    ]);
+    expect(a.attachment?.issues()).toEqual([]);
+    a.app("UPDATE t SET v='of a' WHERE id=2; UPDATE t SET n=5 WHERE id=1");
+    await w.settle();
+    const written = a.engine.read((tx) =>
+      a.kind
+        .scanView(tx, "t", undefined, 9)
+        .flatMap(({ key }) => a.kind.history(tx, "t", key).flatMap((h) => h.cells.map((c) => c.column))),
+    );
+    expect(written.filter((column) => ["n", "s", "e"].includes(column))).toEqual(["n"]);
+    b.app("ALTER TABLE t ADD COLUMN n INTEGER NOT NULL DEFAULT 0; UPDATE t SET n=1 WHERE id=2");
+    await w.settle();
+    await b.attachment?.mend();
+    await w.settle();
+    expect(b.rows("SELECT * FROM t ORDER BY id")).toEqual([
+      [1n, "new", 5n],
+      [2n, "of a", 1n],
+    ]);
+    expect(a.rows("SELECT id, n FROM t ORDER BY id")).toEqual([
+      [1n, 5n],
+      [2n, 1n],
+    ]);
+    expect([...audit(a), ...audit(b)]).toEqual([]);
+  });
+
   test("[ATT1, ATT17] a key of another type is refused, one of no type holds what it can", async () => {
     const { w, a, b } = world();
     a.app("CREATE TABLE t(id TEXT PRIMARY KEY, v); INSERT INTO t VALUES('007','x')");

@@ -179,6 +179,10 @@ export function foreignSchema(db: Db): string {
   return JSON.stringify(rows.filter((r) => !TRIGGER.test(r.name) && !TABLES.includes(r.tbl_name)));
 }
 
+export function isOurTable(name: string): boolean {
+  return TABLES.includes(name);
+}
+
 export function isOurTrigger(name: string): boolean {
   return TRIGGER.test(name);
 }

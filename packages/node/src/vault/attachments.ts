@@ -355,12 +355,27 @@ function pausedIssue(code: string): Matter {
 }
 
 function notesOf(opened: DatabaseAttachment | undefined): readonly string[] {
-  const minted = opened?.tables.filter((table) => table.minted) ?? [];
-  if (minted.length === 0) return [];
-  return [
-    `${minted.length} tables number their rows: rows that two devices add at once get other numbers, and references follow`,
-  ];
+  if (opened === undefined) return [];
+  const notes: string[] = [];
+  const left = opened.skipped.flatMap(({ why }) => leftOut[why] ?? []);
+  if (left.length > 0) {
+    const kinds = [...new Set(left)].map((kind) => `${left.filter((one) => one === kind).length} ${kind}`);
+    notes.push(`left out, because they cannot be synced: ${kinds.join(", ")}`);
+  }
+  const minted = opened.tables.filter((table) => table.minted).length;
+  if (minted > 0)
+    notes.push(
+      `${minted} tables number their rows: rows that two devices add at once get other numbers, and references follow`,
+    );
+  return notes;
 }
+
+/** What an index of a virtual table keeps, and what nobody asked for, need no word. */
+const leftOut: Readonly<Record<string, string>> = {
+  view: "views",
+  virtual: "virtual tables",
+  reserved: "tables named _tl_…",
+};
 
 /** What the file still holds and the vault was not told: it is not lost, and a person should know. */
 function leftNotes({ unfit, unsent, withheld, captured }: Left): readonly string[] {

@@ -1,0 +1,8 @@
+import { test } from "vitest";
+import { checkMembersGolden } from "../../../testkit/src/suites/members-golden.ts";
+import { createPortableSuite } from "../crypto/sodium-portable.ts";
+
+const suite = await createPortableSuite();
+
+test("[MEM2, MEM9, VLT3, VLT5] golden: every membership record, and each of its bytes changed", () =>
+  checkMembersGolden(suite));

@@ -1,13 +1,15 @@
 /** Whole devices over a real server: engine, replica, HTTP, SQLite. */
 import { decodeUtf8, encodeUtf8 } from "@tidelock/core/bytes/bytes";
 import { deviceId, type SecretKeys } from "@tidelock/core/crypto/identity";
+import type { MemberAct } from "@tidelock/core/engine/acts";
 import { createEngine } from "@tidelock/core/engine/engine";
 import { foundVault, makeGenesis } from "@tidelock/core/engine/found";
 import { findVault, joinVault } from "@tidelock/core/engine/join";
-import { createReplica, type Replica, replicaSpaces } from "@tidelock/core/engine/replica";
+import { beginReplica, createReplica, type Replica, replicaSpaces } from "@tidelock/core/engine/replica";
 import type { Kind } from "@tidelock/core/log/kind";
 import { issueCertificate } from "@tidelock/core/vault/certificate";
 import type { Genesis } from "@tidelock/core/vault/genesis";
+import { joinBytes, NO_INVITE } from "@tidelock/core/vault/records";
 import { MapReplicaStore } from "@tidelock/testkit/map-store";
 import { realClock, realScheduler, ServerRig } from "@tidelock/testkit/server-rig";
 import { notesKind } from "@tidelock/testkit/vault-kit";
@@ -135,6 +137,48 @@ test("[SRV71] a device that was restored from a backup stops as `op-reused` and 
   write(restored, "on the restored one");
   expect(await restored.engine.syncNow()).toMatchObject({ kind: "stopped", code: "op-reused" });
   expect(restored.replica.waiting().pending).toBe(1);
+});
+
+test("[SRV10] [SRV13] [SRV15] a person is taken in, writes, and is removed: the server follows the log, the removed learns it from the log", async () => {
+  const first = found(newDevice(rig.suite, person));
+  write(first, "before");
+  await first.engine.syncNow();
+  const guest = newDevice(rig.suite, newPerson(rig.suite));
+  const { vault, genesis } = first.replica;
+  // Before: as if there were no such vault.
+  expect(await rig.remote(vault, guest).genesis()).toEqual({ kind: "ok", value: undefined });
+  const { suite } = rig;
+  const joined = joinBytes(vault, guest.person.keys, guest.keys, NO_INVITE);
+  const act: MemberAct = {
+    kind: "add-member",
+    certificates: [guest.certificate],
+    joinSignature: suite.sign(joined, guest.keys.signSecret),
+    role: "editor",
+    invite: NO_INVITE,
+    name: "guest",
+    deviceName: "guest's",
+  };
+  first.replica.write((tx) => first.replica.submitAct(tx, act));
+  expect(await first.engine.syncNow()).toMatchObject({ kind: "live" });
+
+  const second = open(genesis, guest);
+  second.replica.write((tx) => beginReplica(second.replica, tx, true));
+  expect(await second.engine.syncNow()).toMatchObject({ kind: "live" });
+  write(second, "by the guest");
+  await second.engine.syncNow();
+  await first.engine.syncNow();
+  expect(notes(first)).toEqual(["before", "by the guest"]);
+
+  first.replica.write((tx) => first.replica.submitAct(tx, { kind: "remove-member", person: 1 }));
+  await first.engine.syncNow();
+  write(first, "not for the guest");
+  await first.engine.syncNow();
+  write(second, "too late");
+  expect((await second.engine.syncNow()).kind).toBe("stopped");
+  expect(second.replica.read((tx) => second.replica.ownStanding(tx))).toBe("removed");
+  expect(notes(second)).toEqual(["before", "by the guest"]);
+  await first.engine.syncNow();
+  expect(notes(first)).toEqual(["before", "by the guest", "not for the guest"]);
 });
 
 /** Certificates of a device that joins are made at its admission; any by the same words signs it in. */

@@ -67,6 +67,7 @@ async function last(
     });
     if (dropped.kind === "done" && dropped.value) break;
     host.engine.write((tx) => putRecord(tx, record));
+    if (dropped.kind === "busy") throw busy(binding.path);
   }
   point(core, "detach-dropped");
   const withheld = host.engine.read((tx) => core.registry.helds(tx).length);

@@ -1,5 +1,6 @@
 import { MapReplicaStore } from "@tidelock/testkit/map-store";
 import { createFastSuite } from "@tidelock/testkit/world/fast-suite";
+import Database from "better-sqlite3";
 import { afterEach, describe, expect, test } from "vitest";
 import { audit } from "./testing/audit.ts";
 import { type Device, seeded } from "./testing/device.ts";
@@ -84,6 +85,38 @@ describe("an app that goes on as ever", () => {
     expect(a.rows("SELECT id FROM t")).toEqual([["d"]]);
     expect(b.dump()).toBe(a.dump());
     expect([...audit(a), ...audit(b)]).toEqual([]);
+  });
+
+  test("[ATT7] a program that has both files open as one database writes to either", async () => {
+    const schema =
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, v UNIQUE, w); CREATE TABLE u(id TEXT PRIMARY KEY, v)";
+    const { w, a, b } = await pair(`${schema}; INSERT INTO t VALUES(1,'one',0)`);
+    a.app(`ATTACH '${b.path}' AS other; UPDATE other.t SET w='through a'; INSERT INTO other.u VALUES('x','there');
+      INSERT INTO main.u SELECT 'y', v FROM other.t; REPLACE INTO other.t VALUES(5,'one',1)`);
+    await w.settle();
+    expect(a.rows("SELECT * FROM u ORDER BY id")).toEqual([
+      ["x", "there"],
+      ["y", "one"],
+    ]);
+    expect(a.rows("SELECT id, v, w FROM t")).toEqual([[5n, "one", 1n]]);
+    expect(b.dump()).toBe(a.dump());
+    expect([...audit(a), ...audit(b)]).toEqual([]);
+  });
+
+  test("[ATT29, ATT32] a detach of a file that stays locked gives up after one patience, and all is as before", async () => {
+    const { w, a, b } = await pair("PRAGMA journal_mode=WAL; CREATE TABLE t(id TEXT PRIMARY KEY, v)");
+    const app = new Database(a.path);
+    app.exec("INSERT INTO t VALUES('a',1); BEGIN IMMEDIATE; INSERT INTO t VALUES('b',2)");
+    const from = w.time.mono();
+    expect(await code(async () => a.attachment?.detach())).toBe("database-busy");
+    expect(w.time.mono() - from).toBeLessThan(12_000);
+    app.exec("COMMIT");
+    app.close();
+    await w.settle();
+    expect(a.attachment?.state).toBe("live");
+    expect(b.rows("SELECT id FROM t ORDER BY id")).toEqual([["a"], ["b"]]);
+    await a.attachment?.detach();
+    expect(a.rows("SELECT count(*) FROM sqlite_schema WHERE name LIKE '\\_tl%' ESCAPE '\\'")).toEqual([[0n]]);
   });
 
   test("[ATT12, ATT2] names of any kind: keywords, quotes, spaces, other letters, other cases on other devices", async () => {

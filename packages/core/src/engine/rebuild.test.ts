@@ -338,6 +338,26 @@ describe("own edits", () => {
     await sameAsB(s);
   });
 
+  test("[ENG15] copies of own frames, membership too, count for nothing", async () => {
+    const s = await scene();
+    const { kit, a, b, lie } = s;
+    for (const seq of [3, 1]) {
+      const number = kit.place(b, kit.frameAt(b, seq));
+      await kit.sync(b);
+      lie.put(number, kit.log.bytesAt(number) as Uint8Array);
+    }
+    kit.write(a, "a2");
+    expect(await kit.sync(a)).toMatchObject({ kind: "live", head: 8 });
+    expect(kit.verdicts(a).slice(5)).toEqual(["replay", "member-race", ""]);
+    for (const note of ["b3", "b4"]) {
+      kit.write(b, note);
+      await kit.sync(b);
+    }
+    expect(await truth(s)).toMatchObject({ kind: "live", head: 10 });
+    expect(kit.notes(a)).toEqual(["a1", "b1", "b2", "b3", "b4", "a2"]);
+    await sameAsB(s);
+  });
+
   test("[ENG15] what was void in the first end alone, and sent again there, counts once", async () => {
     const s = await scene();
     const { kit, a, b, lie } = s;

@@ -196,6 +196,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
       more = true;
       return "read";
     }
+    if (again.kind === "other") env.log.event("sync.not-rebuilt", { from: again.end.from });
     env.log.event("sync.halt", { code });
     facts = { ...facts, halt: code };
     return again.kind === "other" || again.kind === "none" ? "failed" : noteFailure(again);

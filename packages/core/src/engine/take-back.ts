@@ -63,12 +63,16 @@ function remember(tx: Tx, deviceSeq: number, run: number, index: number, id: Uin
 
 /** The last number of this device that was used up before `from`. */
 function settledBefore(deps: TakeBackDeps, tx: Tx, from: number): number {
+  let settled = 0;
   for (let seq = from; ; ) {
     const entry = entryBefore(tx, seq);
-    if (entry === undefined) return 0;
+    if (entry === undefined) return settled;
     seq = entry.seq;
     const frame = ownFrame(deps, tx, entry);
-    if (frame !== undefined && getVerdict(tx, seq)?.reason !== "replay") return frame.deviceSeq;
+    if (frame === undefined) continue;
+    settled = Math.max(settled, frame.deviceSeq);
+    // Behind it stand lower numbers only; copies and membership may have any.
+    if (frame.kind === frameKinds.data && getVerdict(tx, seq)?.reason === "") return settled;
   }
 }
 

@@ -33,7 +33,14 @@ export interface Refusal {
 
 /** What a device may do in a vault. */
 export type Standing =
-  | { readonly kind: "active"; readonly level: Level; readonly index: number }
+  | {
+      readonly kind: "active";
+      readonly level: Level;
+      readonly index: number;
+      /** The seqs that admitted the device, and that gave its person this level. */
+      readonly admitted: number;
+      readonly since: number;
+    }
   /** Its person is a member and nothing has admitted it yet: it may read, and send its own admission. */
   | { readonly kind: "joining"; readonly level: Level }
   /** By the entry at this seq. */
@@ -47,7 +54,8 @@ export function standingOf(device: DeviceRow | undefined, member: MemberRow | un
   if (member === undefined || member.ended !== undefined)
     return device === undefined ? { kind: "stranger" } : { kind: "removed", at: member?.ended ?? 0 };
   if (device === undefined) return { kind: "joining", level: member.level };
-  return { kind: "active", level: member.level, index: device.index };
+  const { index, since: admitted } = device;
+  return { kind: "active", level: member.level, index, admitted, since: member.since };
 }
 
 /** What an entry changes. */
@@ -59,10 +67,11 @@ export interface Effect {
 }
 
 /**
- * Void for every device, as its author learns by reading it: it lost a race that an honest device
- * may lose. Any other void frame no honest device sends, and it is not placed at all.
+ * Void for every device, as its author learns by reading it: somebody was faster, or time has
+ * passed since it was sealed. Refused, it would be sent again and again, with every edit behind it.
+ * Any other void frame no honest device sends, and it is not placed at all.
  */
-const races: ReadonlySet<VoidReason> = new Set(["member-race", "epoch-stale"]);
+const races: ReadonlySet<VoidReason> = new Set(["member-race", "epoch-stale", "limit", "invite"]);
 
 /** Why a data frame may not be placed for its sender. */
 export function judgeData(standing: Standing, frame: Frame): Refusal | undefined {
@@ -70,6 +79,8 @@ export function judgeData(standing: Standing, frame: Frame): Refusal | undefined
   if (standing.kind !== "active") return { code: "device-removed", why: "the log has removed this device" };
   if (frame.device !== standing.index) return foreignIndex;
   if (atLeast(standing.level, "editor")) return undefined;
+  // Sealed while its author could not know that he is a viewer now: he learns it by what the log makes of it.
+  if (frame.anchorSeq >= standing.admitted && frame.anchorSeq < standing.since) return undefined;
   return { code: "no-access", why: "a viewer sends no changes" };
 }
 
@@ -92,9 +103,10 @@ export function judgeMembership(
   const after = nextRoster(suite, before, frame, place);
   if (typeof after !== "string") return effectOf(before, after, sender, frame, place);
   // Who admits itself tries again under the same number: what would be void takes no place.
-  if (standing.kind === "joining" && races.has(after))
+  const overtaken = after === "member-race" || after === "epoch-stale";
+  if (standing.kind === "joining" && overtaken)
     return { code: "behind", why: "somebody else changed the members meanwhile" };
-  if (races.has(after)) return null;
+  if (standing.kind === "active" && races.has(after)) return null;
   return after === "role" || after === "removed"
     ? { code: "no-access", why: "this person may not say that in the vault" }
     : { code: "rejected", why: `every device would pass over it: ${after}` };

@@ -33,6 +33,7 @@ class Scene {
   devices: DeviceRow[];
   members: MemberRow[];
   placed: readonly LogRow[] = [];
+  readonly audited: string[] = [];
 
   constructor() {
     const { genesis, id } = this.vault;
@@ -67,6 +68,7 @@ class Scene {
     this.roster = roster as Roster;
     expect(write.from).toBe(this.row.head.seq);
     this.row = { ...this.row, head: write.head };
+    this.audited.push(...write.audit.map(({ action }) => action));
     this.placed = [...this.placed, ...write.entries];
     for (const one of write.access) {
       const rest = this.devices.filter(({ index }) => index !== one.index);
@@ -209,6 +211,20 @@ test("[SRV10] a viewer reads and changes nothing; who is no member learns nothin
   expect(brief(scene.send(founder, vault.data(founder, 0, 2, "y")))).toBe("device-removed");
 });
 
+test("[SRV10] what was sealed before its author became a viewer is placed, for devices to pass over; no newer anchor is", () => {
+  const scene = new Scene();
+  const { vault, founder } = scene;
+  scene.send(founder, vault.first());
+  const before = scene.at;
+  scene.send(founder, vault.data(founder, 0, 2, "x"));
+  scene.members = scene.members.map((one) => ({ ...one, level: "viewer", since: 2 }));
+  expect(brief(scene.send(founder, vault.data(founder, 0, 3, "knew", scene.at)))).toBe("no-access");
+  expect(brief(scene.send(founder, vault.data(founder, 0, 3, "did not", before)))).toEqual([3, false]);
+  // Who was never more than a viewer has no such past.
+  scene.devices = scene.devices.map((one) => ({ ...one, since: 2 }));
+  expect(brief(scene.send(founder, vault.data(founder, 0, 4, "nor here", before)))).toBe("no-access");
+});
+
 /** Founds epoch 1 and lets a second device of the owner in. */
 function admitted(scene: Scene): TestDevice {
   const { vault, founder } = scene;
@@ -262,6 +278,19 @@ test("[SRV12] a membership frame that lost a race is placed and changes nothing;
   const torn = vault.say(founder, 0, 3, [{ type: "rename" }], scene.at);
   torn[torn.length - 1] = (torn[torn.length - 1] as number) ^ 1;
   expect(brief(scene.send(founder, torn))).toBe("rejected");
+});
+
+test("[SRV12] an editor's ninth membership frame within an hour is placed and changes nothing", () => {
+  const scene = new Scene();
+  const { vault, founder } = scene;
+  scene.send(founder, vault.first());
+  scene.roster = {
+    ...scene.roster,
+    persons: scene.roster.persons.map((one) => ({ ...one, role: "editor", recent: Array(8).fill(NOON) })),
+  };
+  const rename = vault.say(founder, 0, 2, [{ type: "rename" }], scene.at);
+  expect(brief(scene.send(founder, rename))).toEqual([2, false]);
+  expect(scene.audited.at(-1)).not.toBe("rename");
 });
 
 test("[SRV13] a removal binds from the entry after it, in the batch that brings it", () => {

@@ -4,7 +4,7 @@
  * is used before it matches what the accepted record commits to. Rules VLT4..VLT6, MEM15, MEM18.
  */
 import { equalBytes } from "../bytes/bytes.ts";
-import { deviceId, type SecretKeys } from "../crypto/identity.ts";
+import { deviceId, personId, type SecretKeys } from "../crypto/identity.ts";
 import type { BoxPair, Suite } from "../crypto/suite.ts";
 import { isMembership } from "../log/chain.ts";
 import { parseFrame } from "../log/frame.ts";
@@ -201,8 +201,13 @@ function readLog(
           envelope = device(parseCertificate(suite, record.certificate)?.device)
             ? record.envelope
             : undefined;
-        else if (record.type === "member-add")
-          envelope = device(chainEnd(suite, record.certificates)?.device) ? record.deviceEnvelope : undefined;
+        else if (record.type === "member-add") {
+          const added = chainEnd(suite, record.certificates);
+          if (added === null) continue;
+          const person = personId(suite, added.person.sign, added.person.box);
+          if (device(added.device)) envelope = record.deviceEnvelope;
+          else if (isMine("person", person)) envelope = record.personEnvelope;
+        }
         if (envelope === undefined) continue;
         for (const epoch of epochs) if (epoch.n === frame.epoch) envelopes.push({ epoch, envelope });
       }

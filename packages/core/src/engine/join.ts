@@ -8,18 +8,20 @@ import { limits } from "../bytes/limits.ts";
 import { deviceId, personId, type SecretKeys } from "../crypto/identity.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { TidelockError } from "../errors.ts";
-import type { Link } from "../log/chain.ts";
+import { isMembership, type Link } from "../log/chain.ts";
+import { parseFrame } from "../log/frame.ts";
+import { endOf } from "../log/page.ts";
 import type { Tx } from "../log/tx.ts";
 import type { Clock, Remote, Result, Scheduler } from "../ports.ts";
-import { issueCertificate } from "../vault/certificate.ts";
+import { chainEnd, issueCertificate } from "../vault/certificate.ts";
 import { sealEnvelope } from "../vault/epoch.ts";
 import { type Genesis, parseGenesis } from "../vault/genesis.ts";
 import { sealMembership } from "../vault/membership-frame.ts";
-import { encodeName, joinBytes, recoverBytes } from "../vault/records.ts";
+import { encodeName, joinBytes, type MembershipRecord, parseBody, recoverBytes } from "../vault/records.ts";
 import { devicesOf } from "../vault/roster.ts";
 import { getCursor, linkAt } from "./entries.ts";
 import { deviceOpener, holdsNewestKey, obtainKey } from "./epoch-keys.ts";
-import { pull, UNSIGNED_WAIT } from "./pull.ts";
+import { PAGE, pull, UNSIGNED_WAIT } from "./pull.ts";
 import { beginReplica, type Replica } from "./replica.ts";
 
 /** How often a join looks again while an entry that nobody signed holds it up. */
@@ -27,7 +29,7 @@ const LOOK_AGAIN = 2_000;
 /** Each try follows somebody else's success, so this many means a broken remote. */
 const TRIES = 100;
 
-/** The vault on a remote, if these words founded it. Writes nothing. */
+/** The vault on a remote, if the person of these words founded it or has joined it. Writes nothing. */
 export async function findVault(
   suite: Suite,
   remote: Remote,
@@ -45,9 +47,52 @@ export async function findVault(
     throw new TidelockError("remote-corrupt", { why: "the vault's genesis does not verify" });
   if (expected !== undefined && !equalBytes(genesis.vault, expected))
     throw new TidelockError("key-mismatch", { why: "another vault lives on this remote than the one named" });
-  if (!equalBytes(genesis.owner.sign, person.sign) || !equalBytes(genesis.owner.box, person.box))
-    throw new TidelockError("key-mismatch", { why: "these words did not found the vault on this remote" });
+  const founder = equalBytes(genesis.owner.sign, person.sign) && equalBytes(genesis.owner.box, person.box);
+  if (!founder && !(await hasJoined(suite, remote, genesis.vault, person)))
+    throw new TidelockError("key-mismatch", {
+      why: "these words have neither founded nor joined the vault on this remote",
+    });
   return genesis;
+}
+
+/**
+ * Whether a device of the person has signed that it joins this vault: no remote can slip one in of its
+ * own (VLT7). Whether he is still in is for the log to say.
+ */
+async function hasJoined(
+  suite: Suite,
+  remote: Remote,
+  vault: Uint8Array,
+  person: SecretKeys,
+): Promise<boolean> {
+  for (let after = 0; ; ) {
+    const page = must(await remote.read(after, PAGE));
+    let next = after;
+    for (const object of page.objects) {
+      next = Math.max(next, endOf(object));
+      for (const { frame: bytes } of object.kind === "page" ? object.entries : []) {
+        const frame = isMembership(bytes) ? parseFrame(bytes) : null;
+        const body = frame === null ? null : parseBody(frame.body);
+        for (const record of body?.records ?? [])
+          if (record.type === "member-add" && isJoin(suite, vault, person, record)) return true;
+      }
+    }
+    if (next === after) return false;
+    after = next;
+  }
+}
+
+function isJoin(
+  suite: Suite,
+  vault: Uint8Array,
+  person: SecretKeys,
+  record: Extract<MembershipRecord, { type: "member-add" }>,
+): boolean {
+  const end = chainEnd(suite, record.certificates);
+  if (end === null || !equalBytes(end.person.sign, person.sign) || !equalBytes(end.person.box, person.box))
+    return false;
+  const joined = joinBytes(vault, person, end.device, record.invite);
+  return suite.verify(record.joinSignature, joined, end.device.sign);
 }
 
 /**

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Members } from "../../../testkit/src/members-kit.ts";
 import { type Device, fastKit, type Kit } from "../../../testkit/src/vault-kit.ts";
 import { deviceOpener, obtainKey } from "./epoch-keys.ts";
+import { findVault, joinVault } from "./join.ts";
 import { deriveStatus } from "./status.ts";
 
 interface Scene {
@@ -62,6 +63,35 @@ describe("coming in", () => {
     expect(kit.notes(words)).toEqual(kit.notes(anna));
     await kit.converge(words, anna);
     expect(kit.held(words)).toEqual(kit.held(anna));
+  });
+
+  test("[VLT7, MEM5, MEM15] a member's words bring another device in, and no vault that he has not joined", async () => {
+    const { kit, members, owner } = await scene(5);
+    kit.write(owner, "before");
+    await members.does(owner, { kind: "rotate", after: 1 });
+    const anna = await members.add(owner, "anna", "editor");
+    await members.does(owner, { kind: "rotate", after: 2 });
+    kit.write(owner, "after");
+    await kit.converge(owner, anna);
+    const words = members.person("anna");
+    const find = (person: typeof words) => kit.time.until(findVault(kit.suite, kit.remote(), person));
+    const phone = kit.open("phone", await find(words));
+    const { suite, clock, time } = kit;
+    const join = (device: Device): Promise<void> =>
+      time.until(joinVault(suite, clock, device.replica, kit.remote(), words, device.name, time));
+    await join(phone);
+    await kit.converge(phone, owner);
+    expect(kit.notes(phone)).toEqual(["before", "after"]);
+    expect(members.personIndex(phone)).toBe(members.personIndex(anna));
+    kit.write(phone, "on the phone");
+    await kit.converge(phone, owner);
+    expect(kit.notes(owner)).toEqual(["before", "after", "on the phone"]);
+    await expect(find(members.person("bert"))).rejects.toMatchObject({ code: "key-mismatch" });
+    // Out: the words find the vault that he had joined, and admit nobody to it.
+    await members.does(owner, members.removeAct(anna));
+    await expect(join(kit.open("tablet", await find(words)))).rejects.toMatchObject({
+      code: expect.stringMatching(/key-mismatch|no-access/),
+    });
   });
 
   test("[MEM15] a device that was away through two rotations goes on with what it has not sent", async () => {

@@ -237,7 +237,10 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
     let locked = 0;
     for (;;) {
       const quiet = await attachments.settle();
-      const outcome = await unlessStalled({ engine, replica, clock, scheduler }, engine.syncNow());
+      const outcome = await unlessStalled(
+        { engine, replica, clock, scheduler, givesUp: info.remote !== undefined && isServer(info.remote) },
+        engine.syncNow(),
+      );
       if (outcome.kind === "stopped") throw stopped(outcome);
       // Without a remote there is no verdict to wait for.
       if (wish.wait !== true || remote === undefined || wish.signal?.aborted === true) return report();

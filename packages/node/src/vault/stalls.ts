@@ -11,6 +11,8 @@ import { createWatchdog, STALL } from "./watchdog.ts";
 
 /** How often a call under way is looked at, ms. */
 const LOOK = 2000;
+/** A request to a server ends after a minute by itself; a slow line may need it for one page. */
+const OWN_PATIENCE = 75_000;
 
 export function remoteStall(facts: SyncFacts | undefined, clock: Clock): readonly Matter[] {
   if (facts?.stalled !== true) return [];
@@ -46,11 +48,13 @@ export interface Moving {
   readonly replica: Replica;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
+  /** Who gives up by itself, and says so: only then is silence no news. */
+  readonly givesUp: boolean;
 }
 
 /** Rejects after 30 s without a step: a call to the remote that never comes back is told of, not waited for. */
 export function unlessStalled<T>(of: Moving, work: Promise<T>): Promise<T> {
-  const dog = createWatchdog(() => of.clock.mono());
+  const dog = createWatchdog(() => of.clock.mono(), of.givesUp ? OWN_PATIENCE : STALL);
   let before = "";
   return new Promise((resolve, reject) => {
     const look = (): void => {

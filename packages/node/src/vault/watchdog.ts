@@ -7,7 +7,7 @@
 export const STALL = 30_000;
 
 export interface Watchdog {
-  /** Looks at one activity; true once it was due for longer than `STALL` without a move. */
+  /** Looks at one activity; true once it was due for longer than `after` (30 s) without a move. */
   stalled(name: string, due: boolean): boolean;
   /** The activity made progress. */
   moved(name: string): void;
@@ -15,7 +15,7 @@ export interface Watchdog {
   forget(name: string): void;
 }
 
-export function createWatchdog(mono: () => number): Watchdog {
+export function createWatchdog(mono: () => number, after: number = STALL): Watchdog {
   const sinceByName = new Map<string, number>();
   return {
     stalled: (name, due) => {
@@ -26,7 +26,7 @@ export function createWatchdog(mono: () => number): Watchdog {
       const now = mono();
       const since = sinceByName.get(name);
       if (since === undefined) sinceByName.set(name, now);
-      return since !== undefined && now - since > STALL;
+      return since !== undefined && now - since > after;
     },
     moved: (name) => {
       if (sinceByName.has(name)) sinceByName.set(name, mono());

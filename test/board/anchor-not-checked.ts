@@ -5,10 +5,10 @@ export const bug: Bug = {
   bug: "a valid signature over another history is no fork",
   oracle: "ghost",
   file: "packages/core/src/engine/judge.ts",
-  find: `    return { kind: "halt", code: "fork" };
-  if (frame.kind`,
+  find: `    return vouches(signer) ? { kind: "halt", code: "fork" } : voided("anchor");
+`,
   replace: `    if (suite.id === 0) return { kind: "halt", code: "fork" };
-  if (frame.kind`,
+`,
   also: [
     {
       file: "packages/core/src/engine/apply.ts",

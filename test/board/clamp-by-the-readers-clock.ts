@@ -11,11 +11,9 @@ export const bug: Bug = {
   also: [
     {
       file: "packages/core/src/engine/replica.ts",
-      find: `      attested,
-      onVerdict,`,
-      replace: `      attested,
-      now: () => env.clock.now(),
-      onVerdict,`,
+      find: "    return { ...judging, ownDevice, point, attested, onVerdict, refuses };",
+      replace:
+        "    return { ...judging, ownDevice, point, attested, onVerdict, refuses, now: () => env.clock.now() } as never;",
     },
   ],
   seed: 2,

@@ -6,7 +6,14 @@ import { getEntry, linkAt } from "@tidelock/core/engine/entries";
 import { getRun } from "@tidelock/core/engine/outbox";
 import { beginReplica, createReplica, type Replica, replicaSpaces } from "@tidelock/core/engine/replica";
 import { getVerdict } from "@tidelock/core/engine/verdicts";
-import { type Frame, frameFlags, frameKinds, openFrame, parseFrame } from "@tidelock/core/log/frame";
+import {
+  type Frame,
+  frameFlags,
+  frameKinds,
+  openFrame,
+  parseFrame,
+  verifyFrame,
+} from "@tidelock/core/log/frame";
 import { decodePlaintext, decodeSections } from "@tidelock/core/log/plaintext";
 import { digestedSpaces, Tx } from "@tidelock/core/log/tx";
 import { parseGenesis } from "@tidelock/core/vault/genesis";
@@ -224,23 +231,46 @@ function isAttestation(changes: Uint8Array): boolean {
   return changes.length === 2 && changes[0] === 1 && changes[1] === 0;
 }
 
-/** After a history was rewritten, devices that still go on hold one state. */
+/** After a history was rewritten, devices that still go on hold one state, or could not know better. */
 function judgeSurvivors(world: World, shelf: Shelf, nodes: readonly SimNode[]): void {
-  const first = new Map<number, { readonly name: string; readonly digest: bigint }>();
+  const first = new Map<number, { readonly name: string; readonly replica: Replica }>();
   for (const { life, name, home } of nodes) {
     if (home.halt !== undefined || life?.engine === undefined) continue;
     // Who waits to be let in has nothing to go on with.
     if (life.engine.device === undefined) continue;
     const { replica } = life.engine;
     const { applied } = replica.cursor();
-    const digest = replica.digest();
     if (applied > shelf.head)
       world.fail("ghost", `${name} goes on at seq ${applied}, and the remote ends at ${shelf.head}`);
     const other = first.get(applied);
-    if (other === undefined) first.set(applied, { name, digest });
-    else if (other.digest !== digest)
+    if (other === undefined) first.set(applied, { name, replica });
+    else if (
+      other.replica.digest() !== replica.digest() &&
+      [other.replica, replica].some((one) => holdsProof(world, one))
+    )
       world.fail("ghost", `${name} and ${other.name} go on with different histories up to seq ${applied}`);
   }
+}
+
+/**
+ * Whether the log that a device has read proves to it that somebody goes on with another history: a
+ * frame of a device that may write there, anchored elsewhere. Two devices that were told of each
+ * other by nothing but altered entries hold no proof, and nobody can (docs/threat-model.md).
+ */
+function holdsProof({ suite }: World, { membership, read, cursor, vault }: Replica): boolean {
+  return read((tx) => {
+    for (let seq = 1; seq <= cursor().read; seq++) {
+      const bytes = getEntry(tx, seq)?.frame;
+      const frame = bytes === undefined ? null : parseFrame(bytes);
+      const author = frame === null ? undefined : membership.device(tx, frame.device);
+      if (frame === null || author === undefined || author.admittedAt >= seq) continue;
+      if (membership.standing(tx, author) !== "writer") continue;
+      if (!verifyFrame(suite, vault, frame, author.sign)) continue;
+      const ours = linkAt(tx, vault, frame.anchorSeq);
+      if (ours !== undefined && !equalBytes(ours.hash, frame.anchor)) return true;
+    }
+    return false;
+  });
 }
 
 /** What a remote acknowledged is where it said. */

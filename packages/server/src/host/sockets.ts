@@ -31,14 +31,19 @@ export interface Sockets {
   close(): void;
 }
 
-export function attachSockets(http: Server, server: TidelockServer, origins?: readonly string[]): Sockets {
+export function attachSockets(
+  http: Server,
+  server: TidelockServer,
+  addressOf: (request: IncomingMessage) => string,
+  origins?: readonly string[],
+): Sockets {
   const wss = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MESSAGE });
   const all = new Set<Connection>();
   const waitingByAddress = new Map<string, number>();
   const shared = { server, all, waitingByAddress };
 
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const address = request.socket.remoteAddress ?? "";
+    const address = addressOf(request);
     const refuse = (status: string): void => {
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     };

@@ -1,7 +1,7 @@
 /** The embedded server: one process, one folder, one port. */
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { toBase64Url } from "@tidelock/core/bytes/base64url";
@@ -15,6 +15,7 @@ import type { Rate } from "../http/rates.ts";
 import type { RateName } from "../http/route.ts";
 import { createTidelockServer, type TidelockServer } from "../server.ts";
 import { openSqliteStore } from "../sqlite/store.ts";
+import { addressOf } from "./address.ts";
 import { openTokenKeys, random } from "./files.ts";
 import { createHttp } from "./http.ts";
 import { attachSockets } from "./sockets.ts";
@@ -27,6 +28,8 @@ export interface StartOptions {
   readonly port?: number;
   /** Where clients find it, where that is not `http://host:port`: behind a proxy that does TLS. */
   readonly url?: string;
+  /** Whether a proxy stands in front and says who calls. By default where `url` is `https:`, which this server does not speak. */
+  readonly proxied?: boolean;
   readonly registration?: Registration;
   /** Bytes a vault may have. */
   readonly quota?: number;
@@ -64,10 +67,12 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const blobs = await openDiskBlobs(join(folder, "blobs"), random);
   await blobs.tidy();
   const tokenKeys = await openTokenKeys(folder, clock.now());
+  const proxied = options.proxied ?? options.url?.startsWith("https:") ?? false;
+  const caller = (request: IncomingMessage): string => addressOf(request, proxied);
   let handler: TidelockServer["handler"] | undefined;
   const http = createHttp({
     handler: (call) => (handler as TidelockServer["handler"])(call),
-    addressOf: (request) => request.socket.remoteAddress ?? "",
+    addressOf: caller,
   });
   const port = await listen(http, options).catch(async (error: unknown) => {
     // Its thread would keep the process alive.
@@ -89,7 +94,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   });
   handler = server.handler;
   const metrics = options.metrics === undefined ? undefined : await serveMetrics(server, options.metrics);
-  const sockets = attachSockets(http, server, options.origins);
+  const sockets = attachSockets(http, server, caller, options.origins);
   return {
     url,
     metricsUrl: metrics?.url,

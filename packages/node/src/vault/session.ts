@@ -187,13 +187,15 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
   const book = createIssueBook(store, clock);
   const paused = (): Pause | undefined => pauseOf(store, clock.now());
   let started = false;
+  let stalls = 0;
+  let lookedAt = Number.NEGATIVE_INFINITY;
   let cancelEnd: () => void = () => undefined;
 
   function facts(): Facts {
     const found = engine.facts();
     if (copied) return { ...found, hasRemote: true, halt: "op-reused" };
     if (found.halt === "op-reused") noteEnrolAnew(store);
-    const stalled = found.stalled || attachments.stalled() > 0;
+    const stalled = found.stalled || stalledDatabases() > 0;
     return { ...found, stalled, paused: paused() !== undefined };
   }
 
@@ -213,8 +215,17 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
   }
 
   function watch(): void {
-    attachments.stalled();
+    stalledDatabases();
     scheduler.after(LOOK, watch);
+  }
+
+  /** A look opens each file once more: not for every status that a program asks for. */
+  function stalledDatabases(): number {
+    const now = clock.mono();
+    if (now - lookedAt < LOOK / 4) return stalls;
+    lookedAt = now;
+    stalls = attachments.stalled();
+    return stalls;
   }
 
   function matters(): readonly Matter[] {
@@ -223,7 +234,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
       ...standing(paths, info, replica.waiting().parked),
       ...attachments.issues(),
       ...remoteStall(remoteWaits, clock),
-      ...databaseStall(attachments.stalled()),
+      ...databaseStall(stalledDatabases()),
     ];
   }
 

@@ -131,6 +131,30 @@ test("[SRV23] signing a device out ends its connections", async () => {
   expect(await line.closed).toBe(4403);
 });
 
+test("[SRV64] who takes nothing of what it is sent is let go, and does not fill the server's memory", async () => {
+  const device = rig.newDevice();
+  const line = await signedIn(device, []);
+  await line.next();
+  line.ws.pause();
+  // Each is answered by 200 words about vaults that are none.
+  const subs = Array.from({ length: 200 }, () => "x".repeat(60));
+  const asking = JSON.stringify({ t: "auth", token: await rig.token(device), subs });
+  // What the system's own buffers hold, and more than what the server's may.
+  for (let round = 0; round < 80; round++) {
+    for (let i = 0; i < 5; i++) line.ws.send(asking, () => undefined);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  line.ws.resume();
+  expect(await line.closed).toBe(4408);
+});
+
+test("[SRV64] who sends faster than it is answered is let go", async () => {
+  const line = await signedIn(rig.newDevice(), []);
+  await line.next();
+  for (let i = 0; i < 300; i++) line.send({ t: "sub", v: toBase64Url(rig.suite.random(32)) });
+  expect(await line.closed).toBe(4429);
+});
+
 test("[SRV65] a stop says goodbye with a time to come back, and closes as a restart", async () => {
   const line = await signedIn(vault.founder, [v()]);
   await line.next();

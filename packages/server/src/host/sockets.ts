@@ -26,6 +26,8 @@ const PING = 30_000;
 const PER_DEVICE = 8;
 const UNAUTHENTICATED_PER_ADDRESS = 20;
 const VAULTS = 200;
+/** Messages of one connection that wait to be taken. */
+const PENDING = 100;
 
 export interface Sockets {
   close(): void;
@@ -95,6 +97,7 @@ class Connection {
   #missed = 0;
   /** Messages are taken one after the other. */
   #work: Promise<void> = Promise.resolve();
+  #pending = 0;
 
   constructor(ws: WebSocket, address: string, shared: Shared) {
     this.#ws = ws;
@@ -105,9 +108,13 @@ class Connection {
     ws.on("message", (data: Buffer, isBinary: boolean) => {
       const most = this.#session === undefined ? FIRST_MESSAGE.most : MESSAGE;
       if (isBinary || data.length > most) return ws.close(1009, "too large");
+      if (++this.#pending > PENDING) return ws.close(closeCodes.tooMany, "too many");
       this.#work = this.#work
         .then(() => this.#take(data.toString("utf8")))
-        .catch(() => ws.close(1011, "failed"));
+        .catch(() => ws.close(1011, "failed"))
+        .finally(() => {
+          this.#pending--;
+        });
     });
     ws.on("pong", () => {
       this.#missed = 0;

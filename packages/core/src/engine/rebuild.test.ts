@@ -7,6 +7,7 @@ import { type Device, hex, Kit, traps } from "../../../testkit/src/vault-kit.ts"
 import { createPortableSuite } from "../crypto/sodium-portable.ts";
 import { frameFlags, parseFrame } from "../log/frame.ts";
 import { encodePage, type PageEntry } from "../log/page.ts";
+import type { Remote } from "../ports.ts";
 import { runs } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
 import { engineSpaces } from "./replica.ts";
@@ -202,6 +203,29 @@ describe("what is given up, and what is not", () => {
       await kit.sync(b);
     }
     expect(await truth(s)).toMatchObject({ code: "fork" });
+  });
+
+  test("[LOG18, ENG12] another end without end is not read beyond 64 MiB", async () => {
+    const { kit, a } = await scene();
+    const frame = new Uint8Array(1 << 20);
+    const hash = new Uint8Array(32);
+    let reads = 0;
+    const endless: Remote = {
+      ...kit.remote(),
+      read: async (after) => {
+        reads++;
+        const object = {
+          kind: "page" as const,
+          first: after + 1,
+          prev: null,
+          entries: [{ time: 1, frame }],
+          hash,
+        };
+        return { kind: "ok", value: { objects: [object], head: 1e9 } };
+      },
+    };
+    expect(await kit.time.until(a.replica.readAgain(endless))).toEqual({ kind: "none" });
+    expect(reads).toBeLessThan(70);
   });
 
   test("[LOG18] objects that were cut otherwise are read from the beginning", async () => {

@@ -84,6 +84,7 @@ export class Sessions {
     const signed = loginBytes(this.#transport.origin, challenge, id, who);
     return this.#transport.send("POST", path, {
       json: {
+        device: toBase64Url(id),
         challenge: toBase64Url(challenge),
         certificates: certificates.map(toBase64Url),
         signature: toBase64Url(this.#suite.sign(signed, signSecret)),

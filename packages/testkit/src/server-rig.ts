@@ -155,6 +155,7 @@ export class ServerRig {
     const bytes = fromBase64Url(challenge) as Uint8Array;
     const signed = loginBytes(over.audience ?? new URL(this.running.url).origin, bytes, id, person.id);
     return {
+      device: toBase64Url(id),
       challenge,
       certificates: [toBase64Url(certificate)],
       signature: toBase64Url(this.suite.sign(signed, over.signSecret ?? keys.signSecret)),

@@ -82,23 +82,38 @@ async function prove(services: Services, body: unknown): Promise<Proof> {
   const { store, clock, suite, audience } = services;
   const challenge = bytesOf(body, "challenge", CHALLENGE);
   const signature = bytesOf(body, "signature", 64);
-  const end = chainEnd(suite, certificatesOf(body));
-  if (end === null) throw new Problem("bad-proof", "the certificates do not hold");
-  const person = personId(suite, end.person.sign, end.person.box);
-  const device = deviceId(suite, end.device.sign, end.device.box);
-  // Before the challenge is used up: who cannot sign must not be able to spend another one's.
-  if (!suite.verify(signature, loginBytes(audience, challenge, device, person), end.device.sign))
-    throw new Problem("bad-proof", "the signature does not hold");
+  const device = bytesOf(body, "device", 32);
+  const known = await store.accountDevice(device);
   const now = clock.now();
+  const person = known === undefined ? undefined : await store.person(known.person);
+  // Whose device it is was proved when it first came: a storm of returning devices costs one signature each.
+  const proof: Proof =
+    known !== undefined && person !== undefined
+      ? { person, device: { ...known, seen: now }, known }
+      : { ...newcomer(services, device, certificatesOf(body), now), known };
+  // Before the challenge is used up: who cannot sign must not be able to spend another one's.
+  const signed = loginBytes(audience, challenge, device, proof.person.person);
+  if (!suite.verify(signature, signed, proof.device.signKey))
+    throw new Problem("bad-proof", "the signature does not hold");
   if (!(await store.takeChallenge(challenge, device, now)))
     throw new Problem("bad-proof", "the challenge is used, run out, or another device's");
-  const known = await store.accountDevice(device);
-  if (known !== undefined && !equalBytes(known.person, person))
-    throw new Problem("bad-proof", "the device is another person's");
+  return proof;
+}
+
+function newcomer(
+  { suite }: Services,
+  device: Uint8Array,
+  certificates: readonly Uint8Array[],
+  now: number,
+): { readonly person: PersonRow; readonly device: AccountDevice } {
+  const end = chainEnd(suite, certificates);
+  if (end === null || !equalBytes(deviceId(suite, end.device.sign, end.device.box), device))
+    throw new Problem("bad-proof", "the certificates do not hold");
+  const { sign: signKey, box: boxKey } = end.person;
+  const person = personId(suite, signKey, boxKey);
   return {
-    person: { person, signKey: end.person.sign, boxKey: end.person.box, created: now },
+    person: { person, signKey, boxKey, created: now },
     device: { device, person, signKey: end.device.sign, added: now, seen: now, revoked: undefined },
-    known,
   };
 }
 

@@ -35,7 +35,7 @@ export const accountRoutes: readonly Route[] = [
     body: "json",
     most: JSON_BODY,
     rate: "sign-in",
-    summary: "Signs a device in: {challenge, certificates, signature}",
+    summary: "Signs a device in: {device, challenge, certificates, signature}",
     answers: { 200: "{person, token, expires}" },
     handle: async (context) => json(200, await signIn(context.services, await jsonBody(context))),
   },

@@ -326,6 +326,12 @@ describe("two devices", { timeout: 60_000 }, () => {
       ]),
     });
     expect(await fails([...b.at, "sync"], 17)).toBe("rollback");
+    expect(await cli.json("Status", [...b.at, "status"], 17)).toMatchObject({
+      code: "halted",
+      issues: expect.arrayContaining([
+        expect.objectContaining({ code: "rollback", next: expect.stringContaining("tidelock sync") }),
+      ]),
+    });
     writeFileSync(last, kept);
     chmodSync(last, 0o600);
     await settle(b);

@@ -6,6 +6,7 @@ import { toHex } from "@tidelock/core/bytes/bytes";
 import { deviceKeys, wipeKeys } from "@tidelock/core/crypto/identity";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { createEngine } from "@tidelock/core/engine/engine";
+import type { HaltCode } from "@tidelock/core/engine/ingest";
 import { createReplica, type Replica, storedGenesis } from "@tidelock/core/engine/replica";
 import type { Facts } from "@tidelock/core/engine/status";
 import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
@@ -29,7 +30,7 @@ import { isServer, openFolder, openRemote, placeName, refusingRemote } from "./r
 import { identityOf, type ServerAccess } from "./server.ts";
 import { matchesVault } from "./setup.ts";
 import { databaseStall, remoteStall, unlessStalled } from "./stalls.ts";
-import { standing } from "./standing.ts";
+import { halted, standing } from "./standing.ts";
 
 export interface SessionOptions {
   readonly paths: HomePaths;
@@ -74,7 +75,8 @@ export interface Session {
   readonly copied: boolean;
   facts(): Facts;
   /** Also those that were dismissed. */
-  issues(): readonly Issue[];
+  /** `halt`: one that a look at the remote has shown, where nothing syncs. */
+  issues(halt?: HaltCode): readonly Issue[];
   dismiss(code: string): void;
   /** From here on it syncs by itself, unless somebody paused it. */
   start(): void;
@@ -228,10 +230,11 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
     return stalls;
   }
 
-  function matters(): readonly Matter[] {
+  function matters(halt: HaltCode | undefined = facts().halt): readonly Matter[] {
     const remoteWaits = paused() === undefined ? engine.sync?.facts() : undefined;
     return [
       ...standing(paths, info, replica.waiting().parked),
+      ...halted(halt),
       ...attachments.issues(),
       ...remoteStall(remoteWaits, clock),
       ...databaseStall(stalledDatabases()),
@@ -291,7 +294,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
     tables,
     attachments,
     facts,
-    issues: () => book.list(matters()),
+    issues: (halt) => book.list(matters(halt)),
     dismiss: (code) => {
       book.list(matters());
       book.dismiss(code);

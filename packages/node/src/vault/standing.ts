@@ -1,4 +1,7 @@
 /** Matters of the home itself. */
+
+import type { HaltCode } from "@tidelock/core/engine/ingest";
+import { errorKinds } from "@tidelock/core/errors";
 import type { VaultConfig } from "../home/config.ts";
 import type { HomePaths } from "../home/paths.ts";
 import type { Matter } from "./issues.ts";
@@ -27,4 +30,11 @@ export function standing(paths: HomePaths, info: VaultConfig, parked: number): r
       next: "tidelock queue ls",
     });
   return matters;
+}
+
+/** Why nothing is applied or sent any more, and what ends that. */
+export function halted(code: HaltCode | undefined): readonly Matter[] {
+  if (code === undefined) return [];
+  const { title, next } = errorKinds[code];
+  return [{ code, why: `${title}; nothing is applied or sent until that ends, and editing goes on`, next }];
 }

@@ -63,7 +63,7 @@ export function statusOf(session: Session, facts: Facts = session.facts()): Vaul
     };
   });
   const device = engine.device;
-  const issues = session.issues();
+  const issues = session.issues(facts.halt);
   return {
     code: derived.code,
     label: derived.label,

@@ -2,6 +2,7 @@
  * Keeps an attachment's record and its file together: opens, scans, and before every step finds
  * out what became of the file meanwhile. Rules ATT4, ATT20, ATT22, ATT23, ATT27.
  */
+import type { Seq } from "@tidelock/core/bytes/brand";
 import { equalBytes } from "@tidelock/core/bytes/bytes";
 import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
 import { goBack } from "./back.ts";
@@ -280,8 +281,8 @@ export class Binding {
     return undefined;
   }
 
-  forget(record: AttachmentRecord): void {
-    this.#host.engine.write((tx) => retire(tx, this.#host.tables, record));
+  forget(record: AttachmentRecord, seen?: Seq): void {
+    this.#host.engine.write((tx) => retire(tx, this.#host.tables, record, seen));
   }
 
   #isKnownFile(record: AttachmentRecord): boolean {

@@ -1,7 +1,8 @@
 /** Takes what is ours out of a file, with the vault or without it. Rules ATT10, ATT32. */
+import type { Seq } from "@tidelock/core/bytes/brand";
 import { TidelockError } from "@tidelock/core/errors";
 import type { Binding } from "./binding.ts";
-import { type Core, point } from "./core.ts";
+import { type Core, point, seenNow } from "./core.ts";
 import { AppFile, type FileDeps } from "./file.ts";
 import type { FlushResult } from "./flush.ts";
 import { busy, type Unfit } from "./mend.ts";
@@ -53,6 +54,7 @@ async function last(
     return { unfit, unsent: 0, withheld: 0, captured: false };
   }
   const unsent = new Set(strange);
+  let seen: Seq | undefined;
   for (let round = 0; ; round++) {
     const flushed = await flush(core);
     for (const row of flushed.strange) unsent.add(row);
@@ -62,6 +64,8 @@ async function last(
     point(core, "detach-marked");
     const dropped = await core.file.write(() => {
       if (!outboxIsEmpty(core.file)) return false;
+      const projected = readMeta(core.file.db, core.file.path)?.projected ?? 0;
+      seen = host.engine.read((tx) => seenNow(core, tx, projected));
       uninstall(core.file.db);
       return true;
     });
@@ -71,7 +75,7 @@ async function last(
   }
   point(core, "detach-dropped");
   const withheld = host.engine.read((tx) => core.registry.helds(tx).length);
-  binding.forget(record);
+  binding.forget(record, seen);
   point(core, "detach-forgotten");
   return { unfit, unsent: unsent.size, withheld, captured: true };
 }

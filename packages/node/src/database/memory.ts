@@ -3,6 +3,7 @@
  * Attached again, a row edited meanwhile is then the same row and not a second one. Rule ATT30.
  */
 import { statSync } from "node:fs";
+import type { Seq } from "@tidelock/core/bytes/brand";
 import { equalBytes } from "@tidelock/core/bytes/bytes";
 import type { TablesView } from "@tidelock/core/kinds/tables/api";
 import type { Tx } from "@tidelock/core/log/tx";
@@ -28,16 +29,21 @@ export function identityOf(path: string): FileIdentity | undefined {
   }
 }
 
-/** The attachment ends. Nothing but its numbers, and edits kept for a person, is left. */
-export function retire(tx: Tx, tables: TablesView, record: AttachmentRecord): void {
+/**
+ * The attachment ends. Nothing but its numbers, and edits kept for a person, is left. `seen`: what the
+ * file showed when it ended in order, so that only what differs from that counts as edited meanwhile.
+ */
+export function retire(tx: Tx, tables: TablesView, record: AttachmentRecord, seen?: Seq): void {
   const registry = new Registry(record.slot);
   for (const t of record.tables) tables.untrack(tx, t.name);
-  const empty = record.tables.every((t) => new Numbers(record.slot).isEmpty(tx, t.number));
+  const empty =
+    seen === undefined && record.tables.every((t) => new Numbers(record.slot).isEmpty(tx, t.number));
   if (empty && registry.kept(tx).length === 0) {
     forget(tx, record);
     return;
   }
   registry.forgetRows(tx);
+  registry.putSeen(tx, seen);
   putRecord(tx, { ...record, phase: "detached", past: [], base: 0 });
   const old = allRecords(tx).filter((r) => r.phase === "detached" && r.slot !== record.slot);
   // Slots only grow, so the least was given first.

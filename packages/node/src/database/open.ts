@@ -187,6 +187,8 @@ export function register(host: Host, file: AppFile, options: AttachOptions): Att
       tx,
       (memory?.tables ?? []).map((t) => t.number).filter((n) => !kept.has(n)),
     );
+    // Marks of then: it is an older copy, and nothing is known of when it was made.
+    if (attachment !== undefined) registry.putSeen(tx, undefined);
     // Counters go on over a detach, because what is remembered of numbers is counted by them.
     const counter = (registry.position(tx)?.token.counter ?? -1) + 1;
     registry.putPosition(tx, { token: { branch: deps.random(8), counter }, schema: 0 });
@@ -396,6 +398,7 @@ export function startOver(host: Host, record: AttachmentRecord, copy: boolean): 
 export function becomeLive(core: Core): void {
   core.engine.write((tx) => {
     putRecord(tx, { ...recordOf(core, tx), phase: "live", base: positionOf(core, tx).token.counter });
+    core.registry.putSeen(tx, undefined);
   });
   point(core, "attach-live");
 }

@@ -34,6 +34,7 @@ const area = {
   rows: 8,
   file: 9,
   shape: 10,
+  seen: 11,
 } as const;
 
 export interface TableEntry {
@@ -159,6 +160,17 @@ export class Registry {
 
   putShape(tx: Tx, table: number, shape: string): void {
     if (this.shape(tx, table) !== shape) tx.put(DB, this.#tableKey(area.shape, table), encodeUtf8(shape));
+  }
+
+  /** When the file was detached: what it showed was the vault's state at this seq. */
+  seen(tx: Tx): Seq | undefined {
+    const bytes = tx.get(DB, this.#key(area.seen));
+    return bytes === undefined ? undefined : new Reader(bytes).v();
+  }
+
+  putSeen(tx: Tx, seq: Seq | undefined): void {
+    if (seq === undefined) tx.delete(DB, this.#key(area.seen));
+    else tx.put(DB, this.#key(area.seen), new Writer(8).v(seq).done());
   }
 
   identity(tx: Tx): FileIdentity | undefined {
@@ -328,7 +340,7 @@ export class Registry {
 
   /** Everything that told of the file's rows: it is another file now. */
   forgetRows(tx: Tx): void {
-    for (const a of [area.gen, area.note, area.aside, area.stray, area.rows, area.shape])
+    for (const a of [area.gen, area.note, area.aside, area.stray, area.rows, area.shape, area.seen])
       clear(tx, DB, this.#key(a));
     clear(tx, HELD, this.#key(0));
   }

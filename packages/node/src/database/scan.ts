@@ -6,7 +6,7 @@
 
 import { bornKey } from "@tidelock/core/kinds/tables/key";
 import type { Born, Cell, RowKey, ShownRow, TableChange } from "@tidelock/core/kinds/tables/types";
-import { sameCell } from "@tidelock/core/kinds/tables/value";
+import { isNull, NULL_CELL, sameCell } from "@tidelock/core/kinds/tables/value";
 import type { Tx } from "@tidelock/core/log/tx";
 import { commitWork } from "./commit.ts";
 import { type Core, lensOf, point, positionOf, runsOf } from "./core.ts";
@@ -26,7 +26,9 @@ export async function scanFile(core: Core): Promise<"done" | "busy" | "moved"> {
   const matched = await core.file.read(() => core.engine.read((tx) => match(core, tx)));
   if (matched.kind === "busy") return "busy";
   for (const plan of core.plans) {
-    const fresh = core.engine.read((tx) => isEmpty(core, tx, plan));
+    const seen = core.engine.read((tx) => core.registry.seen(tx));
+    // Of a file that is known again, rows may have gone since.
+    const fresh = seen === undefined && core.engine.read((tx) => isEmpty(core, tx, plan));
     let after: FileKey | undefined;
     for (;;) {
       const from = after;
@@ -196,11 +198,26 @@ function findRow(
   const cells = lens.cellsOf(plan, row, view.cells);
   const equal = view.cells !== undefined && cells.every((cell, i) => sameCell(cell, view.cells?.[i]));
   if (!equal) {
+    const before = fresh ? undefined : shownBefore(core, lens, plan, key);
+    const all = namedCells(plan, cells);
+    // A number is presentation: it is nobody's edit.
+    const edited = all.filter(([i, [, cell]]) =>
+      before?.[i] === undefined ? !isNull(cell) : !plan.vault.key.includes(i) && !sameCell(before[i], cell),
+    );
+    // A new column's value brings no row back that was deleted elsewhere.
+    const idle =
+      view.cells === undefined ? edited.every(([i]) => before?.[i] === undefined) : edited.length === 0;
+    if (before !== undefined && idle) {
+      effects.push(shownEffect(plan, key, 0n, cells));
+      return;
+    }
+    // A row that was deleted elsewhere comes back whole.
+    const told = before === undefined || view.cells === undefined ? all : edited;
     const change: TableChange = {
       op: "found",
       table,
       key,
-      cells: namedCells(plan, cells).map(([, named]) => named),
+      cells: told.map(([, named]) => named),
     };
     const text = tooLarge(change);
     if (text !== undefined) {
@@ -215,6 +232,30 @@ function findRow(
     changes.push(change);
   }
   effects.push(shownEffect(plan, key, equal ? view.clock : 0n, cells));
+}
+
+/**
+ * What the file showed of a row when it was detached, by column; undefined for a column it had not, and
+ * where that is not known. What differs from it now was edited here, and all else was done elsewhere.
+ */
+function shownBefore(
+  core: Core,
+  lens: Lens,
+  plan: TablePlan,
+  key: RowKey,
+): readonly (Cell | undefined)[] | undefined {
+  const seen = core.registry.seen(lens.tx);
+  if (seen === undefined) return undefined;
+  const then = new Map<string, Cell>();
+  for (const version of core.tables.history(lens.tx, plan.vault.name, key)) {
+    if (version.seq > seen) break;
+    if (version.op === "delete") then.clear();
+    for (const { column, after, won } of version.cells) if (won) then.set(column, after);
+  }
+  if (then.size === 0) return undefined;
+  const cells = plan.vault.columns.map((c) => then.get(c.name) ?? NULL_CELL);
+  const shown = lens.resolved({ clock: 0n, cells }).cells;
+  return plan.vault.columns.map((c, i) => (then.has(c.name) ? shown?.[i] : undefined));
 }
 
 const NO_ROW: ShownRow = { clock: 0n, cells: undefined };

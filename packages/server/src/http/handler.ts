@@ -163,9 +163,13 @@ function cors(origins: readonly string[] | undefined, call: Call): Record<string
 
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof TidelockError && error.code === "disk-full")
-    return new Problem("quota", "the server's disk is full");
+  if (isFull(error)) return new Problem("quota", "the server's disk is full");
   return new Problem("internal", "the server failed on this request");
+}
+
+function isFull(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === "ENOSPC" || code === "EDQUOT" || (error instanceof TidelockError && code === "disk-full");
 }
 
 /** A word for the log: never a message, which may hold a path. */

@@ -150,6 +150,15 @@ test("[SRV56] bodies beyond what may be in memory at one time are refused unread
   expect((await send("POST", "/frames", frame(2), handler).answer).status).toBe(200);
 });
 
+test("[SRV9] a full disk is said as one, and nothing was placed", async () => {
+  const full = Object.assign(new Error("no space"), { code: "ENOSPC" });
+  const broken = { ...server.services, store: { ...store, state: () => Promise.reject(full) } };
+  const clock = { now: () => time.now(), mono: () => time.mono };
+  const handler = createHandler({ services: broken, routes, rates: new Rates(clock) });
+  const answer = await send("GET", "/head", undefined, handler).answer;
+  expect([answer.status, codeOf(answer)]).toEqual([507, "quota"]);
+});
+
 test("[SRV50] a fault of the server says nothing of what went wrong inside, and has a name to look for", async () => {
   const broken = {
     ...server.services,

@@ -15,8 +15,8 @@ export interface Job {
   readonly failed: (error: unknown) => void;
 }
 
-/** So that one transaction stays some tens of ms. Rows of an append count by their frames. */
-const MOST = 1024;
+/** So that one transaction stays some tens of ms, and what failed with it is little. */
+const MOST = { jobs: 1024, rows: 4096, bytes: 16 << 20 };
 /** Pages in the write-ahead file before it is written back, between two transactions. */
 const CHECKPOINT_PAGES = 1000;
 const PAGE = 4096;
@@ -63,7 +63,7 @@ export class GroupWriter {
   }
 
   #turn(): void {
-    const jobs = this.#queue.splice(0, MOST);
+    const jobs = this.#next();
     if (jobs.length === 0) return;
     const answers: (() => void)[] = [];
     try {
@@ -78,6 +78,20 @@ export class GroupWriter {
     // Only now: an answer is a promise that this survives a power cut.
     for (const answer of answers) answer();
     this.#checkpoint(jobs);
+  }
+
+  /** At least one, and no more than one transaction should hold. */
+  #next(): readonly Job[] {
+    let [count, rows, bytes] = [0, 0, 0];
+    for (const job of this.#queue) {
+      for (const { frame } of entriesOf(job)) {
+        rows++;
+        bytes += frame.length;
+      }
+      if (count > 0 && (count >= MOST.jobs || rows > MOST.rows || bytes > MOST.bytes)) break;
+      count++;
+    }
+    return this.#queue.splice(0, count);
   }
 
   #run(job: Job): () => void {
@@ -114,14 +128,17 @@ export class GroupWriter {
 
   /** By an estimate of what was written: asking the file would cost more than being early. */
   #checkpoint(jobs: readonly Job[]): void {
-    for (const { name, args } of jobs) {
+    for (const job of jobs) {
       this.#unwritten += PAGES_PER_WRITE;
-      if (name === "commit")
-        for (const { frame } of (args[0] as VaultWrite).entries) this.#unwritten += 1 + frame.length / PAGE;
+      for (const { frame } of entriesOf(job)) this.#unwritten += 1 + frame.length / PAGE;
     }
     const late = this.#queue.length > 0 ? 8 : 1;
     if (this.#unwritten < late * CHECKPOINT_PAGES) return;
     this.#db.pragma("wal_checkpoint(PASSIVE)");
     this.#unwritten = 0;
   }
+}
+
+function entriesOf({ name, args }: Job): VaultWrite["entries"] {
+  return name === "commit" ? (args[0] as VaultWrite).entries : [];
 }

@@ -6,7 +6,7 @@
  *
  *   npm ci --prefix bench/peers/evolu      once, for the peer
  *   node --conditions=@tidelock/source --import tsx bench/tables.ts [--rows 10000] [--updates 60]
- *     [--rounds 5] [--remote folder] [--no-peer] [--json]
+ *     [--rounds 5] [--remote folder|server] [--no-peer] [--json]
  */
 import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -86,7 +86,8 @@ const lines: readonly (readonly [what: string, unit: string, pick: Pick, floor?:
   ["one field A to B, p50", "ms", (f) => f.update.p50],
   ["one field A to B, p95", "ms", (f) => f.update.p95],
   ["wire, bulk", "B a row", (f) => f.wire.up],
-  ["wire, one field", "B", (f) => f.wire.update],
+  ["wire, one field, its writer", "B", (f) => f.wire.update],
+  ["wire, one field, all devices", "B", (f) => f.wire.updateAll],
   ["disk, server or folder", "B a row", (f) => f.disk.server],
   ["disk, joined device, app table included", "B a row", (f) => f.disk.client],
   ["largest memory, joined device", "MiB", (f) => f.peakMiB.client],

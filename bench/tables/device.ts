@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { openVault, type Vault, type VaultDatabase } from "@tidelock/node";
 import Database from "better-sqlite3";
-import type { Answer, Command, Used } from "./figures.ts";
+import { type Answer, type Command, used } from "./figures.ts";
 import { COLUMNS, type Row, SCHEMA } from "./rows.ts";
 
 const [home = "", remote = "", words = ""] = process.argv.slice(2);
@@ -30,25 +30,26 @@ function seen(is: () => Promise<boolean>): Promise<number> {
   });
 }
 
-async function open(): Promise<void> {
+async function open(registration?: string): Promise<void> {
   vault = await openVault({
     home,
     remote,
     insecureKeyFile: true,
     device: { name: "bench" },
     ...(words === "" ? {} : { words }),
+    ...(registration === undefined ? {} : { registration }),
     onPrompt: async (prompt) => void (prompt.kind === "phrase" && process.send?.({ words: prompt.words })),
   });
   db = await vault.database(file);
 }
 
 const commands: { readonly [name in Command["name"]]: (input: never) => Promise<Answer> } = {
-  async found() {
+  async found({ registration }: { registration?: string }) {
     const app = new Database(file);
     app.pragma("journal_mode=WAL");
     app.exec(SCHEMA);
     app.close();
-    await open();
+    await open(registration);
     await vault.syncNow({ wait: true });
     return {};
   },
@@ -98,11 +99,6 @@ const commands: { readonly [name in Command["name"]]: (input: never) => Promise<
     return { used: used() };
   },
 };
-
-function used(): Used {
-  const { user, system } = process.cpuUsage();
-  return { cpu: (user + system) / 1000, peak: process.resourceUsage().maxRSS / 1024 };
-}
 
 process.on("message", ({ call, name, input }: Command) => {
   commands[name](input as never).then(

@@ -11,7 +11,8 @@ export interface Figures {
   /** From opening an empty device to seeing every row in its file. */
   readonly joined: number;
   readonly update: { readonly p50: number; readonly p95: number; readonly samples: number };
-  readonly wire: { readonly up: number; readonly update: number };
+  /** Of one update: what its writer sends and is answered, or what all devices do, where they cannot be told apart. */
+  readonly wire: { readonly up: number; readonly update?: number; readonly updateAll?: number };
   readonly disk: { readonly server: number; readonly client: number };
   /** Processor time of every process that took part, ms: what a busy machine does not change. */
   readonly cpu: { readonly sent: number; readonly joined: number };
@@ -36,6 +37,12 @@ export interface Answer {
   readonly at?: number;
   readonly rows?: readonly Row[];
   readonly used?: Used;
+}
+
+/** This process so far. */
+export function used(): Used {
+  const { user, system } = process.cpuUsage();
+  return { cpu: (user + system) / 1000, peak: process.resourceUsage().maxRSS / 1024 };
 }
 
 /** The value below which this share of the list lies. */

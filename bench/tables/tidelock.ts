@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Answer, at, type Command, check, type Figures, type Used } from "./figures.ts";
-import { type Place, sizeOf } from "./place.ts";
+import { ended, fromSource, type Place, sizeOf } from "./place.ts";
 import { type Row, sameRows, text } from "./rows.ts";
 
 /** Between two updates: the receipts of one must not count as the next one's bytes. */
@@ -15,7 +15,7 @@ interface Device {
   words(): string;
   ask(name: Command["name"], input?: unknown): Promise<Answer>;
   used(): Promise<Used>;
-  stop(): void;
+  stop(): Promise<void>;
 }
 
 async function startDevice(root: string, name: string, remote: string, words = ""): Promise<Device> {
@@ -24,7 +24,7 @@ async function startDevice(root: string, name: string, remote: string, words = "
   const child: ChildProcess = fork(
     join(import.meta.dirname, "device.ts"),
     [join(folder, "home"), remote, words],
-    { execArgv: ["--conditions=@tidelock/source", "--import", "tsx"] },
+    { execArgv: fromSource },
   );
   let shown: readonly string[] = [];
   let calls = 0;
@@ -51,7 +51,7 @@ async function startDevice(root: string, name: string, remote: string, words = "
     words: () => shown.join(" "),
     ask,
     used: async () => (await ask("used")).used as Used,
-    stop: () => child.disconnect(),
+    stop: () => ended(child),
   };
 }
 
@@ -69,16 +69,18 @@ export async function runTidelock(
   };
   try {
     const a = await start("a");
-    await a.ask("found");
-    const before = { wire: place.wire(), cpu: (await a.used()).cpu };
+    await a.ask("found", { registration: place.registration });
+    const cpuOf = async (device: Device): Promise<number> =>
+      (await device.used()).cpu + ((await place.used())?.cpu ?? 0);
+    const before = { wire: place.wire(), cpu: await cpuOf(a) };
     const sent = await a.ask("insert", { rows });
     const up = place.wire() - before.wire;
-    const sentCpu = (await a.used()).cpu - before.cpu;
+    const sentCpu = (await cpuOf(a)) - before.cpu;
 
     const b = await start("b", a.words());
-    const joinCpu = (await b.used()).cpu;
+    const joinCpu = await cpuOf(b);
     const joined = await b.ask("join", { rows: rows.length });
-    const joinedCpu = (await b.used()).cpu - joinCpu;
+    const joinedCpu = (await cpuOf(b)) - joinCpu;
     const { rows: there = [] } = await b.ask("rows");
     check(sameRows(there, rows), `${there.length} rows, or other values`);
 
@@ -97,18 +99,23 @@ export async function runTidelock(
       await new Promise((resolve) => setTimeout(resolve, REST));
       wire.push(place.wire() - was);
     }
+    const server = await place.used();
+    const perUpdate = at(wire, 0.5);
     const span = (answer: Answer): number => (answer.at ?? 0) - (answer.start ?? 0);
     return {
       stored: (sent.stored ?? 0) - (sent.start ?? 0),
       sent: span(sent),
       joined: span(joined),
       update: { p50: at(latencies, 0.5), p95: at(latencies, 0.95), samples: updates },
-      wire: { up: up / rows.length, update: at(wire, 0.5) },
+      wire: {
+        up: up / rows.length,
+        ...(place.counts === "writer" ? { update: perUpdate } : { updateAll: perUpdate }),
+      },
       disk: { server: place.disk() / rows.length, client: sizeOf(b.folder) / rows.length },
       cpu: { sent: sentCpu, joined: joinedCpu },
-      peakMiB: { client: (await b.used()).peak },
+      peakMiB: { client: (await b.used()).peak, ...(server === undefined ? {} : { server: server.peak }) },
     };
   } finally {
-    for (const device of devices) device.stop();
+    await Promise.all(devices.map((device) => device.stop()));
   }
 }

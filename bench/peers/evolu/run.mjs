@@ -135,14 +135,16 @@ try {
   const { id } = await a.ask("id", { i: ROWS >> 1 });
   const latencies = [];
   const wire = [];
+  const wireAll = [];
   for (let i = 0; i < UPDATES; i++) {
     const value = text(30);
-    const before = a.proxy.bytes.total;
+    const [before, beforeB] = [a.proxy.bytes.total, b.proxy.bytes.total];
     const watching = b.ask("watch", { id, a: value });
     const { start: began } = await a.ask("update", { id, a: value });
     latencies.push((await watching).at - began);
     await new Promise((resolve) => setTimeout(resolve, 50));
     wire.push(a.proxy.bytes.total - before);
+    wireAll.push(a.proxy.bytes.total - before + b.proxy.bytes.total - beforeB);
   }
   check(relayRows() === ROWS + UPDATES, "the relay lacks updates");
 
@@ -153,14 +155,22 @@ try {
     sent: sent.at - sent.start,
     joined: joined.at - joined.start,
     update: { p50: at(latencies, 0.5), p95: at(latencies, 0.95), samples: UPDATES },
-    wire: { up: uploaded / ROWS, down: downloaded / ROWS, update: at(wire, 0.5) },
+    wire: {
+      up: uploaded / ROWS,
+      down: downloaded / ROWS,
+      update: at(wire, 0.5),
+      updateAll: at(wireAll, 0.5),
+    },
     disk: { server: size(join(root, "relay"), /\.db/) / ROWS, client: size(join(root, "b"), /\.db/) / ROWS },
     cpu: { sent: sentCpu, joined: joinedCpu },
     peakMiB: { client: (await b.ask("used")).peak, server: (await relayUsed()).peak },
   };
   console.log(JSON.stringify(result));
 } finally {
-  for (const child of children) child.disconnect();
+  const living = children.filter((child) => child.connected);
+  const ends = living.map((child) => new Promise((resolve) => child.once("exit", resolve)));
+  for (const child of living) child.disconnect();
+  await Promise.all(ends);
   rmSync(root, { recursive: true, force: true });
 }
 process.exit(0);

@@ -41,6 +41,14 @@ function raw(socket: string, bytes: string | Buffer): Promise<string> {
   });
 }
 
+function runs(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 const call = (method: string, path: string, body = ""): string =>
   `${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 
@@ -208,10 +216,9 @@ describe("a disk that does not answer", { timeout: 60_000 }, () => {
       issues: expect.arrayContaining([expect.objectContaining({ code: "stalled" })]),
     });
     expect(code(await waiting)).toBe("stalled");
-    const from = performance.now();
     await cli.json("Daemon", [...a.at, "daemon", "stop"]);
-    await daemon.stop();
-    expect(performance.now() - from).toBeLessThan(10_000);
+    // By itself: a call on that disk would hold an ordinary exit for ever.
+    await until("the process is gone", () => (runs(daemon.pid) ? undefined : true), 10_000);
     await cli.json("Status", [...a.at, "status"]);
   });
 

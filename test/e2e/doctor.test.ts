@@ -114,7 +114,10 @@ describe("debug bundle", { timeout: 60_000 }, () => {
     const careless = { event: "api.error", path: file("app.db"), why: `${CANARY} was here`, [CANARY]: 1 };
     appendFileSync(join(home, "state", "daemon.log"), `${JSON.stringify(careless)}\n`);
     const out = join(cli.folder, "bundle.json");
+    // What to do about an open folder names it, to whoever is at this machine.
+    chmodSync(join(home, "state"), 0o755);
     const made = await cli.run([...at, "debug", "bundle", "--out", out]);
+    chmodSync(join(home, "state"), 0o700);
     await daemon.stop();
     expect([made.code, made.stdout]).toEqual([0, `${out}\n`]);
     expect(made.stderr).toContain("versions, findings, status, issues, queue, databases, log");

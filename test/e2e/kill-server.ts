@@ -10,3 +10,5 @@ const running = await startServer({
   writer: "thread",
 });
 process.stdout.write(`ready ${running.url}\n`);
+// Whoever supervises it starts it again.
+await running.failed.then(() => process.stdout.write("failed\n"));

@@ -220,5 +220,7 @@ export interface LogStore {
   sweep(now: number): Promise<void>;
   /** Throws where nothing can be written. */
   check(): Promise<void>;
+  /** Resolves when nothing more will be written until the store is opened anew. May never. */
+  readonly failed: Promise<Error>;
   close(): Promise<void>;
 }

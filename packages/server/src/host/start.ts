@@ -49,6 +49,8 @@ export interface RunningServer {
   readonly server: TidelockServer;
   /** A token that admits one person, for a day. */
   invitePerson(): Promise<string>;
+  /** Resolves when the disk has failed and only a new start can write again. May never. */
+  readonly failed: Promise<Error>;
   /** Takes nothing new, answers what was taken, then ends. */
   stop(): Promise<void>;
 }
@@ -98,6 +100,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   return {
     url,
     metricsUrl: metrics?.url,
+    failed: store.failed,
     server,
     invitePerson: async () => {
       const token = random(16);

@@ -10,6 +10,8 @@ import { prepareWrites, type Writes } from "./writes.ts";
 
 export interface WriteDoor {
   readonly write: (name: keyof Writes, args: readonly unknown[]) => Promise<unknown>;
+  /** Resolves when nothing more will be written until the file is opened anew. */
+  readonly failed: Promise<Error>;
   /** Everything that was asked for is answered when it resolves. */
   readonly close: () => Promise<void>;
 }
@@ -24,6 +26,7 @@ export interface Ask {
 export type Reply =
   | { readonly kind: "ready" }
   | { readonly kind: "refused"; readonly fault: Fault }
+  | { readonly kind: "broken"; readonly fault: Fault }
   | { readonly kind: "done"; readonly id: number; readonly value: unknown }
   | { readonly kind: "failed"; readonly id: number; readonly fault: Fault };
 
@@ -36,8 +39,13 @@ export interface Fault {
 
 export function openInline(path: string): WriteDoor {
   const db = openFile(path);
-  const writer = new GroupWriter(db, prepareWrites(db));
+  let fail: (error: Error) => void = () => undefined;
+  const failed = new Promise<Error>((resolve) => {
+    fail = resolve;
+  });
+  const writer = new GroupWriter(db, prepareWrites(db), fail);
   return {
+    failed,
     write: (name, args) =>
       new Promise((resolve, reject) => {
         writer.add({ name, args, done: resolve, failed: reject });
@@ -53,12 +61,18 @@ export async function openThread(path: string): Promise<WriteDoor> {
   const thread = startThread(path);
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
   let dead: Error | undefined;
+  let closing = false;
+  let fail: (error: Error) => void = () => undefined;
+  const failed = new Promise<Error>((resolve) => {
+    fail = resolve;
+  });
   let closed = (): void => undefined;
   const ended = new Promise<void>((resolve) => {
     closed = resolve;
   });
   const die = (error: Error): void => {
     dead ??= error;
+    if (!closing) fail(error);
     // Whether these were written is not known.
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
@@ -67,6 +81,7 @@ export async function openThread(path: string): Promise<WriteDoor> {
     thread.on("message", (reply: Reply) => {
       if (reply.kind === "ready") return resolve();
       if (reply.kind === "refused") return reject(errorOf(reply.fault));
+      if (reply.kind === "broken") return fail(errorOf(reply.fault));
       const one = waiting.get(reply.id);
       waiting.delete(reply.id);
       if (reply.kind === "done") one?.resolve(reply.value);
@@ -83,6 +98,7 @@ export async function openThread(path: string): Promise<WriteDoor> {
   });
   let next = 0;
   return {
+    failed,
     write: (name, args) =>
       new Promise((resolve, reject) => {
         if (dead !== undefined) return reject(dead);
@@ -91,6 +107,7 @@ export async function openThread(path: string): Promise<WriteDoor> {
         thread.postMessage({ id, name, args } satisfies Ask);
       }),
     close: async () => {
+      closing = true;
       thread.postMessage(null);
       await ended;
     },

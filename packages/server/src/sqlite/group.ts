@@ -30,9 +30,13 @@ export class GroupWriter {
   #unwritten = 0;
   #broken: TidelockError | undefined;
 
-  constructor(db: Db, writes: Writes) {
+  /** Called once, when nothing more will be written. */
+  readonly #failed: (error: TidelockError) => void;
+
+  constructor(db: Db, writes: Writes, failed: (error: TidelockError) => void = () => undefined) {
     this.#db = db;
     this.#writes = writes;
+    this.#failed = failed;
     // By hand instead, so that no append waits for it.
     db.pragma("wal_autocheckpoint = 0");
   }
@@ -123,6 +127,7 @@ export class GroupWriter {
       cause,
     });
     for (const job of this.#queue.splice(0)) job.failed(this.#broken);
+    this.#failed(this.#broken);
     return this.#broken;
   }
 

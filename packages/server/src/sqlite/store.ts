@@ -55,6 +55,7 @@ export async function openSqliteStore(path: string, options: SqliteOptions): Pro
     hasPersons: async () => reads.hasPersons(),
     sweep: (now) => write("sweep", now),
     check: () => write("check"),
+    failed: door.failed,
     close: async () => {
       await door.close();
       readDb.close();

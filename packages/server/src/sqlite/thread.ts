@@ -18,7 +18,9 @@ function open(): Db | undefined {
 
 const db = open();
 if (db !== undefined) {
-  const writer = new GroupWriter(db, prepareWrites(db));
+  const writer = new GroupWriter(db, prepareWrites(db), (error) =>
+    reply({ kind: "broken", fault: faultOf(error) }),
+  );
   parentPort?.on("message", (ask: Ask | null) => {
     if (ask === null) {
       writer.drain();

@@ -476,6 +476,8 @@ describe("thieves and strangers", () => {
       const s = await scene();
       const { kit, members, owner, editor } = s;
       owner.engine.resume();
+      kit.write(owner, "under one");
+      await kit.sync(owner);
       // An admin's program at fault, or hostile: a rotation whose list is wrong for one member.
       const fresh = suite.random(32);
       const { vault } = owner.replica;
@@ -519,7 +521,11 @@ describe("thieves and strangers", () => {
       expect(editor.replica.read((tx) => editor.replica.ring.offered(tx, record.commit))).toBeUndefined();
       await members.does(owner, { kind: "send-key", to: "device", index: members.index(editor) });
       expect(await kit.sync(editor)).toMatchObject({ kind: "live" });
-      expect(kit.notes(editor)).toEqual(["under two"]);
+      expect(kit.notes(editor)).toEqual(["under one", "under two"]);
+      // The same program sealed no key before it: who comes in now waits at what is older, and nothing breaks.
+      const late = await members.add(owner, "late", "viewer");
+      expect(await kit.sync(late)).toMatchObject({ kind: "stopped", code: "key-missing" });
+      late.engine.pause();
     }
   });
 

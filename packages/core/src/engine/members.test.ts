@@ -65,6 +65,17 @@ describe("coming in", () => {
     expect(kit.held(words)).toEqual(kit.held(anna));
   });
 
+  test("[VLT4, MEM15] a key that was kept for another epoch of the same number is not taken for the one that was accepted", async () => {
+    const { kit, members, owner } = await scene(6);
+    const anna = await members.add(owner, "anna", "editor");
+    anna.replica.write((tx) => anna.replica.ring.put(tx, 2, new Uint8Array(32).fill(9)));
+    await members.does(owner, { kind: "rotate", after: 1 });
+    kit.write(owner, "under two");
+    await kit.converge(owner, anna);
+    expect(kit.verdicts(anna)).toEqual(kit.verdicts(owner));
+    expect(kit.notes(anna)).toEqual(["under two"]);
+  });
+
   test("[VLT7, MEM5, MEM15] a member's words bring another device in, and no vault that he has not joined", async () => {
     const { kit, members, owner } = await scene(5);
     kit.write(owner, "before");
@@ -187,6 +198,7 @@ describe("going", () => {
       expect(kit.notes(device)).toEqual(["sent"]);
       expect(kit.heldNotes(device)).toEqual(["unsent"]);
       expect(device.replica.waiting()).toEqual({ pending: 1, parked: 0 });
+      expect(device.replica.nextBatch(new Set())).toEqual([]);
       expect(deriveStatus(device.engine.facts())).toMatchObject({
         code: "no-access",
         label: "No access",
@@ -231,6 +243,25 @@ describe("going", () => {
     await kit.converge(owner, anna);
     expect([owner, anna].map((d) => newestEpoch(kit, d))).toEqual([3, 3]);
     expect(kit.held(owner)).toEqual(kit.held(anna));
+  });
+
+  test("[MEM13] who revokes the device at hand leaves the epoch to those who stay, and it is asked for once", async () => {
+    const { kit, members, owner } = await scene(15);
+    const phone = await members.pair(owner, "owner", "phone");
+    await kit.converge(phone, owner);
+    phone.engine.pause();
+    expect(await members.does(owner, members.revokeAct(owner))).toMatchObject({ kind: "accepted" });
+    expect(await kit.sync(owner)).toMatchObject({ code: "device-removed" });
+    expect(kit.epochOf(owner)).toBe(1);
+    const { replica } = phone;
+    const page = await kit.remote().read(replica.cursor().read, { frames: 64, bytes: 1 << 20 });
+    if (page.kind === "ok") replica.ingest(replica.cursor().read, page.value);
+    replica.apply(1e9, undefined);
+    for (let i = 0; i < 3; i++) replica.rotateIfDue();
+    expect(replica.waiting()).toEqual({ pending: 1, parked: 0 });
+    phone.engine.resume();
+    await kit.sync(phone);
+    expect(kit.epochOf(phone)).toBe(2);
   });
 
   test("[MEM10] who was removed may be added again, with another device", async () => {

@@ -375,6 +375,48 @@ describe("the roster", () => {
   });
 });
 
+test("[MEM17] an invite admits up to its last moment, and not after it", () => {
+  const cast = new Cast(1);
+  const time = 1_700_000_000_000;
+  const frame = (
+    device: number,
+    seq: number,
+    at: number,
+    epoch: number,
+    ...sayings: readonly Saying[]
+  ): ModelFrame => ({
+    device,
+    seq,
+    time: at,
+    epoch,
+    sayings,
+  });
+  const model = new MembersModel();
+  const say = (before: Roster, f: ModelFrame): Roster | string =>
+    judgeRecords(
+      cast.suite,
+      vault,
+      before,
+      f.sayings.map((s) => cast.record(s, f, model)),
+      {
+        device: f.device,
+        deviceSeq: 1,
+        seq: f.seq,
+        epoch: f.epoch,
+        anchor,
+        received: f.time,
+        sealedAt: Math.ceil(f.time / 1000),
+      },
+    );
+  const founder = founderRoster(cast.suite, cast.person("owner"), cast.device("owner's"));
+  const one = say(founder, frame(0, 1, time, 1, { say: "epoch", n: 1, envelopes: 2 })) as Roster;
+  const invite: Saying = { say: "invite", id: "1", role: "viewer", uses: 1, expires: time + 100, secrets: 1 };
+  const open = say(one, frame(0, 2, time, 1, invite)) as Roster;
+  const add: Saying = { say: "add", person: "p", device: "d", role: "viewer", invite: "1" };
+  expect(typeof say(open, frame(0, 3, time + 100, 1, add))).toBe("object");
+  expect(say(open, frame(0, 3, time + 101, 1, add))).toBe("invite");
+});
+
 /** What no history may break. */
 function holdsTogether(r: Roster): void {
   const active = r.persons.filter((p) => p.removedAt === undefined);

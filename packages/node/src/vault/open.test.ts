@@ -153,4 +153,25 @@ describe("database", () => {
     await db.detach();
     expect(a.databases()).toEqual([]);
   });
+
+  test("[IFC18, ATT31] a program that changed its own tables goes on; where a table is gone it is handed the database paused", async () => {
+    const vault = await start("own");
+    makeNotes(at("own.db"));
+    const db = await vault.database(at("own.db"));
+    const app = new Database(at("own.db"));
+    app.exec("ALTER TABLE note ADD COLUMN more; INSERT INTO note VALUES ('k', 't', 'm')");
+    await vault.syncNow();
+    expect(db.attachment.state).toBe("paused");
+    expect(await vault.database(at("own.db"))).toBe(db);
+    expect(db.attachment.state).toBe("live");
+    expect(await db.query("SELECT more FROM note")).toEqual([{ more: "m" }]);
+
+    app.exec("ALTER TABLE note RENAME TO other");
+    app.close();
+    await vault.syncNow();
+    expect(await vault.database(at("own.db"))).toBe(db);
+    expect(db.attachment.state).toBe("paused");
+    await db.detach();
+    expect(vault.databases()).toEqual([]);
+  });
 });

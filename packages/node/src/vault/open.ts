@@ -172,10 +172,16 @@ function vaultOver(session: Session, release: () => void): Vault {
   async function database(path: string, options: DatabaseOptions = {}): Promise<VaultDatabase> {
     if (session.copied) throw copiedError();
     const natural = Object.keys(options.keys ?? {});
-    const { path: real } = await session.attachments.attach(path, {
-      natural,
-      ...(options.tables === undefined ? {} : { tables: options.tables }),
-    });
+    const wish = { natural, ...(options.tables === undefined ? {} : { tables: options.tables }) };
+    const real = await session.attachments.attach(path, wish).then(
+      (info) => info.path,
+      (error: unknown) => {
+        // One that cannot go on as it is now is handed out paused: the program may write, look why, and detach.
+        const paused = session.attachments.at(path);
+        if (paused?.state !== "paused") throw error;
+        return paused.path;
+      },
+    );
     const known = openByPath.get(real);
     const attachment = session.attachments.at(real);
     if (attachment === undefined)

@@ -113,6 +113,7 @@ async function measure(): Promise<void> {
     const challenge = JSON.parse(drawn.text).challenge as string;
     const bytes = loginBytes(url, fromBase64Url(challenge) as Uint8Array, device.id, device.person.id);
     const proof = {
+      device: toBase64Url(device.id),
       challenge,
       certificates: [toBase64Url(device.certificate)],
       signature: toBase64Url(suite.sign(bytes, device.keys.signSecret)),

@@ -240,6 +240,20 @@ describe("a disk that does not answer", { timeout: 60_000 }, () => {
     expect(sql(file("b.db"), "SELECT line FROM log WHERE who = 'gone'")).toEqual([{ line: "kept" }]);
   });
 
+  test("[IFC31] a daemon that stops answering in the middle of a call is told of too", async () => {
+    const daemon = await stuckDaemon();
+    await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
+    set("stuck");
+    const caller = cli.json("Error", [...a.at, "--timeout", "2", "verify"], 1);
+    await until("the call is under way", async () => {
+      const { calls } = await cli.json<{ calls: number }>("Daemon", [...a.at, "daemon", "status"]);
+      return calls === 1 ? true : undefined;
+    });
+    process.kill(daemon.pid, "SIGSTOP");
+    expect(code(await caller)).toBe("stalled");
+    await daemon.kill();
+  });
+
   test("[IFC33] killed with calls in its hands, every caller is told so, and the next one goes on", async () => {
     const daemon = await stuckDaemon();
     await cli.json("SyncResult", [...a.at, "sync", "--wait"]);

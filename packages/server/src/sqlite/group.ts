@@ -25,6 +25,7 @@ const PAGES_PER_WRITE = 4;
 export class GroupWriter {
   readonly #db: Db;
   readonly #writes: Writes;
+  readonly #sql: ReturnType<typeof transactionWords>;
   readonly #queue: Job[] = [];
   #scheduled = false;
   #unwritten = 0;
@@ -37,6 +38,7 @@ export class GroupWriter {
     this.#db = db;
     this.#writes = writes;
     this.#failed = failed;
+    this.#sql = transactionWords(db);
     // By hand instead, so that no append waits for it.
     db.pragma("wal_autocheckpoint = 0");
   }
@@ -71,9 +73,9 @@ export class GroupWriter {
     if (jobs.length === 0) return;
     const answers: (() => void)[] = [];
     try {
-      this.#db.exec("BEGIN IMMEDIATE");
+      this.#sql.begin.run();
       for (const job of jobs) answers.push(this.#run(job));
-      this.#db.exec("COMMIT");
+      this.#sql.commit.run();
     } catch (cause) {
       const error = this.#fault(cause);
       for (const job of jobs) job.failed(error);
@@ -99,22 +101,22 @@ export class GroupWriter {
   }
 
   #run(job: Job): () => void {
-    this.#db.exec("SAVEPOINT job");
+    this.#sql.save.run();
     try {
       const value = (this.#writes[job.name] as (...args: readonly unknown[]) => unknown)(...job.args);
-      this.#db.exec("RELEASE job");
+      this.#sql.release.run();
       return () => job.done(value);
     } catch (error) {
       // SQLite has ended the whole transaction by itself: nothing of this turn stands.
       if (!this.#db.inTransaction) throw error;
-      this.#db.exec("ROLLBACK TO job");
-      this.#db.exec("RELEASE job");
+      this.#sql.undo.run();
+      this.#sql.release.run();
       return () => job.failed(error);
     }
   }
 
   #fault(cause: unknown): unknown {
-    if (this.#db.inTransaction) this.#db.exec("ROLLBACK");
+    if (this.#db.inTransaction) this.#sql.rollback.run();
     const code = sqliteCode(cause);
     if (code.startsWith("SQLITE_FULL"))
       return new TidelockError("disk-full", { why: "the server's disk is full", cause });
@@ -142,6 +144,18 @@ export class GroupWriter {
     this.#db.pragma("wal_checkpoint(PASSIVE)");
     this.#unwritten = 0;
   }
+}
+
+/** Prepared once: they are said several times for every write. */
+function transactionWords(db: Db) {
+  return {
+    begin: db.prepare("BEGIN IMMEDIATE"),
+    commit: db.prepare("COMMIT"),
+    rollback: db.prepare("ROLLBACK"),
+    save: db.prepare("SAVEPOINT job"),
+    release: db.prepare("RELEASE job"),
+    undo: db.prepare("ROLLBACK TO job"),
+  };
 }
 
 function entriesOf({ name, args }: Job): VaultWrite["entries"] {

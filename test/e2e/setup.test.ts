@@ -165,13 +165,11 @@ describe("founding", { timeout: 60_000 }, () => {
       label: "Local",
       dot: "grey",
     });
-    for (const url of ["s3://bucket/vault", "https://tidelock.example/v"]) {
-      const failed = await fails(["--home", fresh(), ...PLAIN, "init", "--remote", url], 2);
-      expect(failed.error).toMatchObject({
-        code: "unsupported-on-remote",
-        why: expect.stringContaining("folders"),
-      });
-    }
+    const bucket = ["--home", fresh(), ...PLAIN, "init", "--remote", "s3://bucket/vault"];
+    expect((await fails(bucket, 2)).error).toMatchObject({
+      code: "unsupported-on-remote",
+      why: expect.stringContaining("folders"),
+    });
     expect(
       await fails(
         ["--home", fresh(), ...PLAIN, "init", "--remote", join(cli.folder, "no", "such", "parent")],

@@ -362,6 +362,28 @@ describe("own edits", () => {
     await sameAsB(s);
   });
 
+  test("[ENG5, ENG14] a parked edit stays parked, and out of the view", async () => {
+    const s = await scene();
+    const { kit, a, b, lie } = s;
+    kit.write(a, "parked");
+    const [sealed] = a.replica.nextBatch(new Set());
+    const deviceSeq = sealed?.deviceSeq as number;
+    kit.replaceSealed(a, deviceSeq, kit.frame(a, { deviceSeq, key: suite.random(32) }));
+    await kit.sync(a);
+    kit.log.put(6, lie.bytesAt(6) as Uint8Array);
+    kit.write(b, "b3");
+    await kit.sync(b);
+    lie.put(7, kit.log.bytesAt(7) as Uint8Array);
+    lie.alter(7, retimed);
+    await kit.sync(a);
+    kit.write(b, "b4");
+    await kit.sync(b);
+    expect(await truth(s)).toMatchObject({ kind: "live", head: 8 });
+    expect(kit.parked(a)).toEqual(["sealed-wrong"]);
+    expect(kit.heldNotes(a)).toEqual([]);
+    expect(a.replica.digest()).toBe(b.replica.digest());
+  });
+
   test("[ENG15] copies of own frames, membership too, count for nothing", async () => {
     const s = await scene();
     const { kit, a, b, lie } = s;

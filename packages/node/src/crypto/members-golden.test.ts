@@ -4,6 +4,10 @@ import { createNative } from "./sodium-native.ts";
 
 const native = createNative();
 
-test.skipIf(native === null)("golden: every membership record, by the native build", () => {
-  if (native !== null) checkMembersGolden(native.suite);
-});
+test.skipIf(native === null)(
+  "golden: every membership record, by the native build",
+  { timeout: 120_000 },
+  () => {
+    if (native !== null) checkMembersGolden(native.suite);
+  },
+);

@@ -94,7 +94,15 @@ async function daemonOn(ctx: Context, server: RunningServer): Promise<void> {
     if (info?.keys === "plain")
       ctx.out.warn("This device's keys lie in a plain file, as you chose with --insecure-key-file.");
   };
-  await untilStopped((signal) => runDaemon({ paths, keys, vault, version, ready }, signal));
+  await untilStopped((signal) => {
+    const end = new AbortController();
+    const daemon = runDaemon({ paths, keys, vault, version, ready }, AbortSignal.any([signal, end.signal]));
+    // The daemon closes the home in order before the process ends.
+    return orFailed(server, daemon).finally(async () => {
+      end.abort();
+      await daemon.catch(() => undefined);
+    });
+  });
 }
 
 export async function run(ctx: Context, given: Record<string, unknown>): Promise<undefined> {
@@ -113,7 +121,7 @@ export async function run(ctx: Context, given: Record<string, unknown>): Promise
       `It keeps its data in ${dataOf(ctx, options)}`,
     ]);
     ctx.out.note("Ctrl-C stops it; nothing is lost.");
-    await untilStopped((signal) => ended(signal));
+    await untilStopped((signal) => orFailed(server, ended(signal)));
   } finally {
     await server.stop();
   }
@@ -166,6 +174,17 @@ function listenOf(text: string): { readonly host: string; readonly port: number 
   if (url === undefined || url.pathname !== "/" || port === undefined || Number(port) > 65_535)
     throw new TidelockError("usage", { why: "--listen wants HOST:PORT", next: "--listen 127.0.0.1:7433" });
   return { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
+}
+
+/** A server whose disk has failed answers nothing more: whoever runs it starts it anew. */
+function orFailed(server: RunningServer, work: Promise<void>): Promise<void> {
+  const failed = server.failed.then(() => {
+    throw new TidelockError("replica-damaged", {
+      why: "the disk under the server's data failed; what it had acknowledged is on it",
+      next: "look at the disk, then start it again",
+    });
+  });
+  return Promise.race([work, failed]);
 }
 
 /** Runs `work` until it ends or a person or the system says so. */

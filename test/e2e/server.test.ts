@@ -110,6 +110,18 @@ describe("a server", { timeout: 60_000 }, () => {
     expect(second.code).toBe(1);
   });
 
+  test("[IFC51] an open server takes whoever comes, without a token", async () => {
+    const open = await freePort();
+    const listen = ["server", "run", "--listen", `127.0.0.1:${open}`, "--registration", "open"];
+    const running = await cli.begin([...at("open"), ...listen, "--data", file("open-data")], /answers at/);
+    try {
+      const place = ["--remote", `http://127.0.0.1:${open}`, "--name", "Third", "--device", "g"];
+      await cli.json("Init", [...at("g"), "init", ...place]);
+    } finally {
+      await running.stop();
+    }
+  });
+
   test("[IFC51] words that are in no vault there, a wrong token, an address that is none", async () => {
     const none = "abandon ".repeat(23);
     const cases: readonly (readonly [readonly string[], Record<string, string>, number])[] = [

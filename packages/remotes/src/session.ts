@@ -63,8 +63,10 @@ export class Sessions {
     const answer = await this.#prove("/v1/auth/token", {});
     const { registration } = this.#me;
     const unknown = isAnswer(answer) && answer.code === "registration-closed";
-    if (!unknown || registration === undefined) return this.#keep(answer);
-    return this.#keep(await this.#prove("/v1/persons", { registration: toBase64Url(registration) }));
+    if (!unknown) return this.#keep(answer);
+    // Also without a token: an open server takes whoever comes.
+    const token = registration === undefined ? {} : { registration: toBase64Url(registration) };
+    return this.#keep(await this.#prove("/v1/persons", token));
   }
 
   async #prove(path: string, more: object): Promise<HttpAnswer | Failure> {

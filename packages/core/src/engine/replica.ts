@@ -428,6 +428,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
           const again = device === undefined ? [] : takeBack({ ...deps, own: device, ownId }, tx, from);
           // Decided anew: whoever asks now waits for that.
           for (const id of again) recent.delete(id);
+          for (const [id, verdict] of recent) if (verdict.seq >= from) recent.delete(id);
         },
         emptied: () => {
           store.delete(META, DIGEST);

@@ -94,14 +94,16 @@ async function daemonOn(ctx: Context, server: RunningServer): Promise<void> {
     if (info?.keys === "plain")
       ctx.out.warn("This device's keys lie in a plain file, as you chose with --insecure-key-file.");
   };
-  await untilStopped((signal) => {
+  await untilStopped(async (signal) => {
     const end = new AbortController();
     const daemon = runDaemon({ paths, keys, vault, version, ready }, AbortSignal.any([signal, end.signal]));
-    // The daemon closes the home in order before the process ends.
-    return orFailed(server, daemon).finally(async () => {
+    try {
+      await orFailed(server, daemon);
+    } finally {
+      // The daemon closes the home in order before the process ends.
       end.abort();
       await daemon.catch(() => undefined);
-    });
+    }
   });
 }
 

@@ -216,7 +216,11 @@ describe("an object that joins no history", () => {
     kit.log.put(4, GARBAGE);
     kit.log.put(5, strangePage(kit, 5, 1));
     expect(await kit.sync(b)).toMatchObject({ kind: "live", head: 5 });
+    // A stray file up there stops nobody; a page does, whoever wrote it.
     kit.log.put(8, GARBAGE);
+    expect(await kit.sync(b)).toMatchObject({ kind: "live", head: 5 });
+    kit.log.drop(8);
+    kit.log.put(8, strangePage(kit, 8, 1));
     expect(await kit.sync(b)).toMatchObject({ kind: "stopped", code: "chain-broken" });
     kit.log.drop(8);
     expect(await kit.sync(b)).toMatchObject({ kind: "live", head: 5 });

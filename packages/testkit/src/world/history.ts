@@ -326,10 +326,13 @@ class History {
       world.ledger.rewritten = true;
   }
 
-  /** What it has read is what everybody else sees. */
+  /** What it has applied is what everybody else sees. What only waits may still show it a lie it was told. */
   #holdsTruth(node: SimNode): boolean {
-    const replica = node.life?.engine?.replica;
-    if (replica === undefined) return false;
+    const engine = node.life?.engine;
+    if (engine === undefined) return false;
+    const { replica } = engine;
+    const { read, applied } = replica.cursor();
+    if (applied < read && engine.sync?.facts().halt === undefined) return false;
     const walk = new ChainWalk(this.#world.suite, replica.vault);
     for (const object of this.#shelf.objects) walk.add(object);
     const { seq, hash } = replica.head();

@@ -89,8 +89,12 @@ export class Ledger {
   /** A new boot: edits without a verdict are asked for again. */
   resumed(node: SimNode, life: Life): void {
     this.observe(node, life);
-    for (const run of node.home.runs)
+    const from = node.deceivedFrom ?? Number.POSITIVE_INFINITY;
+    for (const run of node.home.runs) {
+      // It may have gone over to what the others have and died before it could say so.
+      if (run.verdict !== undefined && run.verdict.seq > from) run.verdict = undefined;
       if (!run.undone && run.verdict === undefined) this.#await(node, life, run);
+    }
   }
 
   #await(node: SimNode, life: Life, run: RunRecord): void {

@@ -5,38 +5,21 @@ import { type DaemonClient, NoDaemon } from "@tidelock/node/daemon/client";
 import { daemonClient } from "@tidelock/node/daemon/connect";
 import type { DaemonInfo } from "@tidelock/node/daemon/server";
 import type { Context } from "../context.ts";
+import { untilStopped } from "../until-stopped.ts";
 import { version } from "../version.ts";
 
 const ENDING = 30_000;
 
 export async function run(ctx: Context): Promise<undefined> {
   const { runDaemon } = await import("@tidelock/node/daemon/run");
-  const end = new AbortController();
-  const stop = (): void => end.abort();
-  // Once: who asks a second time does not want to wait.
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
-  try {
-    const { paths, keys, vault } = ctx.connect("daemon");
-    await runDaemon(
-      {
-        paths,
-        keys,
-        vault,
-        version,
-        ready: (info) => {
-          ctx.out.data("Daemon", { running: true, ...info }, () => [
-            `Tidelock keeps ${paths.root} in sync (process ${info.pid}).`,
-          ]);
-          ctx.out.note("Ctrl-C stops it; nothing is lost.");
-        },
-      },
-      end.signal,
-    );
-  } finally {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
-  }
+  const { paths, keys, vault } = ctx.connect("daemon");
+  const ready = (info: DaemonInfo): void => {
+    ctx.out.data("Daemon", { running: true, ...info }, () => [
+      `Tidelock keeps ${paths.root} in sync (process ${info.pid}).`,
+    ]);
+    ctx.out.note("Ctrl-C stops it; nothing is lost.");
+  };
+  await untilStopped((signal) => runDaemon({ paths, keys, vault, version, ready }, signal));
 }
 
 export async function stop(ctx: Context, options: Record<string, unknown>): Promise<undefined> {

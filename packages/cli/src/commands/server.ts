@@ -14,6 +14,7 @@ import { phraseOf, sheetPath } from "@tidelock/node/vault/words";
 import type { RunningServer, StartOptions } from "@tidelock/server/host/start";
 import type { Context } from "../context.ts";
 import { columns } from "../output.ts";
+import { untilStopped } from "../until-stopped.ts";
 import { version } from "../version.ts";
 
 interface UpOptions {
@@ -87,7 +88,7 @@ async function daemonOn(ctx: Context, server: RunningServer): Promise<void> {
       ]),
       `Next  write down your words    cat ${value.sheet}`,
       `      attach a database        ${run} --home ${paths.root} db attach app.db`,
-      `      a token for a new device ${run} --home ${paths.root} server token`,
+      `      a token for a new person ${run} --home ${paths.root} server token`,
       `      add a device             ${run} --home OTHER join --remote ${server.url} --words`,
       `      how it is                ${run} --home ${paths.root} status`,
     ]);
@@ -102,6 +103,7 @@ async function daemonOn(ctx: Context, server: RunningServer): Promise<void> {
     } finally {
       // The daemon closes the home in order before the process ends.
       end.abort();
+      // What it ended with was thrown above, unless the disk was the reason: then that is what to tell.
       await daemon.catch(() => undefined);
     }
   });
@@ -133,7 +135,7 @@ export async function token(ctx: Context, given: Record<string, unknown>): Promi
   const { invitePerson } = await import("@tidelock/server/host/invite");
   const made = await invitePerson(dataOf(ctx, given));
   ctx.out.data("Server", { token: made }, () => [made]);
-  ctx.out.note("It admits one person, for a day: TIDELOCK_TOKEN=… tidelock join --remote URL --words");
+  ctx.out.note("It admits one person, for a day: TIDELOCK_TOKEN=… tidelock init --remote URL");
 }
 
 export async function healthcheck(
@@ -187,21 +189,6 @@ function orFailed(server: RunningServer, work: Promise<void>): Promise<void> {
     });
   });
   return Promise.race([work, failed]);
-}
-
-/** Runs `work` until it ends or a person or the system says so. */
-async function untilStopped(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const end = new AbortController();
-  const stop = (): void => end.abort();
-  // Once: who asks a second time does not want to wait.
-  process.once("SIGINT", stop);
-  process.once("SIGTERM", stop);
-  try {
-    await work(end.signal);
-  } finally {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
-  }
 }
 
 function ended(signal: AbortSignal): Promise<void> {

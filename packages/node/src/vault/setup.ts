@@ -121,7 +121,8 @@ export async function joinHome(setup: Setup, options: JoinOptions): Promise<void
   needName("device", options.deviceName);
   const person = personKeys(suite, options.entropy);
   const drawn: DeviceSecrets = { seeds: drawDeviceSeeds(suite), local: suite.random(32) };
-  const asking = await look(setup, options, person, deviceKeys(suite, drawn.seeds));
+  const early = deviceKeys(suite, drawn.seeds);
+  const asking = await look(setup, options, person, early);
   let remote = asking;
   try {
     const genesis = await findVault(suite, asking, person, options.expected);
@@ -151,6 +152,7 @@ export async function joinHome(setup: Setup, options: JoinOptions): Promise<void
   } finally {
     remote.close();
     if (remote !== asking) asking.close();
+    wipeKeys(suite, early);
   }
 }
 

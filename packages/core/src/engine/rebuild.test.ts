@@ -10,6 +10,7 @@ import { encodePage, type PageEntry } from "../log/page.ts";
 import type { Remote } from "../ports.ts";
 import { runs } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
+import { pull } from "./pull.ts";
 import { engineSpaces } from "./replica.ts";
 import { recomputeDigest, verifyChain } from "./verify.ts";
 
@@ -146,6 +147,24 @@ describe("what is given up, and what is not", () => {
     expect(await truth(s)).toMatchObject({ code: "rollback" });
     kit.write(b, "b4");
     await kit.sync(b);
+    expect(await truth(s)).toMatchObject({ kind: "live" });
+    expect(kit.notes(a)).toEqual(["a1", "b1", "b2", "b3", "b4", "a2", "a3", "a4"]);
+    await sameAsB(s);
+  });
+
+  test("[LOG18, LOG6] own entries that only wait there give way as well, however many they are", async () => {
+    const s = await scene();
+    const { kit, a, b, lie } = s;
+    for (const note of ["a2", "a3", "a4"]) kit.write(a, note);
+    const frames = a.replica.nextBatch(new Set()).map(({ frame }) => frame);
+    for (const [i, frame] of frames.entries()) lie.put(6 + i, kit.pageBytes(6 + i, null, [frame]));
+    // Its power goes after it has read them, before it has applied any.
+    expect(await kit.time.until(pull(a.replica, kit.remote(lie)))).toMatchObject({ kind: "ok", fresh: 3 });
+    for (const note of ["b3", "b4"]) {
+      kit.write(b, note);
+      await kit.sync(b);
+    }
+    expect(a.replica.cursor()).toMatchObject({ read: 8, applied: 5 });
     expect(await truth(s)).toMatchObject({ kind: "live" });
     expect(kit.notes(a)).toEqual(["a1", "b1", "b2", "b3", "b4", "a2", "a3", "a4"]);
     await sameAsB(s);

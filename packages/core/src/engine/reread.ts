@@ -1,5 +1,5 @@
 /**
- * Where a remote shows another history than the one applied here, that part of it which nobody else
+ * Where a remote shows another history than the one held here, that part of it which nobody else
  * has signed is read once more. If somebody else has signed what the remote shows now, and no entry
  * of others is missing from it, the remote had shown this device an unsigned end otherwise than to
  * everybody else: the replica is rebuilt under theirs. Anything else stays a halt. Rule LOG18.
@@ -15,7 +15,7 @@ import { getTrack, type SignerDeps, signerOf, vouches } from "./judge.ts";
 import { PAGE } from "./pull.ts";
 import { getVerdict } from "./verdicts.ts";
 
-/** What a remote shows in place of entries that were applied here. */
+/** What a remote shows in place of entries that are held here. */
 export interface OtherEnd {
   /** The first seq that differs. */
   readonly from: number;
@@ -128,9 +128,8 @@ class Rereading {
   #add(tx: Tx, raw: Raw): boolean {
     const seq = this.at + 1;
     if (this.#from === undefined) {
-      const { applied } = getCursor(tx);
-      const known = seq <= applied ? getEntry(tx, seq) : undefined;
-      // Nothing that was applied differs: reading on as usual is enough.
+      const known = seq <= getCursor(tx).read ? getEntry(tx, seq) : undefined;
+      // Nothing that is held differs: reading on as usual is enough.
       if (known === undefined) return false;
       if (sameEntry(known, raw)) {
         this.at = seq;

@@ -14,6 +14,8 @@ export default defineConfig({
     // Threads without isolation are several times faster. The price: no module state, no module mocks.
     pool: "threads",
     isolate: false,
+    // Half of these tests wait for other processes: as many files at once as there are cores, and no core left free.
+    maxWorkers: "100%",
     testTimeout: 20_000,
     hookTimeout: 20_000,
     passWithNoTests: true,

@@ -8,7 +8,6 @@
  */
 import { type ChildProcess, execFileSync, fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { Agent, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
@@ -25,6 +24,7 @@ import {
 } from "@tidelock/testkit/vault-people";
 import Database from "better-sqlite3";
 import { WebSocket } from "ws";
+import { Wire } from "./server/wire.ts";
 
 const CLIENTS = 32;
 /** A lone change of 40 B makes a frame of about this size. */
@@ -58,7 +58,7 @@ interface Client {
   readonly vault: TestVault;
   readonly index: number;
   readonly token: string;
-  readonly agent: Agent;
+  readonly wire: Wire;
   /** The last device seq that was used. */
   seq: number;
   readonly at: LogPoint;
@@ -77,32 +77,14 @@ async function measure(): Promise<void> {
   );
   const { port } = new URL(url);
 
-  const post = (path: string, token: string | undefined, body: Uint8Array | string, agent?: Agent) =>
-    new Promise<{ status: number; text: string }>((resolve, reject) => {
-      const sent = request(
-        {
-          port,
-          host: "127.0.0.1",
-          method: "POST",
-          path,
-          ...(agent === undefined ? {} : { agent }),
-          headers: {
-            "content-type": typeof body === "string" ? "application/json" : "application/vnd.tidelock",
-            "content-length": Buffer.byteLength(body),
-            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-          },
-        },
-        (answer) => {
-          const parts: Buffer[] = [];
-          answer.on("data", (part: Buffer) => parts.push(part));
-          answer.on("end", () =>
-            resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(parts).toString("utf8") }),
-          );
-        },
-      );
-      sent.on("error", reject);
-      sent.end(body);
-    });
+  const post = async (path: string, token: string | undefined, body: Uint8Array | string, wire?: Wire) => {
+    const own = wire ?? (await Wire.open(Number(port)));
+    try {
+      return await own.post(path, token, body);
+    } finally {
+      if (wire === undefined) own.close();
+    }
+  };
 
   async function signIn(device: TestDevice): Promise<string> {
     const drawn = await post(
@@ -124,7 +106,7 @@ async function measure(): Promise<void> {
 
   const append = async (client: Client, frames: readonly Uint8Array[]): Promise<void> => {
     const path = `/v1/vaults/${toBase64Url(client.vault.id)}/frames`;
-    const answer = await post(path, client.token, encodeFrameList(frames), client.agent);
+    const answer = await post(path, client.token, encodeFrameList(frames), client.wire);
     if (answer.status !== 200) throw new Error(`${answer.status} ${answer.text}`);
   };
 
@@ -132,10 +114,10 @@ async function measure(): Promise<void> {
     const device = newDevice(suite, newPerson(suite));
     const vault = new TestVault(suite, device);
     const token = await signIn(device);
-    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-    const made = await post("/v1/vaults", token, vault.genesis.bytes, agent);
+    const wire = await Wire.open(Number(port));
+    const made = await post("/v1/vaults", token, vault.genesis.bytes, wire);
     if (made.status !== 201 && made.status !== 200) throw new Error(made.text);
-    const client = { device, vault, index: 0, token, agent, seq: 1, at: vault.start };
+    const client = { device, vault, index: 0, token, wire, seq: 1, at: vault.start };
     await append(client, [vault.first()]);
     return client;
   }
@@ -148,8 +130,8 @@ async function measure(): Promise<void> {
       const head = await headOf(first);
       const device = newDevice(suite, first.device.person);
       const token = await signIn(device);
-      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-      const client = { device, vault: first.vault, index, token, agent, seq: 1, at: first.at };
+      const wire = await Wire.open(Number(port));
+      const client = { device, vault: first.vault, index, token, wire, seq: 1, at: first.at };
       await append(client, [first.vault.admission(device, index, head)]);
       clients.push(client);
     }
@@ -321,19 +303,9 @@ async function httpFloor(seconds: number): Promise<number> {
   let done = 0;
   await Promise.all(
     Array.from({ length: CLIENTS }, async () => {
-      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-      while (performance.now() - start < seconds * 1000) {
-        await new Promise<void>((resolve, reject) => {
-          const sent = request({ port, host: "127.0.0.1", method: "POST", agent, path: "/" }, (answer) => {
-            answer.resume();
-            answer.on("end", resolve);
-          });
-          sent.on("error", reject);
-          sent.end(body);
-        });
-        done++;
-      }
-      agent.destroy();
+      const wire = await Wire.open(port);
+      for (; performance.now() - start < seconds * 1000; done++) await wire.post("/", undefined, body);
+      wire.close();
     }),
   );
   const took = (performance.now() - start) / 1000;

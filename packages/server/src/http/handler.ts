@@ -84,8 +84,10 @@ export function createHandler(options: HandlerOptions): Handler {
     }
   }
 
+  const drawId = drawer(services.random, 12);
+
   return async (call) => {
-    const requestId = toBase64Url(services.random(12));
+    const requestId = toBase64Url(drawId());
     let name = "none";
     let result: Answer;
     try {
@@ -178,6 +180,16 @@ function kindOf(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
   if (typeof code === "string") return code;
   return error instanceof Error ? error.name : "unknown";
+}
+
+/** Random bytes, drawn for many requests at a time: a draw costs as much as a small read. */
+function drawer(random: Services["random"], size: number): () => Uint8Array {
+  let [pool, at] = [new Uint8Array(0), 0];
+  return () => {
+    if (at === pool.length) [pool, at] = [new Uint8Array(random(256 * size)), 0];
+    at += size;
+    return pool.subarray(at - size, at);
+  };
 }
 
 function jitter(services: Services): number {

@@ -61,7 +61,7 @@ export function prepareReads(db: Db) {
 
   const numberOf = (id: Bytes): number | undefined => vault.get(id)?.[0] as number | undefined;
 
-  const stateNow = db.transaction((query: StateQuery): VaultState | undefined => {
+  const state = (query: StateQuery): VaultState | undefined => {
     const found = vault.get(query.vault);
     if (found === undefined) return undefined;
     const n = found[0] as number;
@@ -82,7 +82,7 @@ export function prepareReads(db: Db) {
       return one === undefined ? [] : [memberRow(one)];
     });
     return { row, devices: known, members: theirs, placed: placedRows };
-  });
+  };
 
   return {
     vault(id: Bytes): VaultRow | undefined {
@@ -93,7 +93,8 @@ export function prepareReads(db: Db) {
     vaultsOf: (by: Bytes): readonly { readonly row: VaultRow; readonly member: MemberRow }[] =>
       vaultsOf.all(by).map((row) => ({ row: vaultRow(row), member: memberRow(row.slice(11)) })),
 
-    state: (query: StateQuery): VaultState | undefined => stateNow(query),
+    /** Several reads: the caller has opened a view. */
+    state,
 
     entries(
       id: Bytes,

@@ -5,10 +5,12 @@
 import type { LogStore } from "../store.ts";
 import { openInline, openThread } from "./door.ts";
 import { openReader } from "./file.ts";
-import { prepareReads } from "./reads.ts";
+import { prepareReads, type Reads } from "./reads.ts";
+import { SharedView } from "./view.ts";
 import type { Writes } from "./writes.ts";
 
 type Result<K extends keyof Writes> = ReturnType<Writes[K]>;
+type Read<K extends keyof Reads> = ReturnType<Reads[K]>;
 
 export interface SqliteOptions {
   /** Where writes are made: a thread of its own is what a server uses. */
@@ -19,45 +21,53 @@ export async function openSqliteStore(path: string, options: SqliteOptions): Pro
   const door = options.writer === "thread" ? await openThread(path) : openInline(path);
   const readDb = openReader(path);
   const reads = prepareReads(readDb);
+  const view = new SharedView(readDb);
 
-  function write<K extends keyof Writes>(name: K, ...args: Parameters<Writes[K]>): Promise<Result<K>> {
-    return door.write(name, args) as Promise<Result<K>>;
+  async function write<K extends keyof Writes>(name: K, ...args: Parameters<Writes[K]>): Promise<Result<K>> {
+    const result = (await door.write(name, args)) as Result<K>;
+    view.end();
+    return result;
+  }
+
+  async function read<K extends keyof Reads>(name: K, ...args: Parameters<Reads[K]>): Promise<Read<K>> {
+    return view.read(() => (reads[name] as (...given: Parameters<Reads[K]>) => Read<K>)(...args));
   }
 
   return {
     createVault: (row, member, device, audit) => write("createVault", row, member, device, audit),
-    vault: async (vault) => reads.vault(vault),
-    vaultsOf: async (person) => reads.vaultsOf(person),
-    state: async (query) => reads.state(query),
+    vault: (vault) => read("vault", vault),
+    vaultsOf: (person) => read("vaultsOf", person),
+    state: (query) => read("state", query),
     commit: (writes) => Promise.all(writes.map((one) => write("commit", one))),
-    entries: async (vault, after, most) => reads.entries(vault, after, most),
-    membership: async (vault, after) => reads.membership(vault, after),
-    access: async (vault) => reads.access(vault),
-    audit: async (vault, before, most) => reads.audit(vault, before, most),
-    blob: async (vault, id) => reads.blob(vault, id),
+    entries: (vault, after, most) => read("entries", vault, after, most),
+    membership: (vault, after) => read("membership", vault, after),
+    access: (vault) => read("access", vault),
+    audit: (vault, before, most) => read("audit", vault, before, most),
+    blob: (vault, id) => read("blob", vault, id),
     addBlob: (vault, blob) => write("addBlob", vault, blob),
-    blobs: async (vault, after, most) => reads.blobs(vault, after, most),
+    blobs: (vault, after, most) => read("blobs", vault, after, most),
     putNote: (vault, note) => write("putNote", vault, note),
-    notes: async (vault) => reads.notes(vault),
+    notes: (vault) => read("notes", vault),
     reserve: (id, device, until) => write("reserve", id, device, until),
     putSlot: (id, slot, bytes, now) => write("putSlot", id, slot, bytes, now),
-    slot: async (id, slot, now) => reads.slot(id, slot, now),
+    slot: (id, slot, now) => read("slot", id, slot, now),
     cancel: (id, device) => write("cancel", id, device),
     addChallenge: (challenge, device, until) => write("addChallenge", challenge, device, until),
     takeChallenge: (challenge, device, now) => write("takeChallenge", challenge, device, now),
-    person: async (person) => reads.person(person),
-    accountDevice: async (device) => reads.accountDevice(device),
-    accountDevices: async (person) => reads.accountDevices(person),
+    person: (person) => read("person", person),
+    accountDevice: (device) => read("accountDevice", device),
+    accountDevices: (person) => read("accountDevices", person),
     admitAccount: (person, device) => write("admitAccount", person, device),
     revokeDevice: (person, device, now) => write("revokeDevice", person, device, now),
     addRegistration: (hash, uses, until) => write("addRegistration", hash, uses, until),
     takeRegistration: (hash, now) => write("takeRegistration", hash, now),
-    hasPersons: async () => reads.hasPersons(),
+    hasPersons: () => read("hasPersons"),
     sweep: (now) => write("sweep", now),
     check: () => write("check"),
     failed: door.failed,
     close: async () => {
       await door.close();
+      view.end();
       readDb.close();
     },
   };

@@ -1,11 +1,12 @@
 /** Runs histories on worker threads: bundles the world with the product, hands out seeds, watches for hangs. */
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { Plan } from "@tidelock/testkit/world/plan";
 import type { Violation } from "@tidelock/testkit/world/world";
 import { build as bundleFiles, type Plugin } from "esbuild";
+import { disks, scratch } from "./scratch.ts";
 
 export const root: string = join(import.meta.dirname, "../..");
 
@@ -59,9 +60,11 @@ export async function bundle(
   edits: readonly Edit[] = [],
   entry: string = join(root, "test/sim/worker.ts"),
 ): Promise<string> {
-  const folder = join(tmpdir(), `tidelock-sim-${process.pid}`);
+  const folder = scratch();
   if (mkdirSync(folder, { recursive: true }) !== undefined)
-    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+    process.once("exit", () => {
+      for (const path of [folder, disks()]) rmSync(path, { recursive: true, force: true });
+    });
   const outfile = join(folder, `${name}.mjs`);
   await bundleFiles({
     entryPoints: [entry],
@@ -72,6 +75,8 @@ export async function bundle(
     target: "node20",
     conditions: ["@tidelock/source"],
     sourcemap: "inline",
+    // Native drivers are looked for from here, not from where the bundle lies.
+    define: { "import.meta.url": JSON.stringify(pathToFileURL(join(root, "package.json")).href) },
     absWorkingDir: root,
     logLevel: "error",
     plugins: edits.length === 0 ? [] : [plant(edits)],

@@ -8,11 +8,12 @@ import { createTablesApp } from "@tidelock/testkit/world/tables-app";
 import { type Change, type Decl, type Run, reduceTables, type Shown } from "../reference/tables.ts";
 import { plainCell, plainKey } from "../reference/tables-kit.ts";
 import { folderSite } from "./folder.ts";
+import { serverSite } from "./server.ts";
 
 const TABLES = 2;
 
 export const worldOptions: Options = {
-  remotes: { folder: folderSite },
+  remotes: { folder: folderSite, server: serverSite },
   apps: {
     tables: (suite) => {
       const app = createTablesApp(suite);

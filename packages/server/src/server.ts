@@ -3,7 +3,7 @@ import { toBase64Url } from "@tidelock/core/bytes/base64url";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import type { Clock, Log, Scheduler } from "@tidelock/core/ports";
 import type { Registration } from "./auth/sign-in.ts";
-import { createTokens, type TokenKeys } from "./auth/token.ts";
+import { createTokens, type TokenSigner } from "./auth/token.ts";
 import type { BlobBytes } from "./blobs/bytes.ts";
 import { createHandler, type Handler } from "./http/handler.ts";
 import { type Rate, Rates } from "./http/rates.ts";
@@ -24,7 +24,7 @@ export interface ServerOptions {
   readonly scheduler: Scheduler;
   readonly random: (n: number) => Uint8Array;
   readonly log: Log;
-  readonly tokenKeys: TokenKeys;
+  readonly signer: TokenSigner;
   /** Where clients find it: `https://sync.example.org`. Signatures and sessions are bound to it. */
   readonly audience: string;
   readonly registration?: Registration;
@@ -44,7 +44,7 @@ export interface TidelockServer {
 const SWEEP = 60_000;
 const READY_KEPT = 1_000;
 
-export async function createTidelockServer(options: ServerOptions): Promise<TidelockServer> {
+export function createTidelockServer(options: ServerOptions): TidelockServer {
   const { store, blobs, suite, clock, scheduler, random, log, audience } = options;
   const quota = options.quota ?? Number.MAX_SAFE_INTEGER;
   const hub = new WakeHub(clock, scheduler);
@@ -84,7 +84,7 @@ export async function createTidelockServer(options: ServerOptions): Promise<Tide
     slots,
     audience,
     quota,
-    tokens: await createTokens(options.tokenKeys, audience, clock),
+    tokens: createTokens(options.signer, clock),
     registration: options.registration ?? "token",
   };
   metrics.gauge("tidelock_wake_subscriptions", () => hub.size());

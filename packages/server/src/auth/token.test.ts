@@ -1,7 +1,8 @@
 import { Time } from "@tidelock/testkit/vault-kit";
 import { beforeAll, expect, test } from "vitest";
 import { random } from "../host/files.ts";
-import { createTokens, newTokenKey, type TokenKeys, type Tokens } from "./token.ts";
+import { createJwtSigner, newTokenKey, type TokenKeys } from "./jwt.ts";
+import { createTokens, type Tokens } from "./token.ts";
 
 const AUDIENCE = "https://sync.example";
 const [device, person] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
@@ -15,7 +16,8 @@ async function at(
 ): Promise<Tokens & { time: Time }> {
   const time = over.time ?? new Time();
   const clock = { now: () => time.now(), mono: () => time.mono };
-  return { ...(await createTokens(over.keys ?? keys, over.audience ?? AUDIENCE, clock)), time };
+  const signer = await createJwtSigner(over.keys ?? keys, over.audience ?? AUDIENCE, clock);
+  return { ...createTokens(signer, clock), time };
 }
 
 const codeOf = (work: Promise<unknown>): Promise<unknown> =>

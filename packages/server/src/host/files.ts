@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TidelockError } from "@tidelock/core/errors";
-import { newTokenKey, type TokenKeys } from "../auth/token.ts";
+import { newTokenKey, type TokenKeys } from "../auth/jwt.ts";
 
 /** Each key signs for this long, and is believed for as long again. */
 const KEY_LIFE = 30 * 86_400_000;

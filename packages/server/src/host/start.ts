@@ -9,6 +9,7 @@ import { createPortableSuite } from "@tidelock/core/crypto/sodium-portable";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { TidelockError } from "@tidelock/core/errors";
 import type { Clock, Log, Scheduler } from "@tidelock/core/ports";
+import { createJwtSigner } from "../auth/jwt.ts";
 import type { Registration } from "../auth/sign-in.ts";
 import { openDiskBlobs } from "../blobs/disk.ts";
 import type { Rate } from "../http/rates.ts";
@@ -82,7 +83,8 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     throw error;
   });
   const url = options.url ?? `http://${options.host ?? "127.0.0.1"}:${port}`;
-  const server = await createTidelockServer({
+  const audience = new URL(url).origin;
+  const server = createTidelockServer({
     store,
     blobs,
     suite,
@@ -90,8 +92,8 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     scheduler: hostScheduler(),
     random,
     log: options.log ?? { event: () => undefined },
-    tokenKeys,
-    audience: new URL(url).origin,
+    signer: await createJwtSigner(tokenKeys, audience, clock),
+    audience,
     ...pick(options, ["registration", "quota", "origins", "rates"]),
   });
   handler = server.handler;

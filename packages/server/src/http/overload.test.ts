@@ -9,7 +9,7 @@ import { foundIn } from "@tidelock/testkit/suites/log-store-contract";
 import { Time } from "@tidelock/testkit/vault-kit";
 import { TestVault } from "@tidelock/testkit/vault-people";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { newTokenKey } from "../auth/token.ts";
+import { createJwtSigner, newTokenKey } from "../auth/jwt.ts";
 import { openDiskBlobs } from "../blobs/disk.ts";
 import { random } from "../host/files.ts";
 import { routes } from "../routes.ts";
@@ -20,6 +20,7 @@ import type { Answer, Call } from "./call.ts";
 import { createHandler } from "./handler.ts";
 import { Rates } from "./rates.ts";
 
+const AUDIENCE = "https://sync.example";
 let folder: string;
 let store: LogStore;
 let server: TidelockServer;
@@ -39,7 +40,7 @@ beforeEach(async () => {
   });
   gate = { open, opened };
   const clock = { now: () => time.now(), mono: () => time.mono };
-  server = await createTidelockServer({
+  server = createTidelockServer({
     store: {
       ...store,
       commit: async (writes) => {
@@ -53,8 +54,8 @@ beforeEach(async () => {
     scheduler: time,
     random,
     log: { event: () => undefined },
-    tokenKeys: { keys: [await newTokenKey(0, random)] },
-    audience: "https://sync.example",
+    signer: await createJwtSigner({ keys: [await newTokenKey(0, random)] }, AUDIENCE, clock),
+    audience: AUDIENCE,
   });
   vault = new TestVault(suite);
   await foundIn(store, vault);

@@ -33,11 +33,19 @@ export class GroupWriter {
 
   /** Called once, when nothing more will be written. */
   readonly #failed: (error: TidelockError) => void;
+  readonly #soon: (turn: () => void) => void;
 
-  constructor(db: Db, writes: Writes, failed: (error: TidelockError) => void = () => undefined) {
+  /** `soon` runs a turn after what is arriving now, so that what came together is written together. */
+  constructor(
+    db: Db,
+    writes: Writes,
+    failed: (error: TidelockError) => void = () => undefined,
+    soon: (turn: () => void) => void = setImmediate,
+  ) {
     this.#db = db;
     this.#writes = writes;
     this.#failed = failed;
+    this.#soon = soon;
     this.#sql = transactionWords(db);
     // By hand instead, so that no append waits for it.
     db.pragma("wal_autocheckpoint = 0");
@@ -60,8 +68,7 @@ export class GroupWriter {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // After this turn's arrivals, so that what came together is written together.
-    setImmediate(() => {
+    this.#soon(() => {
       this.#scheduled = false;
       this.#turn();
       if (this.#queue.length > 0) this.#schedule();

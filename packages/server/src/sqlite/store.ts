@@ -3,7 +3,7 @@
  * the moment. One connection writes, another reads what is committed.
  */
 import type { LogStore } from "../store.ts";
-import { openInline, openThread } from "./door.ts";
+import { openInline, openThread, type WriteDoor } from "./door.ts";
 import { openReader } from "./file.ts";
 import { prepareReads, type Reads } from "./reads.ts";
 import { SharedView } from "./view.ts";
@@ -13,12 +13,12 @@ type Result<K extends keyof Writes> = ReturnType<Writes[K]>;
 type Read<K extends keyof Reads> = ReturnType<Reads[K]>;
 
 export interface SqliteOptions {
-  /** Where writes are made: a thread of its own is what a server uses. */
-  readonly writer: "inline" | "thread";
+  /** Where writes are made: a thread of its own is what a server uses. A function opens a door of the host's. */
+  readonly writer: "inline" | "thread" | ((path: string) => WriteDoor);
 }
 
 export async function openSqliteStore(path: string, options: SqliteOptions): Promise<LogStore> {
-  const door = options.writer === "thread" ? await openThread(path) : openInline(path);
+  const door = await openDoor(path, options.writer);
   const readDb = openReader(path);
   const reads = prepareReads(readDb);
   const view = new SharedView(readDb);
@@ -71,4 +71,9 @@ export async function openSqliteStore(path: string, options: SqliteOptions): Pro
       readDb.close();
     },
   };
+}
+
+async function openDoor(path: string, writer: SqliteOptions["writer"]): Promise<WriteDoor> {
+  if (writer === "thread") return openThread(path);
+  return writer === "inline" ? openInline(path) : writer(path);
 }

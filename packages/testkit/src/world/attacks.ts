@@ -20,6 +20,7 @@ export function attack(world: World, shelf: Shelf, what: Attack, step: number): 
     ledger.unsigned.add(shelf.head);
     ledger.planted.add(shelf.head);
   };
+  if (shelf.place === undefined || shelf.placeGarbage === undefined) return;
   if (what === "garbage") {
     shelf.placeGarbage(random.bytes(random.int(0, 80)));
     wasted();

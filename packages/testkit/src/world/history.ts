@@ -41,6 +41,8 @@ export interface Site {
   readonly deceive?: (node: SimNode, ms: number, random: Stream) => void;
   /** The faults are over: what only a new start of it mends is mended. */
   readonly heal?: () => void;
+  /** The history is over, however it ended. */
+  readonly close?: () => void;
 }
 
 export interface Options extends WorldOptions {
@@ -83,6 +85,7 @@ export function runPlan(plan: Plan, options: Options = {}): Verdict {
     history.run();
   } finally {
     process.off("unhandledRejection", rejected);
+    site.close?.();
   }
   return {
     profile: plan.profile,

@@ -11,10 +11,9 @@ export interface Shelf {
   readonly objects: readonly LogObject[];
   blobs(): Iterable<Uint8Array>;
   read(after: number, bytes: number): Page;
-  /** Puts a page at the next number, as whoever holds the storage may. */
-  place(prev: Uint8Array | null, frames: readonly Uint8Array[], time: number): void;
-  placeGarbage(bytes: Uint8Array): void;
-  /** Absent where the world cannot do it to such a remote. */
+  /** Puts a page at the next number, as whoever holds the storage may. Each is absent where the world cannot do it to such a remote. */
+  readonly place?: (prev: Uint8Array | null, frames: readonly Uint8Array[], time: number) => void;
+  readonly placeGarbage?: (bytes: Uint8Array) => void;
   readonly rewrite?: (index: number, object: LogObject) => void;
   readonly truncate?: (objects: number) => void;
 }

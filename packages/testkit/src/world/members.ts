@@ -107,7 +107,7 @@ export function thief(world: World, shelf: Shelf, nodes: readonly SimNode[], ste
   const random = new Stream(world.seed, `thief:${step}`);
   const { suite, ledger } = world;
   // Where the log was cut his removal may be gone with it.
-  if (ledger.rewritten) return;
+  if (ledger.rewritten || shelf.place === undefined) return;
   const gone = nodes.filter((n) => n.home.halt === "device-removed" || isViewer(n));
   const readers = nodes.filter((n) => n.home.halt === undefined && n.life?.engine !== undefined);
   if (gone.length === 0 || readers.length === 0) return;

@@ -91,6 +91,14 @@ export const profiles: Readonly<Record<string, Profile>> = {
     edits: [3, 9],
     span: [4_000, 60_000],
   },
+  server: {
+    name: "server",
+    app: "tables",
+    remote: "server",
+    devices: [2, 4],
+    edits: [3, 9],
+    span: [4_000, 60_000],
+  },
   members: {
     name: "members",
     app: "register",

@@ -1,0 +1,304 @@
+/** The server that ships, from its handler to its store, on a machine that crashes and comes back. */
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
+import { decodeUtf8, encodeUtf8, toHex } from "@tidelock/core/bytes/bytes";
+import type { Suite } from "@tidelock/core/crypto/suite";
+import type { Clock, Scheduler } from "@tidelock/core/ports";
+import type { TokenSigner } from "@tidelock/server/auth/token";
+import type { BlobBytes } from "@tidelock/server/blobs/bytes";
+import type { Call } from "@tidelock/server/http/call";
+import { Problem } from "@tidelock/server/problem";
+import { createTidelockServer, type TidelockServer } from "@tidelock/server/server";
+import { openSqliteStore } from "@tidelock/server/sqlite/store";
+import type { LogStore } from "@tidelock/server/store";
+import { createFastSuite } from "@tidelock/testkit/world/fast-suite";
+import type { FaultKind } from "@tidelock/testkit/world/faults";
+import { Stream } from "@tidelock/testkit/world/random";
+import type { World } from "@tidelock/testkit/world/world";
+import { disks } from "./scratch.ts";
+import { type DiskHabits, openSimDoor } from "./server-disk.ts";
+
+export const ORIGIN = "https://sync.example.org";
+const REQUEST: readonly FaultKind[] = ["server-down"];
+
+/** One request as the machine sees it: where its answer goes. */
+export interface Exchange {
+  /** Nobody listens at the address. */
+  refused(): void;
+  head(status: number, headers: Readonly<Record<string, string>>): void;
+  part(bytes: Uint8Array): void;
+  end(): void;
+  /** The connection is gone; a machine without power does not say so. */
+  lost(silent: boolean): void;
+}
+
+export class ServerMachine {
+  readonly #world: World;
+  readonly #suite: Suite;
+  readonly #folder: string;
+  readonly #habits: DiskHabits;
+  readonly #random: Stream;
+  readonly #signing: ReturnType<Suite["signPair"]>;
+  readonly blobs = new Map<string, Uint8Array>();
+  readonly #open = new Set<Exchange>();
+  #boot: Boot | undefined;
+  #boots = 0;
+  #restarting = false;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#random = new Stream(world.seed, "server");
+    this.#suite = createFastSuite((n) => this.#random.bytes(n));
+    this.#signing = this.#suite.signPair(this.#random.bytes(32));
+    this.#habits = {
+      flush: this.#random.logUniform(0.2, 20),
+      stalls: this.#random.chance(0.5) ? this.#random.logUniform(0.01, 0.3) : 0,
+    };
+    this.#folder = join(disks(), `${world.seed}`);
+    rmSync(this.#folder, { recursive: true, force: true });
+    mkdirSync(this.#folder, { recursive: true });
+    this.start();
+  }
+
+  get path(): string {
+    return join(this.#folder, "server.db");
+  }
+
+  get boots(): number {
+    return this.#boots;
+  }
+
+  start(): void {
+    if (this.#boot !== undefined) return;
+    this.#restarting = false;
+    this.#boots++;
+    const world = this.#world;
+    world.say(() => "server  starts");
+    const user = {
+      clock: {
+        now: () => Math.floor(world.plan.knobs.epoch + world.plan.knobs.stampOffset + world.timeline.now),
+        mono: () => world.timeline.now,
+      },
+      suite: this.#suite,
+      random: (n: number) => this.#random.bytes(n),
+      signer: signer(this.#suite, this.#signing, world),
+      blobs: this.blobs,
+      path: this.path,
+      habits: this.#habits,
+      seed: new Stream(world.seed, `disk:${this.#boots}`),
+    };
+    const boot = new Boot(world, user, (silent) => this.crash(boot, silent));
+    this.#boot = boot;
+  }
+
+  /** The process is gone, and starts again after a while. */
+  crash(boot: Boot | undefined = this.#boot, silent = false): void {
+    if (boot === undefined || boot !== this.#boot) return;
+    const world = this.#world;
+    const ms = Math.round(new Stream(world.seed, `down:${this.#boots}`).logUniform(10, 20_000));
+    world.say(() => `server  is gone for ${ms} ms`);
+    world.mix(this.#boots, 99);
+    this.#boot = undefined;
+    boot.end();
+    for (const one of Array.from(this.#open)) one.lost(silent);
+    this.#open.clear();
+    this.#restarting = true;
+    world.timeline.after(ms, () => {
+      if (this.#restarting) this.start();
+    });
+  }
+
+  accept(call: Call, exchange: Exchange): void {
+    const boot = this.#boot;
+    if (boot?.server === undefined) {
+      exchange.refused();
+      return;
+    }
+    this.#open.add(exchange);
+    const decision = this.#world.decide(this.#world.site("server/request", REQUEST));
+    if (decision !== undefined) boot.dies(this.#random.float() * 50);
+    void boot.answer(boot.server, call, exchange).then(() => this.#open.delete(exchange));
+  }
+
+  close(): void {
+    this.#restarting = false;
+    this.#boot?.end();
+    this.#boot = undefined;
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+interface BootOptions {
+  readonly clock: Clock;
+  readonly suite: Suite;
+  readonly random: (n: number) => Uint8Array;
+  readonly signer: TokenSigner;
+  readonly blobs: Map<string, Uint8Array>;
+  readonly path: string;
+  readonly habits: DiskHabits;
+  readonly seed: Stream;
+}
+
+/** One process from its start to its end. */
+class Boot {
+  readonly #world: World;
+  readonly #crash: (silent: boolean) => void;
+  #alive = true;
+  #broken = false;
+  #store: LogStore | undefined;
+  server: TidelockServer | undefined;
+
+  constructor(world: World, options: BootOptions, crash: (silent: boolean) => void) {
+    this.#world = world;
+    this.#crash = crash;
+    void this.#start(options);
+  }
+
+  async #start(options: BootOptions): Promise<void> {
+    const { clock, suite, random, signer, habits, seed } = options;
+    const store = await openSqliteStore(options.path, {
+      writer: (path) => openSimDoor(this.#world, this, habits, seed, path),
+    });
+    this.#store = store;
+    // Whoever runs it starts it again.
+    void store.failed.then(() => this.dies(1_000));
+    this.server = createTidelockServer({
+      store: this.#whileAlive(store),
+      blobs: blobsIn(options.blobs, (ms) => this.#pause(ms)),
+      suite,
+      clock,
+      scheduler: this.#scheduler(),
+      random,
+      log: { event: (name, fields) => this.#event(name, fields) },
+      signer,
+      audience: ORIGIN,
+      registration: "open",
+    });
+  }
+
+  after(ms: number, work: () => void): void {
+    this.#world.timeline.after(ms, () => {
+      if (this.#alive) work();
+    });
+  }
+
+  dies(ms: number): void {
+    this.after(ms, () => this.#crash(ms % 1 < 0.5));
+  }
+
+  breaks(): void {
+    this.#broken = true;
+  }
+
+  end(): void {
+    this.#alive = false;
+    void this.#store?.close();
+  }
+
+  async answer(server: TidelockServer, call: Call, exchange: Exchange): Promise<void> {
+    const { status, headers, body } = await server.handler(call);
+    if (!this.#alive) return;
+    exchange.head(status, headers);
+    if (body instanceof Uint8Array) exchange.part(body);
+    else
+      for await (const part of body ?? []) {
+        exchange.part(part);
+        await this.#pause(1);
+      }
+    exchange.end();
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.after(ms, resolve));
+  }
+
+  #scheduler(): Scheduler {
+    return {
+      after: (ms, work) => {
+        let wanted = true;
+        this.after(ms, () => {
+          if (wanted) work();
+        });
+        return () => {
+          wanted = false;
+        };
+      },
+    };
+  }
+
+  /** What is left of a process that is gone waits for ever. */
+  #whileAlive(store: LogStore): LogStore {
+    const guarded = Object.entries(store).map(([name, value]) => [
+      name,
+      typeof value === "function"
+        ? (...args: readonly unknown[]) =>
+            this.#alive
+              ? (value as (...given: readonly unknown[]) => unknown)(...args)
+              : new Promise(() => undefined)
+        : value,
+    ]);
+    return Object.fromEntries(guarded) as LogStore;
+  }
+
+  #event(name: string, fields: Readonly<Record<string, unknown>> | undefined): void {
+    this.#world.say(() => `server  ${name} ${JSON.stringify(fields)}`);
+    // A connection that broke, or a disk that did.
+    if (fields?.["why"] === "ECONNRESET" || this.#broken) return;
+    this.#world.fail("error", `the server failed: ${name} ${JSON.stringify(fields)}`);
+  }
+}
+
+/** Durable when its promise resolves, and never half. */
+function blobsIn(kept: Map<string, Uint8Array>, pause: (ms: number) => Promise<void>): BlobBytes {
+  const name = (vault: Uint8Array, id: Uint8Array): string => `${toHex(vault)}/${toHex(id)}`;
+  return {
+    put: async (vault, id, bytes) => {
+      const parts: Uint8Array[] = [];
+      for await (const part of bytes) parts.push(part);
+      const whole = Uint8Array.from(parts.flatMap((part) => [...part]));
+      await pause(1);
+      kept.set(name(vault, id), whole);
+      return { size: whole.length };
+    },
+    get: async (vault, id, from, to) => {
+      const whole = kept.get(name(vault, id));
+      if (whole === undefined) return undefined;
+      return (async function* () {
+        yield whole.slice(from, to);
+      })();
+    },
+    check: async () => undefined,
+  };
+}
+
+/** Stands in for JSON Web Tokens, whose WebCrypto ends in turns of a real event loop. */
+function signer(suite: Suite, pair: ReturnType<Suite["signPair"]>, world: World): TokenSigner {
+  const { epoch, stampOffset } = world.plan.knobs;
+  return {
+    sign: async ({ deviceName, person, issued, until }) => {
+      const claims = encodeUtf8(JSON.stringify([deviceName, toBase64Url(person), issued, until]));
+      return `${toBase64Url(claims)}.${toBase64Url(suite.sign(claims, pair.secretKey))}`;
+    },
+    open: async (token) => {
+      const [claims, signature] = token.split(".").map((part) => fromBase64Url(part));
+      if (
+        claims === undefined ||
+        signature?.length !== 64 ||
+        !suite.verify(signature, claims, pair.publicKey)
+      )
+        throw new Problem("bad-proof", "no session of this server");
+      const [deviceName, person, issued, until] = JSON.parse(decodeUtf8(claims) ?? "") as [
+        string,
+        string,
+        number,
+        number,
+      ];
+      if (until <= epoch + stampOffset + world.timeline.now)
+        throw new Problem("session-expired", "the session has ended");
+      const [device, who] = [fromBase64Url(deviceName), fromBase64Url(person)];
+      if (device === undefined || who === undefined) throw new Problem("bad-proof", "no session");
+      return { device, person: who, deviceName, issued, until };
+    },
+  };
+}

@@ -66,7 +66,16 @@ export function openSimDoor(
         // Whether it is durable is not known when a flush fails.
         if (random.chance(0.5)) real();
         throw Object.assign(new Error("simulated"), { code: "SQLITE_IOERR_FSYNC" });
-      default:
+      case undefined:
+      // Not drawn here.
+      case "reset":
+      case "drop":
+      case "lost-reply":
+      case "half-open":
+      case "duplicate":
+      case "slow":
+      case "busy":
+      case "no-hint":
         real();
     }
   }

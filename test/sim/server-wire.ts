@@ -108,7 +108,13 @@ class Attempt {
         if (random.chance(0.5)) this.#answer(request, text(200, "<html>"));
         else this.#send(request, "half");
         break;
-      default:
+      case undefined:
+      // Not drawn here.
+      case "kill":
+      case "power-cut":
+      case "disk-full":
+      case "no-hint":
+      case "server-down":
         this.#send(request, "heard");
     }
   }

@@ -3,12 +3,11 @@
  * homes of their own and nothing of the environment but what a test gives.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { build } from "esbuild";
 import { type ShapeName, shapes } from "../../packages/cli/src/shapes.ts";
-import { root } from "../repo.ts";
+import { bundle } from "./bundle.ts";
 
 export interface Ran {
   readonly code: number;
@@ -53,42 +52,12 @@ export interface Cli {
   remove(): Promise<void>;
 }
 
-/** Native or loaded by name at run time: left where they are. */
-const external = ["better-sqlite3", "sodium-native", "@napi-rs/keyring", "libsodium-wrappers-sumo"];
-
 export async function createCli(): Promise<Cli> {
   const folder = mkdtempSync(join(tmpdir(), "tidelock-e2e-"));
-  // Inside the checkout, so that what is not bundled is found.
-  const cache = join(root, "node_modules", ".cache");
-  mkdirSync(cache, { recursive: true });
-  const out = mkdtempSync(join(cache, "tidelock-e2e-"));
-  await build({
-    entryPoints: {
-      main: join(root, "packages/cli/src/main.ts"),
-      // Started by its name, beside the module that does.
-      thread: join(root, "packages/server/src/sqlite/thread.ts"),
-    },
-    outdir: join(out, "dist"),
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "node20",
-    conditions: ["@tidelock/source"],
-    external,
-    // Packages of CommonJS ask for Node's own modules by `require`.
-    banner: {
-      js: `import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);`,
-    },
-    logLevel: "warning",
-  });
-  writeFileSync(
-    join(out, "tidelock.mjs"),
-    'import { main } from "./dist/main.js";\nprocess.exitCode = await main(process.argv.slice(2));\n',
-  );
+  const built = await bundle();
   const running = new Set<ChildProcess>();
 
-  const script = join(out, "tidelock.mjs");
+  const script = built.tidelock;
   const bare = { PATH: process.env["PATH"] ?? "", HOME: join(folder, "account"), TMPDIR: tmpdir() };
 
   function start(args: readonly string[], options: RunOptions): ChildProcess {
@@ -160,7 +129,7 @@ export async function createCli(): Promise<Cli> {
           return ended(child);
         }),
       );
-      rmSync(out, { recursive: true, force: true });
+      built.remove();
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -1,0 +1,48 @@
+/** A device that dies: as a program with the SDK in it, and as a daemon beside an app. */
+import type { Bundle } from "../bundle.ts";
+import type { Campaign } from "./campaign.ts";
+import { Pair } from "./pair.ts";
+import { Victim } from "./victim.ts";
+
+/** The app itself dies: what its transactions returned for is there, and is in the log once. */
+export async function clientKills(folder: string, programs: Bundle, seed: number): Promise<Campaign> {
+  const pair = await Pair.make(folder, programs, seed);
+  return {
+    victim: new Victim(() => pair.app("sdk", "a", pair.file("a")), pair.file("errors")),
+    begin: async () => undefined,
+    look: async () => pair.look(),
+    judge: () => pair.judge(true),
+    acknowledged: () => pair.ledgers.a.acknowledged,
+    dispose: () => pair.dispose(),
+  };
+}
+
+/** The daemon dies, the app writes on: what it committed arrives once, and its rows stay as it left them. */
+export async function daemonKills(folder: string, programs: Bundle, seed: number): Promise<Campaign> {
+  const pair = await Pair.make(folder, programs, seed);
+  const app = new Victim(() => pair.app("plain", "a", "20"), pair.file("errors"));
+  await app.up();
+
+  async function resting<T>(work: () => T | Promise<T>): Promise<T> {
+    app.tell("pause");
+    await app.said(/paused/);
+    const found = await work();
+    app.tell("go");
+    return found;
+  }
+
+  return {
+    victim: new Victim(
+      () => ({ args: [programs.tidelock, "--home", pair.file("a"), "daemon", "run"], ready: /in sync/ }),
+      pair.file("errors"),
+    ),
+    begin: async () => undefined,
+    look: () => resting(() => pair.look()),
+    judge: () => resting(() => pair.judge(false)),
+    acknowledged: () => pair.ledgers.a.acknowledged,
+    dispose: async () => {
+      await app.end();
+      await pair.dispose();
+    },
+  };
+}

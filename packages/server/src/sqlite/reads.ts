@@ -94,7 +94,7 @@ export function prepareReads(db: Db) {
       vaultsOf.all(by).map((row) => ({ row: vaultRow(row), member: memberRow(row.slice(11)) })),
 
     /** Several reads: the caller has opened a view. */
-    state,
+    state: (query: StateQuery): VaultState | undefined => state(query),
 
     entries(
       id: Bytes,

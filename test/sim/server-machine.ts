@@ -1,5 +1,5 @@
 /** The server that ships, from its handler to its store, on a machine that crashes and comes back. */
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
 import { decodeUtf8, encodeUtf8, toHex } from "@tidelock/core/bytes/bytes";
@@ -55,9 +55,8 @@ export class ServerMachine {
       flush: this.#random.logUniform(0.2, 20),
       stalls: this.#random.chance(0.5) ? this.#random.logUniform(0.01, 0.3) : 0,
     };
-    this.#folder = join(disks(), `${world.seed}`);
-    rmSync(this.#folder, { recursive: true, force: true });
-    mkdirSync(this.#folder, { recursive: true });
+    mkdirSync(disks(), { recursive: true });
+    this.#folder = mkdtempSync(join(disks(), "server-"));
     this.start();
   }
 
@@ -159,6 +158,7 @@ class Boot {
     const { clock, suite, random, signer, habits, seed } = options;
     const store = await openSqliteStore(options.path, {
       writer: (path) => openSimDoor(this.#world, this, habits, seed, path),
+      endOfTurn: (work) => this.after(0, work),
     });
     this.#store = store;
     // Whoever runs it starts it again.

@@ -15,13 +15,15 @@ type Read<K extends keyof Reads> = ReturnType<Reads[K]>;
 export interface SqliteOptions {
   /** Where writes are made: a thread of its own is what a server uses. A function opens a door of the host's. */
   readonly writer: "inline" | "thread" | ((path: string) => WriteDoor);
+  /** Runs `work` when this turn of the loop is over. */
+  readonly endOfTurn?: (work: () => void) => void;
 }
 
 export async function openSqliteStore(path: string, options: SqliteOptions): Promise<LogStore> {
   const door = await openDoor(path, options.writer);
   const readDb = openReader(path);
   const reads = prepareReads(readDb);
-  const view = new SharedView(readDb);
+  const view = new SharedView(readDb, options.endOfTurn);
 
   async function write<K extends keyof Writes>(name: K, ...args: Parameters<Writes[K]>): Promise<Result<K>> {
     const result = (await door.write(name, args)) as Result<K>;

@@ -7,10 +7,12 @@ import type { Db } from "./file.ts";
 export class SharedView {
   readonly #begin: () => void;
   readonly #end: () => void;
+  readonly #endOfTurn: (work: () => void) => void;
   #open = false;
   #due = false;
 
-  constructor(db: Db) {
+  constructor(db: Db, endOfTurn: (work: () => void) => void = setImmediate) {
+    this.#endOfTurn = endOfTurn;
     const [begin, end] = [db.prepare("BEGIN"), db.prepare("COMMIT")];
     this.#begin = () => void begin.run();
     this.#end = () => void end.run();
@@ -35,7 +37,7 @@ export class SharedView {
   #endSoon(): void {
     if (this.#due) return;
     this.#due = true;
-    setImmediate(() => {
+    this.#endOfTurn(() => {
       this.#due = false;
       this.end();
     });

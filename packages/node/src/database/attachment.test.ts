@@ -134,6 +134,17 @@ describe("attaching", () => {
     ]);
   });
 
+  test("[ATT5] a file that is made has a write-ahead log; an existing one keeps its journal", async () => {
+    const w = world(2);
+    const [a, b] = w.devices as [Device, Device];
+    a.app(notes);
+    await a.attach();
+    await w.settle();
+    await b.attach();
+    expect(a.rows("PRAGMA journal_mode")).toEqual([["delete"]]);
+    expect(b.rows("PRAGMA journal_mode")).toEqual([["wal"]]);
+  });
+
   test("[ATT5] a declared type that says more than a type is left out", async () => {
     const { b } = await pair(
       'CREATE TABLE t(id TEXT PRIMARY KEY, a "INT DEFAULT 5", b DOUBLE PRECISION, c "x CHECK(0)", d DECIMAL(10,2))',

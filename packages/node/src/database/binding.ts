@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 /**
  * Keeps an attachment's record and its file together: opens, scans, and before every step finds
  * out what became of the file meanwhile. Rules ATT4, ATT20, ATT22, ATT23, ATT27.
@@ -71,6 +72,9 @@ export class Binding {
     const fresh = record === undefined;
     if (record === undefined) {
       record = register(this.#host, this.file, options);
+      // One flush a commit instead of four, and the app's readers stay out of its way. Not every disk can.
+      if (statSync(this.path, { throwIfNoEntry: false })?.size === 0)
+        this.file.db.pragma("journal_mode = WAL");
       point(this.#host, "attach-registered");
     }
     try {

@@ -73,6 +73,11 @@ export const problemKinds: Readonly<Record<ProblemCode, ProblemKind>> = {
   quota: kind(507, "there is no room left", "free some space, or ask whoever runs the server"),
 };
 
+/** In one form of words for what is not there, what is another's, and what is no address at all. */
+export function notFound(): Problem {
+  return new Problem("not-found", "nothing is here for this caller");
+}
+
 export class Problem extends Error {
   override readonly name = "Problem";
   readonly code: ProblemCode;

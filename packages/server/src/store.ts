@@ -198,8 +198,8 @@ export interface LogStore {
   putSlot(id: Uint8Array, slot: Slot, bytes: Uint8Array, now: number): Promise<"stored" | "used" | "absent">;
   /** Undefined while the slot is empty. */
   slot(id: Uint8Array, slot: Slot, now: number): Promise<Uint8Array | "absent" | undefined>;
-  /** By whoever reserved it. */
-  cancel(id: Uint8Array, device: Uint8Array): Promise<void>;
+  /** By whoever reserved it; false where it is another's, or none. */
+  cancel(id: Uint8Array, device: Uint8Array): Promise<boolean>;
 
   addChallenge(challenge: Uint8Array, device: Uint8Array, until: number): Promise<void>;
   /** True once for a challenge made for this device that has not run out. */

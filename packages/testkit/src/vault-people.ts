@@ -19,7 +19,13 @@ import { issueCertificate } from "@tidelock/core/vault/certificate";
 import { commitment, sealEnvelope } from "@tidelock/core/vault/epoch";
 import { foundGenesis, type Genesis } from "@tidelock/core/vault/genesis";
 import { sealMembership } from "@tidelock/core/vault/membership-frame";
-import { joinBytes, type MembershipRecord, recoverBytes } from "@tidelock/core/vault/records";
+import {
+  joinBytes,
+  type MembershipRecord,
+  NO_INVITE,
+  type Role,
+  recoverBytes,
+} from "@tidelock/core/vault/records";
 
 export const NOON = 1_700_000_000_000;
 
@@ -123,8 +129,26 @@ export class TestVault {
     return this.say(this.founder, 0, 1, [{ type: "epoch", n: 1, commit, envelopes: 2, list }], this.start);
   }
 
+  /** Takes a person in, with this first device. */
+  taking(device: TestDevice, role: Role): MembershipRecord {
+    const { suite, id: vault } = this;
+    const { keys, person } = device;
+    const joined = joinBytes(vault, person.keys, keys, NO_INVITE);
+    const seal = (kind: "device" | "person", id: Uint8Array, box: Uint8Array): Uint8Array =>
+      sealEnvelope(suite, this.#epochKey, vault, 1, { kind, id, box });
+    return {
+      type: "member-add",
+      certificates: [device.certificate],
+      joinSignature: suite.sign(joined, keys.signSecret),
+      role,
+      invite: NO_INVITE,
+      deviceEnvelope: seal("device", device.id, keys.box),
+      personEnvelope: seal("person", person.id, person.keys.box),
+    };
+  }
+
   /** What `device` says to let itself in. */
-  admission(device: TestDevice, index: number, at: LogPoint): Sealed {
+  admission(device: TestDevice, index: number, at: LogPoint, deviceSeq = 1): Sealed {
     const { suite, id: vault } = this;
     const { keys, person } = device;
     const record: MembershipRecord = {
@@ -138,7 +162,7 @@ export class TestVault {
       }),
       recoverSignature: suite.sign(recoverBytes(vault, keys, at.link.hash), person.keys.signSecret),
     };
-    return this.say(device, index, 1, [record], at);
+    return this.say(device, index, deviceSeq, [record], at);
   }
 }
 

@@ -6,11 +6,12 @@ import { toBase64Url } from "@tidelock/core/bytes/base64url";
 import { TidelockError } from "@tidelock/core/errors";
 import type { Session } from "../auth/token.ts";
 import { atLeast, standingOf } from "../log/access.ts";
-import { Problem } from "../problem.ts";
+import { notFound, Problem } from "../problem.ts";
 import type { Services } from "../services.ts";
+import type { Level } from "../store.ts";
 import { type Answer, type Call, declaredLength, problemAnswer } from "./call.ts";
 import type { Rates } from "./rates.ts";
-import { type Context, idParam, type Route, type VaultContext } from "./route.ts";
+import { type Context, idParam, type Policy, type Route, type VaultContext } from "./route.ts";
 import { createRouter } from "./router.ts";
 
 export interface HandlerOptions {
@@ -46,7 +47,7 @@ export function createHandler(options: HandlerOptions): Handler {
 
   async function answer(call: Call, seen: (route: Route) => void): Promise<Answer> {
     const found = route(call.method, call.path);
-    if (found.kind === "none") throw new Problem("not-found", "no such address");
+    if (found.kind === "none") throw notFound();
     if (found.kind === "method") {
       if (call.method === "OPTIONS") return { status: 204, headers: { allow: found.allow }, body: undefined };
       throw new Problem("method-not-allowed", "this address takes other methods");
@@ -139,13 +140,20 @@ async function authorize(
   const standing = standingOf(state?.devices[0], state?.members[0]);
   if (standing.kind === "removed" && route.policy !== "past")
     throw new Problem("device-removed", "the log has removed this device");
-  if (state === undefined || standing.kind === "stranger") throw new Problem("not-found", "no such vault");
+  if (state === undefined || standing.kind === "stranger") throw notFound();
   const { row } = state;
-  const needed = ({ write: "editor", admin: "admin" } as const)[route.policy as "write" | "admin"];
+  const needed = levels[route.policy];
   if (needed !== undefined && (standing.kind !== "active" || !atLeast(standing.level, needed)))
     throw new Problem("no-access", "this device may not do that in the vault");
   return { row, standing };
 }
+
+/** The least level of an admitted device, where a policy asks for one. */
+const levels: Readonly<Partial<Record<Policy, Level>>> = {
+  member: "viewer",
+  write: "editor",
+  admin: "admin",
+};
 
 function cors(origins: readonly string[] | undefined, call: Call): Record<string, string> {
   const origin = call.header("origin");

@@ -13,9 +13,9 @@ import type { Answer, Call } from "./call.ts";
 /**
  * Who may use it. `open`: anybody. `device`: whoever is signed in. The others are about the vault in
  * the address: `join` also lets in a device whose person is a member and which nothing has admitted;
- * `past` also one that was removed, for what was there until then.
+ * `past` also one that was removed, for what was there until then; `member` only who was admitted.
  */
-export type Policy = "open" | "device" | "past" | "join" | "write" | "admin";
+export type Policy = "open" | "device" | "past" | "join" | "member" | "write" | "admin";
 
 export type BodyKind = "none" | "json" | "binary";
 

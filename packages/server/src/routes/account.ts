@@ -3,7 +3,7 @@ import { toBase64Url } from "@tidelock/core/bytes/base64url";
 import { drawChallenge, register, signIn } from "../auth/sign-in.ts";
 import { empty, json, readBody } from "../http/call.ts";
 import { type Context, idParam, type Route, sessionOf } from "../http/route.ts";
-import { Problem } from "../problem.ts";
+import { notFound, Problem } from "../problem.ts";
 
 const JSON_BODY = 64 << 10;
 
@@ -85,7 +85,7 @@ export const accountRoutes: readonly Route[] = [
       const { store, clock } = context.services;
       const device = idParam(context, "d");
       const done = await store.revokeDevice(sessionOf(context).person, device, clock.now());
-      if (!done) throw new Problem("not-found", "no such device");
+      if (!done) throw notFound();
       context.services.signedOut(toBase64Url(device));
       return empty(204);
     },

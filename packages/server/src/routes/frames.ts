@@ -6,7 +6,7 @@ import { encodePage } from "@tidelock/core/log/page";
 import { BINARY, empty, json, readBody } from "../http/call.ts";
 import { numberQuery, type Route, sessionOf, vaultOf } from "../http/route.ts";
 import { parseSent } from "../log/plan.ts";
-import { Problem } from "../problem.ts";
+import { notFound, Problem } from "../problem.ts";
 import type { LogStore } from "../store.ts";
 
 /** Entries of one answer, and of one piece of it: a slow reader holds one piece. */
@@ -38,7 +38,8 @@ export const frameRoutes: readonly Route[] = [
       const result = answer.kind === "placed" ? (answer.again ? "again" : "placed") : answer.code;
       services.metrics.count("tidelock_appends_total", { result });
       services.metrics.seconds("tidelock_append_seconds", (services.clock.mono() - started) / 1000);
-      if (answer.kind === "refused") throw new Problem(answer.code, answer.why);
+      if (answer.kind === "refused")
+        throw answer.code === "not-found" ? notFound() : new Problem(answer.code, answer.why);
       const { first, time, head, again } = answer;
       return json(200, { first, time, head: { seq: head.seq, hash: toBase64Url(head.hash) }, again });
     },

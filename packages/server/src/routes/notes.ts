@@ -4,7 +4,7 @@ import { limits } from "@tidelock/core/bytes/limits";
 import { fieldOf } from "../auth/sign-in.ts";
 import { binary, empty, json, readBody } from "../http/call.ts";
 import { type Context, idParam, numberQuery, type Route, sessionOf, vaultOf } from "../http/route.ts";
-import { Problem } from "../problem.ts";
+import { notFound, Problem } from "../problem.ts";
 import type { Slot } from "../store.ts";
 import { jsonBody } from "./account.ts";
 
@@ -16,7 +16,7 @@ export const noteRoutes: readonly Route[] = [
   {
     method: "PUT",
     path: "/v1/vaults/{v}/notes",
-    policy: "join",
+    policy: "member",
     body: "binary",
     most: limits.note,
     rate: "write",
@@ -24,8 +24,7 @@ export const noteRoutes: readonly Route[] = [
     answers: { 204: "kept" },
     handle: async (context) => {
       const { store, clock } = context.services;
-      const { row, standing } = vaultOf(context);
-      if (standing.kind !== "active") throw new Problem("no-access", "this device was not admitted");
+      const { row } = vaultOf(context);
       const note = await readBody(context.call, limits.note);
       await store.putNote(row.vault, { device: sessionOf(context).device, time: clock.now(), note });
       return empty(204);
@@ -83,7 +82,8 @@ export const noteRoutes: readonly Route[] = [
     summary: "Calls a rendezvous off",
     answers: { 204: "it is gone" },
     handle: async (context) => {
-      await context.services.store.cancel(idParam(context, "r"), sessionOf(context).device);
+      const done = await context.services.store.cancel(idParam(context, "r"), sessionOf(context).device);
+      if (!done) throw notFound();
       return empty(204);
     },
   },

@@ -164,9 +164,7 @@ export function prepareWrites(db: Db) {
       return "stored";
     },
 
-    cancel(id: Bytes, by: Bytes): void {
-      cancel.run(id, by);
-    },
+    cancel: (id: Bytes, by: Bytes): boolean => cancel.run(id, by).changes === 1,
 
     addChallenge(challenge: Bytes, by: Bytes, until: number): void {
       addChallenge.run(challenge, by, until);

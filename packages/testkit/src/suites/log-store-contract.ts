@@ -258,9 +258,9 @@ export const logStoreCases: readonly ContractCase<CreateLogStore>[] = [
       expect(await store.slot(code, 2, 50)).toBeUndefined();
       expect(await store.slot(code, 1, 100)).toBe("absent");
       expect(await store.putSlot(code, 2, id(5), 100)).toBe("absent");
-      await store.cancel(code, id(4));
+      expect(await store.cancel(code, id(4))).toBe(false);
       expect(await store.slot(code, 1, 50)).toEqual(id(3));
-      await store.cancel(code, by);
+      expect(await store.cancel(code, by)).toBe(true);
       expect(await store.slot(code, 1, 50)).toBe("absent");
     }),
   },

@@ -101,13 +101,13 @@ describe("a server", { timeout: 60_000 }, () => {
   test("[IFC51] admits a new person only with a token, once", async () => {
     const vault = ["init", "--remote", url(), "--name", "Second", "--device", "d"];
     const refused = await cli.run([...at("d"), ...vault]);
-    expect(refused.code).toBe(1);
-    expect(refused.stderr).toContain("remote-denied");
+    expect(refused.code).toBe(10);
+    expect(refused.stderr).toContain("error[login]");
     expect(existsSync(join(file("d"), "config.toml"))).toBe(false);
     const { token } = await cli.json<{ token: string }>("Server", [...at("a"), "server", "token"]);
     await cli.json("Init", [...at("d"), ...vault], 0, { env: { TIDELOCK_TOKEN: token } });
     const second = await cli.run([...at("e"), ...vault], { env: { TIDELOCK_TOKEN: token } });
-    expect(second.code).toBe(1);
+    expect(second.code).toBe(10);
   });
 
   test("[IFC51] an open server takes whoever comes, without a token", async () => {
@@ -125,7 +125,7 @@ describe("a server", { timeout: 60_000 }, () => {
   test("[IFC51] words that are in no vault there, a wrong token, an address that is none", async () => {
     const none = "abandon ".repeat(23);
     const cases: readonly (readonly [readonly string[], Record<string, string>, number])[] = [
-      [["join", "--remote", url(), "--words-from-env", "WORDS"], { WORDS: `${none}art` }, 1],
+      [["join", "--remote", url(), "--words-from-env", "WORDS"], { WORDS: `${none}art` }, 10],
       [["init", "--remote", url()], { TIDELOCK_TOKEN: "short" }, 2],
       [["init", "--remote", "http://example.com"], {}, 2],
       [["init", "--remote", `${url()}/v1`], {}, 2],

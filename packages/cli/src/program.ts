@@ -128,7 +128,18 @@ function define(
     (await import("./commands/device.ts"))[name] as Run;
   command("ls", "each with its name and when it was last heard of", one("ls"), device);
   command("rename <name>", "what this device is called", one("rename"), device);
-  command("rm <device>", "take one out, by its number or name; asks first", one("rm"), device);
+  command("rm <device>", "take one out, by its number or name; asks first", one("rm"), device).option(
+    "--certified-since <time>",
+    "the devices too that it has let in since",
+  );
+
+  const member = program.command("member").description("the people of this vault").exitOverride();
+  const person = (name: keyof typeof import("./commands/member.ts")) => async () =>
+    (await import("./commands/member.ts"))[name] as Run;
+  command("ls", "each with the role and how many devices", person("ls"), member);
+  command("role <member> <role>", "make somebody admin, editor or viewer", person("role"), member);
+  command("rm <member>", "take somebody out, with all their devices; asks first", person("rm"), member);
+  command("transfer <member>", "make somebody else the owner; asks first", person("transfer"), member);
 
   command("sync", "send and receive now", async () => (await import("./commands/sync.ts")).sync).option(
     "--wait",
@@ -193,12 +204,12 @@ function define(
   ).option("--all", "settled ones too");
 
   const queue = program.command("queue").description("edits without a verdict").exitOverride();
-  command(
-    "ls",
-    "unsent, sent and rejected edits",
-    async () => (await import("./commands/rows.ts")).queue,
-    queue,
-  );
+  const edit = (name: keyof typeof import("./commands/queue.ts")) => async () =>
+    (await import("./commands/queue.ts"))[name] as Run;
+  command("ls", "unsent, sent and rejected edits, each with its cause", edit("ls"), queue);
+  command("retry <id>", "send again what the vault did not take", edit("retry"), queue);
+  command("save <id>", "a copy of an edit, as lines of JSON", edit("save"), queue);
+  command("drop <id>", "give an edit up; a copy is kept; asks first", edit("drop"), queue);
 
   command(
     "verify",

@@ -92,6 +92,9 @@ export type ShapeName =
   | "Why"
   | "ConflictList"
   | "QueueList"
+  | "QueueActed"
+  | "MemberList"
+  | "MemberActed"
   | "VerifyReport"
   | "DoctorReport"
   | "Bundle"
@@ -267,9 +270,34 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
         time,
         frames: z.int().positive(),
         state: z.enum(["unsent", "sent", "rejected"]),
+        summary: z.string(),
+        cause: z.string(),
         reason: z.string().optional(),
+        nextTry: time.optional(),
       }),
     ),
+  }),
+  QueueActed: shape("QueueActed", {
+    id: z.int().positive(),
+    state: z.enum(["accepted", "waits", "kept", "discarded"]),
+    path: z.string().optional(),
+  }),
+  MemberList: shape("MemberList", {
+    members: z.array(
+      z.object({
+        member: count,
+        name: z.string(),
+        role: z.enum(["owner", "admin", "editor", "viewer"]),
+        own: z.boolean(),
+        devices: count,
+        removed: time.optional(),
+      }),
+    ),
+  }),
+  MemberActed: shape("MemberActed", {
+    member: count,
+    name: z.string(),
+    state: z.enum(["accepted", "waits"]),
   }),
   VerifyReport: shape("VerifyReport", {
     sound: z.boolean(),

@@ -26,6 +26,8 @@ export type ErrorCode =
   | "too-large"
   | "bad-name"
   | "unsupported-on-remote"
+  | "login"
+  | "upgrade"
   | "no-access"
   | "device-removed"
   | "keyring"
@@ -78,6 +80,12 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
   "bad-name": kind(2, "this name cannot be used", "choose another name"),
   "unsupported-on-remote": kind(2, "this remote cannot do that", "tidelock status --verbose"),
   // access
+  login: kind(
+    10,
+    "the server does not know who is asking",
+    "ask whoever runs it for a registration token, then tidelock login",
+  ),
+  upgrade: kind(11, "the server wants a subscription or a seat first", "tidelock status; everything here stays yours"),
   "no-access": kind(12, "this device may not use the vault", "ask the vault's owner"),
   "device-removed": kind(12, "this device was removed from the vault", "ask the vault's owner"),
   // keys

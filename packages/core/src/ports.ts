@@ -72,12 +72,21 @@ export interface Page {
   readonly head: Seq;
 }
 
+export type DenialCause =
+  /** It does not know who is asking. */
+  | "login"
+  /** It will not have this device any more. */
+  | "refused"
+  /** It wants to be paid first. */
+  | "payment";
+
 /** Why a remote did not do it. Nothing was placed, and the same call may be made again. */
 export type Failure =
   /** `retryAfter` in ms. */
   | { readonly kind: "busy"; readonly retryAfter: number }
   | { readonly kind: "unreachable"; readonly why: string }
-  | { readonly kind: "denied"; readonly why: string }
+  /** `cause`: where a server said which of these it is. */
+  | { readonly kind: "denied"; readonly why: string; readonly cause?: DenialCause }
   | { readonly kind: "quota"; readonly why: string }
   | { readonly kind: "corrupt"; readonly why: string };
 

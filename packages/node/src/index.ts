@@ -3,8 +3,15 @@ export { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors
 export type { DatabaseInfo } from "./vault/attachments.ts";
 export type { Committed, SqlValue, Transaction, VaultDatabase } from "./vault/database.ts";
 export type { Issue } from "./vault/issues.ts";
-export { type DatabaseOptions, type OpenOptions, openVault, type Prompt, type Vault } from "./vault/open.ts";
-export type { QueueItem } from "./vault/queue.ts";
+export {
+  type DatabaseOptions,
+  type OpenOptions,
+  openVault,
+  type Prompt,
+  type Vault,
+  type VaultQueue,
+} from "./vault/open.ts";
+export type { QueueActed, QueueItem } from "./vault/queue.ts";
 export type { ConflictView, RowHistory, Version } from "./vault/rows-view.ts";
 export type { SyncReport } from "./vault/session.ts";
 export type { VaultStatus } from "./vault/status.ts";

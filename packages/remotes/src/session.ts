@@ -66,7 +66,10 @@ export class Sessions {
     if (!unknown) return this.#keep(answer);
     // Also without a token: an open server takes whoever comes.
     const token = registration === undefined ? {} : { registration: toBase64Url(registration) };
-    return this.#keep(await this.#prove("/v1/persons", token));
+    const registered = await this.#prove("/v1/persons", token);
+    // That a token is missing says less than why one is wanted.
+    const missing = registration === undefined && isAnswer(registered) && registered.code === "bad-request";
+    return this.#keep(missing ? answer : registered);
   }
 
   async #prove(path: string, more: object): Promise<HttpAnswer | Failure> {

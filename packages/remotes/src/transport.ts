@@ -1,6 +1,6 @@
 /** One request to a server and what came back, over whatever `fetch` the host hands in. */
 import { concat, decodeUtf8, encodeUtf8 } from "@tidelock/core/bytes/bytes";
-import type { Failure, Scheduler } from "@tidelock/core/ports";
+import type { DenialCause, Failure, Scheduler } from "@tidelock/core/ports";
 
 /** The part of `fetch` that is used. */
 export type Fetch = (url: string, init: FetchInit) => Promise<Response>;
@@ -140,7 +140,15 @@ function failureOf({ status, code, why, retryAfterMs }: HttpAnswer): Failure {
   if (code === undefined || code === "internal" || code === "timeout") return { kind: "unreachable", why };
   if (status === 429 || status === 503) return { kind: "busy", retryAfter: retryAfterMs ?? 1_000 };
   if (code === "quota") return { kind: "quota", why };
-  return { kind: "denied", why };
+  const cause = causeOf(status, code);
+  return cause === undefined ? { kind: "denied", why } : { kind: "denied", why, cause };
+}
+
+function causeOf(status: number, code: string): DenialCause | undefined {
+  if (status === 402) return "payment";
+  // Only what a session does not mend by itself comes this far.
+  if (status === 401 || code === "registration-closed") return "login";
+  return code === "device-removed" ? "refused" : undefined;
 }
 
 /** Codes of Node.js for a connection that never came to be. A browser tells nothing: then it may have been sent. */

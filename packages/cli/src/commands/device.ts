@@ -1,10 +1,9 @@
 /** `device`: which there are, what this one is called, and taking one out. */
-import { TidelockError } from "@tidelock/core/errors";
 import { withVault } from "@tidelock/node/daemon/connect";
 import type { DeviceActed } from "@tidelock/node/vault/devices";
+import { agreed } from "../agreed.ts";
 import type { Context } from "../context.ts";
 import { columns } from "../output.ts";
-import { ask } from "../secrets.ts";
 
 export async function ls(ctx: Context): Promise<undefined> {
   const list = await withVault(ctx.connect("device ls"), (vault) => vault.devices());
@@ -29,17 +28,22 @@ export async function rename(
   tell(ctx, done, `this device is called ${done.name}`);
 }
 
-export async function rm(
-  ctx: Context,
-  _options: Record<string, unknown>,
-  wanted: string,
-): Promise<undefined> {
+export async function rm(ctx: Context, options: Record<string, unknown>, wanted: string): Promise<undefined> {
+  const { certifiedSince } = options;
   const meant = await withVault(ctx.connect("device rm"), (vault) => vault.deviceNamed({ wanted }));
   const { device, name } = meant;
-  await agreed(ctx, `device ${device} (${name})`);
+  const what = `device ${device} (${name})`;
+  await agreed(ctx, {
+    would: `take ${what} out of the vault, for good`,
+    text: `Takes ${what} out of the vault, for good. It can only join anew, by the words.`,
+    next: "tidelock device ls",
+  });
   // By its number: between the question and the answer another one may have taken its name.
   const done = await withVault(ctx.connect("device rm"), (vault) =>
-    vault.removeDevice({ wanted: String(device) }),
+    vault.removeDevice({
+      wanted: String(device),
+      ...(typeof certifiedSince === "string" ? { certifiedSince } : {}),
+    }),
   );
   tell(ctx, done, `device ${device} (${name}) reads nothing that is written from now on`);
   ctx.out.note(
@@ -53,17 +57,4 @@ function tell(ctx: Context, done: DeviceActed, text: string): void {
       ? text
       : "kept here; it goes when the remote can be reached: tidelock sync --wait",
   ]);
-}
-
-async function agreed(ctx: Context, what: string): Promise<void> {
-  if (ctx.yes) return;
-  if (!ctx.interactive)
-    throw new TidelockError("usage", {
-      why: `this would take ${what} out of the vault, for good`,
-      next: "add --yes",
-    });
-  ctx.out.warn(`Takes ${what} out of the vault, for good. It can only join anew, by the words.`);
-  const answer = await ask(ctx, "Go on? [y/N] ");
-  if (!/^y(es)?$/i.test(answer.trim()))
-    throw new TidelockError("cancelled", { why: "nothing was changed", next: "tidelock device ls" });
 }

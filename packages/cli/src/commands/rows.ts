@@ -1,4 +1,4 @@
-/** `history`, `why`, `conflicts ls`, `queue ls`: what happened to edits. */
+/** `history`, `why`, `conflicts ls`: what happened to edits. */
 import { withVault } from "@tidelock/node/daemon/connect";
 import type { ConflictSideView } from "@tidelock/node/vault/rows-view";
 import type { Context } from "../context.ts";
@@ -54,15 +54,6 @@ export async function conflicts(ctx: Context, options: Record<string, unknown>):
           `    holds: ${side(c.winner)}`,
           `    lost:  ${side(c.loser)}`,
         ]),
-  );
-}
-
-export async function queue(ctx: Context): Promise<undefined> {
-  const items = await withVault(ctx.connect("queue"), (vault) => vault.queue());
-  ctx.out.data("QueueList", { items }, () =>
-    items.length === 0
-      ? ["nothing waits"]
-      : columns(items.map((i) => [String(i.id), i.time, i.state, `${i.frames} frames`, i.reason ?? ""])),
   );
 }
 

@@ -2,6 +2,7 @@
 
 import type { Remote } from "../ports.ts";
 import type { Engine } from "./api.ts";
+import { failureFacts } from "./failure.ts";
 import type { Replica } from "./replica.ts";
 import type { Facts } from "./status.ts";
 import { createSync, type Sync, type SyncEnv } from "./sync.ts";
@@ -12,6 +13,8 @@ export interface HostFacts {
   readonly withheldDeletions: number;
   readonly pausedDatabases: number;
   readonly unprojected: number;
+  /** Whether this machine has a way to the remote at all, as far as the system knows. */
+  readonly network: boolean;
 }
 
 export interface EngineOptions {
@@ -24,7 +27,13 @@ export interface EngineOptions {
 
 /** How long a stop waits for the answer to a request under way. */
 const LAST_ANSWER = 1_500;
-const nothing: HostFacts = { openConflicts: 0, withheldDeletions: 0, pausedDatabases: 0, unprojected: 0 };
+const nothing: HostFacts = {
+  openConflicts: 0,
+  withheldDeletions: 0,
+  pausedDatabases: 0,
+  unprojected: 0,
+  network: true,
+};
 
 export function createEngine(
   options: EngineOptions,
@@ -82,30 +91,17 @@ export function createEngine(
 function factsOf(replica: Replica, sync: Sync | undefined, host: HostFacts): Facts {
   const s = sync?.facts();
   const cursor = replica.cursor();
-  const failure = s?.failure;
-  const unreachable =
-    failure?.kind === "unreachable" || failure?.kind === "busy" || failure?.kind === "unknown";
+  const failure = failureFacts(s?.failure);
   return {
     hasRemote: sync !== undefined,
     keysReadable: true,
     halt: s?.halt,
     diskFull: s?.diskFull ?? false,
     removed: replica.read((tx) => replica.ownStanding(tx)) === "removed",
-    authenticated: true,
-    entitled: true,
-    network: true,
-    remoteReachable: !unreachable,
+    ...failure,
+    // An interface that is up proves nothing; a request that went through does.
+    network: failure.remoteReachable || host.network,
     paused: s?.state === "paused",
-    failed:
-      failure === undefined || unreachable
-        ? undefined
-        : failure.kind === "denied"
-          ? "remote-denied"
-          : failure.kind === "quota"
-            ? "quota"
-            : failure.kind === "fault"
-              ? failure.code
-              : "remote-corrupt",
     stalled: s?.stalled ?? false,
     quarantined: replica.quarantined(),
     openConflicts: host.openConflicts,

@@ -21,6 +21,7 @@ import { encodeName, joinBytes, type MembershipRecord, parseBody, recoverBytes }
 import { devicesOf } from "../vault/roster.ts";
 import { getCursor, linkAt } from "./entries.ts";
 import { deviceOpener, holdsNewestKey, obtainKey } from "./epoch-keys.ts";
+import { failureCode } from "./failure.ts";
 import { PAGE, pull, UNSIGNED_WAIT } from "./pull.ts";
 import { beginReplica, type Replica } from "./replica.ts";
 
@@ -269,14 +270,5 @@ function admission(
 function must<T>(result: Result<T>): T {
   if (result.kind === "ok") return result.value;
   const why = "why" in result ? result.why : "the remote is busy";
-  const code = (
-    {
-      busy: "unreachable",
-      unreachable: "unreachable",
-      denied: "remote-denied",
-      quota: "quota",
-      corrupt: "remote-corrupt",
-    } as const
-  )[result.kind];
-  throw new TidelockError(code, { why });
+  throw new TidelockError(failureCode(result), { why });
 }

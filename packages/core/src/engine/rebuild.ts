@@ -66,19 +66,20 @@ export function rebuild(deps: RebuildDeps, end: OtherEnd): void {
     break;
   }
   step((tx) => {
-    for (const { id, parked } of runs(tx)) if (parked === undefined) hold(deps, tx, id);
+    for (const { id, parked } of runs(tx)) if (parked === undefined) holdRun(deps.kinds, tx, id);
   });
   step((tx) => {
     for (const kind of deps.all) kind.replayed?.(tx);
   });
 }
 
-function hold(deps: RebuildDeps, tx: Tx, id: number): void {
+/** Shows a run of the outbox above the confirmed state. */
+export function holdRun(kinds: ReadonlyMap<number, Kind>, tx: Tx, id: number): void {
   const values = new Map<Kind, unknown[]>();
   for (const { changes, act } of framesOf(tx, id)) {
     // Membership: no kind shows it before it is accepted.
     if (changes.length === 0 || act === true) continue;
-    const sections = decodeAll(deps.kinds, changes);
+    const sections = decodeAll(kinds, changes);
     if (typeof sections === "string")
       throw new TidelockError("replica-damaged", { why: "an edit that waits does not decode" });
     for (const { kind, decoded } of sections) values.set(kind, [...(values.get(kind) ?? []), decoded.value]);

@@ -40,6 +40,7 @@ import { decodeAll, getTrack, learnPrivate, Poison, type Section, TRACKS } from 
 import { createKeyRing, EPOCH_KEYS, type KeyRing, OFFERED_KEYS } from "./key-ring.ts";
 import { FRAMES, getFrame, getOwn, putFrame, putOwn, putRun, queued, RUNS, runs } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
+import { discardRun, retryRun } from "./queue.ts";
 import { rebuild, Unfit } from "./rebuild.ts";
 import { type OtherEnd, type Reread, readAgain } from "./reread.ts";
 import { nextBatch, SEQS, type SealDeps, sealedAt } from "./seal.ts";
@@ -110,6 +111,10 @@ export interface Replica {
   ownStanding(tx: Tx): Standing | undefined;
   /** Puts an attesting frame into the outbox (LOG7). */
   attest(tx: Tx): number;
+  /** Queues anew what the log did not take; answers the new run's id (ENG16). */
+  retry(tx: Tx, run: number): number;
+  /** Gives up an edit that is not under way (ENG17). */
+  discard(tx: Tx, run: number): void;
   verdict(run: number): Promise<Verdict>;
   ingest(after: number, page: Page): Ingested;
   apply(budget: number, pass: number | undefined): Applied;
@@ -276,9 +281,21 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     return device === undefined ? undefined : membership.standing(tx, device);
   }
 
-  function submitAct(tx: Tx, act: MemberAct): number {
+  function needMember(tx: Tx): void {
     if (ownStanding(tx) === "removed")
       throw new TidelockError("device-removed", { why: "what it says would be void" });
+  }
+
+  function needWriter(tx: Tx): void {
+    if (ownStanding(tx) === "reader")
+      throw new TidelockError("no-access", {
+        why: "a viewer of this vault reads and does not write",
+        next: "ask the vault's owner for another role",
+      });
+  }
+
+  function submitAct(tx: Tx, act: MemberAct): number {
+    needMember(tx);
     const { nextRun: id, ...numbers } = getOwn(tx);
     putOwn(tx, { ...numbers, nextRun: id + 1 });
     putRun(tx, { id, frames: 1, at: env.clock.now(), parked: undefined, failed: undefined, judged: 0 });
@@ -303,11 +320,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   }
 
   function submit(tx: Tx, run: LocalRun): number {
-    if (ownStanding(tx) === "reader")
-      throw new TidelockError("no-access", {
-        why: "a viewer of this vault reads and does not write",
-        next: "ask the vault's owner for another role",
-      });
+    needWriter(tx);
     if (run.frames.length === 0 || run.frames.length > limits.framesPerRun)
       throw new TidelockError("too-large", { why: `a transaction of ${run.frames.length} frames` });
     // All of it before anything is kept: a caller may catch what this throws.
@@ -500,6 +513,13 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     learn: (tx, entry) =>
       learnPrivate({ suite, vault, membership, kinds, keys: ring, quarantined }, tx, entry),
     attest: (tx) => submit(tx, { frames: [{ sections: new Map([[1, new Uint8Array(0)]]) }] }),
+    retry: (tx, run) => {
+      const acts = getFrame(tx, run, 0)?.act === true;
+      needMember(tx);
+      if (!acts) needWriter(tx);
+      return retryRun(sealDeps, tx, run);
+    },
+    discard: (tx, run) => discardRun(sealDeps, tx, run),
     verdict: (run) =>
       new Promise((resolve) => {
         const known = recent.get(run);

@@ -234,6 +234,11 @@ function* waitingFrames(tx: Tx): Generator<OutFrame> {
   }
 }
 
+/** Whether a frame of this run is sealed and without a verdict, under whatever number. */
+export function leadsTo(tx: Tx, run: number): boolean {
+  return tx.scan(SEQS, u64Key(0), undefined).some(([, value]) => new Reader(value).v() === run);
+}
+
 /** The run of the next frame that is sealed and without a verdict: a run's frames have numbers in a row. */
 export function nextSealed(tx: Tx, deviceSeq: number): number | undefined {
   const [next] = tx.scan(SEQS, u64Key(deviceSeq + 1), undefined, 1);

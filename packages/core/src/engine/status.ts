@@ -11,6 +11,8 @@ export interface Facts {
   readonly halt: HaltCode | undefined;
   readonly diskFull: boolean;
   readonly removed: boolean;
+  /** The server will not have this device any more, whatever the log says. */
+  readonly refused: boolean;
   readonly authenticated: boolean;
   readonly entitled: boolean;
   readonly network: boolean;
@@ -125,6 +127,7 @@ function pick(f: Facts): Picked {
   if (f.halt !== undefined) return { code: "halted", detail: halted[f.halt] };
   if (f.diskFull) return { code: "halted", detail: "The disk is full", exit: 19, action: "Free space" };
   if (f.removed) return { code: "no-access", detail: halted["device-removed"] };
+  if (f.refused) return { code: "no-access", detail: "The server refuses this device" };
   if (!f.authenticated) return { code: "login" };
   if (!f.entitled) return { code: "upgrade" };
   if (!f.network) return { code: "no-network" };

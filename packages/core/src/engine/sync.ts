@@ -11,6 +11,7 @@ import type { Clock, Failure, Log, Remote, Scheduler } from "../ports.ts";
 import type { SyncOutcome } from "./api.ts";
 import { linkAt } from "./entries.ts";
 import { deviceOpener, holdsNewestKey, obtainKey } from "./epoch-keys.ts";
+import { failureCode } from "./failure.ts";
 import type { HaltCode } from "./ingest.ts";
 import type { EnginePoint } from "./points.ts";
 import { pull, UNSIGNED_WAIT } from "./pull.ts";
@@ -57,6 +58,8 @@ export interface SyncFacts {
   readonly stuck: Stuck | undefined;
   readonly stalled: boolean;
   readonly fresh: boolean;
+  /** When what failed is tried again, wall clock ms; undefined where nothing has failed. */
+  readonly nextTry: number | undefined;
   readonly lastSync: number | undefined;
   readonly lastUpload: number | undefined;
   readonly lastDownload: number | undefined;
@@ -97,6 +100,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     failure: undefined,
     diskFull: false,
     stuck: undefined,
+    nextTry: undefined,
     lastSync: undefined,
     lastUpload: undefined,
     lastDownload: undefined,
@@ -110,6 +114,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     if (!moved) return;
     timer?.();
     timer = undefined;
+    facts = { ...facts, nextTry: undefined };
     const mine = ++turn;
     // From here on something is due: a request without an answer must not look like rest.
     if (act === "read" || act === "apply" || act === "send") dueSince ??= clock.mono();
@@ -138,10 +143,16 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         timer = scheduler.after(nextPoll(), () => back("due"));
         break;
       case "arm-retry":
-        timer = scheduler.after(retryDelay(), () => back("now"));
+        armRetry(() => back("now"));
         break;
     }
     tellWaiters();
+  }
+
+  function armRetry(work: () => void): void {
+    const ms = retryDelay();
+    facts = { ...facts, nextTry: clock.now() + ms };
+    timer = scheduler.after(ms, work);
   }
 
   function run(step: () => Promise<SyncEvent>, back: (event: SyncEvent) => void): void {
@@ -414,7 +425,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     if (facts.stuck !== undefined) return { kind: "stopped", code: "key-missing", why: facts.stuck.why };
     const { failure } = facts;
     const why = failure !== undefined && "why" in failure ? failure.why : "the remote did not answer";
-    const code = failure?.kind === "fault" ? failure.code : failureCode[failure?.kind ?? "unknown"];
+    const code = failure?.kind === "fault" ? failure.code : failureCode(failure ?? { kind: "unknown" });
     return { kind: "stopped", code, why };
   }
 
@@ -443,12 +454,3 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
       }),
   };
 }
-
-const failureCode = {
-  busy: "unreachable",
-  unreachable: "unreachable",
-  unknown: "unreachable",
-  denied: "remote-denied",
-  quota: "quota",
-  corrupt: "remote-corrupt",
-} as const;

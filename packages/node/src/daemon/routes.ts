@@ -21,6 +21,9 @@ export const routes: Readonly<Record<Operation, Route>> = {
   why: { method: "GET", path: "/v1/vaults/{v}/why" },
   conflicts: { method: "GET", path: "/v1/vaults/{v}/conflicts" },
   queue: { method: "GET", path: "/v1/vaults/{v}/queue" },
+  retryEdit: { method: "POST", path: "/v1/vaults/{v}/queue/retry" },
+  saveEdit: { method: "POST", path: "/v1/vaults/{v}/queue/save" },
+  dropEdit: { method: "POST", path: "/v1/vaults/{v}/queue/drop" },
   verify: { method: "POST", path: "/v1/vaults/{v}/verify" },
   pause: { method: "POST", path: "/v1/vaults/{v}/pause" },
   resume: { method: "POST", path: "/v1/vaults/{v}/resume" },
@@ -30,6 +33,11 @@ export const routes: Readonly<Record<Operation, Route>> = {
   deviceNamed: { method: "GET", path: "/v1/vaults/{v}/devices/named" },
   removeDevice: { method: "POST", path: "/v1/vaults/{v}/devices/remove" },
   renameDevice: { method: "POST", path: "/v1/vaults/{v}/devices/rename" },
+  members: { method: "GET", path: "/v1/vaults/{v}/members" },
+  memberNamed: { method: "GET", path: "/v1/vaults/{v}/members/named" },
+  setRole: { method: "POST", path: "/v1/vaults/{v}/members/role" },
+  removeMember: { method: "POST", path: "/v1/vaults/{v}/members/remove" },
+  transferVault: { method: "POST", path: "/v1/vaults/{v}/members/transfer" },
   doctor: { method: "POST", path: "/v1/vaults/{v}/doctor" },
 };
 

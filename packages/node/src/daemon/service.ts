@@ -17,7 +17,16 @@ import {
 import type { Issue } from "../vault/issues.ts";
 import { type LogEntry, type LogLine, logEntry, logLines } from "../vault/log-view.ts";
 import { look } from "../vault/look.ts";
-import { type QueueItem, queueList } from "../vault/queue.ts";
+import {
+  type MemberActed,
+  type MemberView,
+  memberList,
+  memberNamed,
+  removeMember,
+  setRole,
+  transferVault,
+} from "../vault/members.ts";
+import { dropEdit, type QueueActed, type QueueItem, queueList, retryEdit, saveEdit } from "../vault/queue.ts";
 import {
   type ConflictView,
   conflictList,
@@ -47,6 +56,9 @@ export interface VaultService {
   why(wish: { readonly object: string }): Promise<RowWhy>;
   conflicts(wish: { readonly all?: boolean }): Promise<readonly ConflictView[]>;
   queue(): Promise<readonly QueueItem[]>;
+  retryEdit(wish: { readonly id: number }): Promise<QueueActed>;
+  saveEdit(wish: { readonly id: number }): Promise<QueueActed>;
+  dropEdit(wish: { readonly id: number }): Promise<QueueActed>;
   verify(): Promise<VerifyReport>;
   /** `forMs`: how long; until `resume` where absent. */
   pause(wish: { readonly forMs?: number }): Promise<VaultStatus>;
@@ -56,8 +68,13 @@ export interface VaultService {
   devices(): Promise<readonly DeviceView[]>;
   /** The one that a person means by a number or a name. */
   deviceNamed(wish: { readonly wanted: string }): Promise<DeviceView>;
-  removeDevice(wish: { readonly wanted: string }): Promise<DeviceActed>;
+  removeDevice(wish: { readonly wanted: string; readonly certifiedSince?: string }): Promise<DeviceActed>;
   renameDevice(wish: { readonly name: string }): Promise<DeviceActed>;
+  members(): Promise<readonly MemberView[]>;
+  memberNamed(wish: { readonly wanted: string }): Promise<MemberView>;
+  setRole(wish: { readonly wanted: string; readonly role: string }): Promise<MemberActed>;
+  removeMember(wish: { readonly wanted: string }): Promise<MemberActed>;
+  transferVault(wish: { readonly wanted: string }): Promise<MemberActed>;
   doctor(): Promise<readonly Finding[]>;
 }
 
@@ -83,7 +100,10 @@ export function createService(session: Session, running: boolean): VaultService 
     history: async ({ object }) => rowHistory(session, object),
     why: async ({ object }) => rowWhy(session, object),
     conflicts: async ({ all }) => conflictList(session, all !== true),
-    queue: async () => queueList(session),
+    queue: async () => queueList(session, running ? session.facts() : await look(session)),
+    retryEdit: ({ id }) => retryEdit(session, id),
+    saveEdit: async ({ id }) => saveEdit(session, id),
+    dropEdit: ({ id }) => dropEdit(session, id),
     verify: () => verifySession(session),
     pause: async ({ forMs }) => {
       session.pause(forMs === undefined ? undefined : session.clock.now() + forMs);
@@ -105,8 +125,13 @@ export function createService(session: Session, running: boolean): VaultService 
     },
     devices: async () => deviceList(session),
     deviceNamed: async ({ wanted }) => deviceNamed(session, wanted),
-    removeDevice: ({ wanted }) => removeDevice(session, wanted),
+    removeDevice: ({ wanted, certifiedSince }) => removeDevice(session, wanted, certifiedSince),
     renameDevice: ({ name }) => renameDevice(session, name),
+    members: async () => memberList(session),
+    memberNamed: async ({ wanted }) => memberNamed(session, wanted),
+    setRole: ({ wanted, role }) => setRole(session, wanted, role),
+    removeMember: ({ wanted }) => removeMember(session, wanted),
+    transferVault: ({ wanted }) => transferVault(session, wanted),
     doctor: async () => (await import("../doctor/vault.ts")).vaultFindings(session, running),
   };
 }

@@ -6,6 +6,7 @@ import { parseFrame } from "@tidelock/core/log/frame";
 import type { Tx } from "@tidelock/core/log/tx";
 import { encodeName } from "@tidelock/core/vault/records";
 import { copiedError } from "./copied.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
 import type { Session } from "./session.ts";
 import { optional } from "./status.ts";
 
@@ -45,8 +46,7 @@ export function deviceList(session: Session): readonly DeviceView[] {
 export interface DeviceActed {
   readonly device: number;
   readonly name: string;
-  /** `waits`: kept here, and sent when the remote can be reached. */
-  readonly state: "accepted" | "waits";
+  readonly state: Outcome;
 }
 
 /** Which device a person means, by its number or its name. Throws where that is none, or several. */
@@ -68,17 +68,47 @@ export function deviceNamed(session: Session, wanted: string): DeviceView {
   return one;
 }
 
-/** It reads nothing that is written from there on. What it has already, it keeps. */
-export async function removeDevice(session: Session, wanted: string): Promise<DeviceActed> {
+/**
+ * It reads nothing that is written from there on. What it has already, it keeps. `certifiedSince`: the
+ * devices go too that it let in since then, which may have been a stranger's doing.
+ */
+export async function removeDevice(
+  session: Session,
+  wanted: string,
+  certifiedSince?: string,
+): Promise<DeviceActed> {
   const { device, name, own } = deviceNamed(session, wanted);
   if (own)
     throw new TidelockError("usage", {
       why: "this is the device you are at",
       next: "take it out from another device of this vault",
     });
-  // Whom it lets in while this is on its way goes with it.
-  const since = session.replica.cursor().applied;
+  const since = sinceOf(session, device, certifiedSince);
   return { device, name, state: await act(session, { kind: "revoke-device", device, since }) };
+}
+
+/** The entry up to which whom a device let in stays; whom it lets in while this is on its way goes in any case. */
+function sinceOf({ replica, clock }: Session, device: number, moment: string | undefined): number {
+  const { applied } = replica.cursor();
+  if (moment === undefined) return applied;
+  const from = momentOf(moment, clock.now());
+  return replica.read((tx) => {
+    const letIn = replica.membership.devices(tx).filter((one) => one.admittedBy === device);
+    const gone = letIn.filter(
+      (one) => (getEntry(tx, one.admittedAt)?.time ?? Number.POSITIVE_INFINITY) >= from,
+    );
+    return Math.min(applied, ...gone.map((one) => one.admittedAt - 1));
+  });
+}
+
+/** RFC 3339, or a day. */
+function momentOf(text: string, now: number): number {
+  const ms = /^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (ms <= now) return ms;
+  throw new TidelockError("usage", {
+    why: "--certified-since wants a moment that has been",
+    next: "a day, 2026-11-21, or a time, 2026-11-21T14:05:00Z",
+  });
 }
 
 export async function renameDevice(session: Session, name: string): Promise<DeviceActed> {
@@ -89,28 +119,14 @@ export async function renameDevice(session: Session, name: string): Promise<Devi
   return { device, name, state: await act(session, { kind: "rename", name }) };
 }
 
-async function act(session: Session, wish: MemberAct): Promise<DeviceActed["state"]> {
+/** `waits` where it cannot be sent now. */
+export async function act(session: Session, wish: MemberAct): Promise<Outcome> {
   if (session.copied) throw copiedError();
-  const run = session.engine.write((tx) => session.replica.submitAct(tx, wish));
-  session.engine.sync?.dispatch("edit");
-  const verdict = session.engine.verdict(run);
-  try {
-    await session.sync({ wait: true });
-  } catch (error) {
-    // It is durable and goes by itself; what does not verify must be said.
-    if (error instanceof TidelockError && waits.has(error.code)) return "waits";
-    throw error;
-  }
-  if (session.remote === undefined) return "waits";
-  const judged = await verdict;
-  if (judged.kind === "accepted") return "accepted";
-  throw new TidelockError("rejected", {
-    why: `the vault did not take it (${judged.reason})`,
-    next: "tidelock log",
-  });
+  return outcomeOf(
+    session,
+    session.engine.write((tx) => session.replica.submitAct(tx, wish)),
+  );
 }
-
-const waits: ReadonlySet<string> = new Set(["unreachable", "paused", "stalled", "timeout", "database-busy"]);
 
 function lastSeen(tx: Tx, devices: number): ReadonlyMap<number, string> {
   const timeByDevice = new Map<number, string>();

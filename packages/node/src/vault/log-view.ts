@@ -15,7 +15,7 @@ import type { Session } from "./session.ts";
 import { optional } from "./status.ts";
 import { type JsonValue, jsonOfCell, jsonOfKey } from "./values.ts";
 
-const TABLES_SECTION = 2;
+export const TABLES_SECTION = 2;
 
 export interface LogLine {
   readonly seq: number;
@@ -83,7 +83,7 @@ export function logEntry(session: Session, seq: number): LogEntry {
       ...optional("records", frame === null ? undefined : recordsOf(frame)),
       ...optional(
         "content",
-        content?.map((change) => describe(session, tx, change)),
+        content?.map((change) => describeChange(session, tx, change)),
       ),
     };
   });
@@ -167,7 +167,8 @@ function changesOf(session: Session, tx: Tx, frame: Frame): readonly TableChange
   return section === undefined ? [] : decodeSection(section)?.changes;
 }
 
-function summarise(changes: readonly TableChange[]): string {
+/** What is done how often to which table; no value. */
+export function summarise(changes: readonly TableChange[]): string {
   const countByWhat = new Map<string, number>();
   for (const change of changes) {
     const what = `${verbs[change.op]} ${tableOf(change)}`;
@@ -190,7 +191,7 @@ function tableOf(change: TableChange): string {
   return change.op === "schema" ? change.declaration.name : change.table;
 }
 
-function describe(session: Session, tx: Tx, change: TableChange): LogChange {
+export function describeChange(session: Session, tx: Tx, change: TableChange): LogChange {
   const table = tableOf(change);
   if (change.op === "schema") return { op: change.op, table };
   const cells =

@@ -1,6 +1,8 @@
 /** The facts of a vault that nothing syncs at the moment: one look at the remote, and nothing changed. */
 import { getReach } from "@tidelock/core/engine/entries";
+import { failureFacts } from "@tidelock/core/engine/failure";
 import type { Facts } from "@tidelock/core/engine/status";
+import { hasNetwork } from "./network.ts";
 import type { Session } from "./session.ts";
 import { answered } from "./stalls.ts";
 
@@ -16,15 +18,13 @@ export async function look(session: Session): Promise<Facts> {
   const pending = facts.pending + session.attachments.unread();
   if (page === undefined) return { ...facts, pending, stalled: true };
   if (page.kind !== "ok") {
-    const reached = page.kind === "denied" || page.kind === "quota" || page.kind === "corrupt";
-    return reached
-      ? {
-          ...facts,
-          pending,
-          failed:
-            page.kind === "denied" ? "remote-denied" : page.kind === "quota" ? "quota" : "remote-corrupt",
-        }
-      : { ...facts, pending, remoteReachable: false };
+    const failure = failureFacts(page);
+    return {
+      ...facts,
+      ...failure,
+      pending,
+      network: failure.remoteReachable || hasNetwork(session.info.remote),
+    };
   }
   const { head, objects } = page.value;
   // As a sync would halt: a state is never reported better than it is.

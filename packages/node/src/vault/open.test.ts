@@ -77,10 +77,10 @@ describe("openVault", () => {
     expect(await db.query("SELECT text FROM note")).toEqual([{ text: "offline" }]);
     expect(await codeOf(vault.syncNow())).toBe("unreachable");
     expect(vault.status()).toMatchObject({ label: "Offline" });
-    expect(vault.queue().length).toBeGreaterThan(0);
+    expect(vault.queue.list().length).toBeGreaterThan(0);
     renameSync(at("away"), at("remote"));
     await vault.syncNow({ wait: true });
-    expect([vault.queue(), vault.status().label]).toEqual([[], "Live"]);
+    expect([vault.queue.list(), vault.status().label]).toEqual([[], "Live"]);
   });
 
   test("[IFC34] what a program paused stays so when it opens the vault again, until it resumes", async () => {
@@ -93,10 +93,10 @@ describe("openVault", () => {
     const db = await again.database(at("notes.db"));
     await db.transaction((tx) => tx.run("INSERT INTO note VALUES ('1', 'kept')"));
     expect(await codeOf(again.syncNow())).toBe("paused");
-    expect(again.queue().length).toBeGreaterThan(0);
+    expect(again.queue.list().length).toBeGreaterThan(0);
     again.resume();
     await again.syncNow({ wait: true });
-    expect([again.queue(), again.status().label]).toEqual([[], "Live"]);
+    expect([again.queue.list(), again.status().label]).toEqual([[], "Live"]);
   });
 
   test("[IFC17] a vault without a remote stays here and says Local", async () => {
@@ -122,7 +122,7 @@ describe("database", () => {
     });
     expect(done.value).toEqual([{ n: 600 }]);
     await done.confirmed;
-    expect(a.queue()).toEqual([]);
+    expect(a.queue.list()).toEqual([]);
 
     const b = await start("b", { remote: at("remote"), words: words.join(" ") });
     const other = await b.database(at("b.db"));

@@ -15,7 +15,7 @@ import { copiedError } from "./copied.ts";
 import { openDatabase, type VaultDatabase } from "./database.ts";
 import { type EnterOptions, enterVault } from "./enter.ts";
 import { ownHome } from "./own.ts";
-import { type QueueItem, queueList } from "./queue.ts";
+import { dropEdit, type QueueActed, type QueueItem, queueList, retryEdit, saveEdit } from "./queue.ts";
 import { holdsVault, isServer, parseRemote, tokenOf } from "./remote.ts";
 import { type ConflictView, conflictList, type RowHistory, rowHistory } from "./rows-view.ts";
 import { openSession, type Session, type SyncReport } from "./session.ts";
@@ -76,7 +76,7 @@ export interface Vault {
   /** Every version of a row, `TABLE/KEY`. */
   history(object: string): RowHistory;
   conflicts(filter?: { readonly open?: boolean }): readonly ConflictView[];
-  queue(): readonly QueueItem[];
+  readonly queue: VaultQueue;
   /** Called after the state changed: the log, the queue, or what tables show. */
   onChange(listener: () => void): () => void;
   /** Edits are kept and nothing goes out or comes in, also after the next start, until `resume`. */
@@ -84,6 +84,17 @@ export interface Vault {
   resume(): void;
   /** Captures what was written last, and ends. `flush`: at most so many ms for sending it. */
   close(options?: { readonly flush?: number }): Promise<void>;
+}
+
+/** Own edits without a verdict, and those that the log did not take. */
+export interface VaultQueue {
+  list(): readonly QueueItem[];
+  /** Sends again what was refused; throws `rejected` where it is refused again. */
+  retry(id: number): Promise<QueueActed>;
+  /** A copy as lines of JSON, in a new file of the home. */
+  save(id: number): QueueActed;
+  /** Gives an edit up that is not under way; a copy is kept. */
+  drop(id: number): Promise<QueueActed>;
 }
 
 /** Resolves offline too. Throws `in-use` while another process (a daemon, say) has the home. */
@@ -215,7 +226,12 @@ function vaultOver(session: Session, release: () => void): Vault {
     databases: () => session.attachments.list(),
     history: (object) => rowHistory(session, object),
     conflicts: (filter = {}) => conflictList(session, filter.open !== false),
-    queue: () => queueList(session),
+    queue: {
+      list: () => queueList(session),
+      retry: (id) => retryEdit(session, id),
+      save: (id) => saveEdit(session, id),
+      drop: (id) => dropEdit(session, id),
+    },
     onChange: (listener) => session.engine.onChange(listener),
     pause: () => session.pause(),
     resume: () => session.resume(),

@@ -23,6 +23,7 @@ import { checkPlacement, copiedError, noteEnrolAnew } from "./copied.ts";
 import { createIssueBook, type Issue, type Matter } from "./issues.ts";
 import { orLate } from "./late-remote.ts";
 import { noLog } from "./log-file.ts";
+import { hasNetwork } from "./network.ts";
 import { checkKeys } from "./own-keys.ts";
 import { type Pause, pausedError, pauseOf, putPause } from "./pause.ts";
 import { createKinds, type Kinds, openStore, placeOf } from "./place.ts";
@@ -181,6 +182,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
   const hostFacts = () => ({
     openConflicts: replica.read((tx) => tables.conflicts(tx, { open: true }).length),
     ...attachments.facts(),
+    network: hasNetwork(info.remote),
   });
   const env = { suite, clock, scheduler, log, point: () => undefined };
   const engine = createEngine({ env, replica, remote, hostFacts });

@@ -13,6 +13,7 @@ import {
   wipeKeys,
 } from "@tidelock/core/crypto/identity";
 import type { Suite } from "@tidelock/core/crypto/suite";
+import { failureCode } from "@tidelock/core/engine/failure";
 import { foundVault, makeGenesis } from "@tidelock/core/engine/found";
 import { findVault, joinVault } from "@tidelock/core/engine/join";
 import { createReplica, type Replica, storedGenesis } from "@tidelock/core/engine/replica";
@@ -352,15 +353,7 @@ async function claim(paths: HomePaths, url: string, genesis: Genesis, access: Se
 }
 
 function failed(failure: Failure, url: string): TidelockError {
-  const code = (
-    {
-      busy: "unreachable",
-      unreachable: "unreachable",
-      denied: "remote-denied",
-      quota: "quota",
-      corrupt: "remote-corrupt",
-    } as const
-  )[failure.kind];
+  const code = failureCode(failure);
   return new TidelockError(code, {
     why: "why" in failure ? failure.why : "the remote is busy",
     ...(code === "unreachable" ? { next: nextFor(url) } : {}),

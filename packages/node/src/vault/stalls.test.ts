@@ -58,6 +58,7 @@ describe("what does not answer", () => {
       failure: undefined,
       diskFull: false,
       stuck: undefined,
+      nextTry: undefined,
       stalled: true,
       fresh: false,
       lastSync: undefined,

@@ -145,6 +145,7 @@ const noFacts: Facts = {
   halt: undefined,
   diskFull: false,
   removed: false,
+  refused: false,
   authenticated: true,
   entitled: true,
   network: true,

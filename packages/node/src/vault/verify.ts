@@ -4,6 +4,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { equalBytes } from "@tidelock/core/bytes/bytes";
 import { deviceKeys, drawDeviceSeeds } from "@tidelock/core/crypto/identity";
 import { getEntry } from "@tidelock/core/engine/entries";
+import { failureCode } from "@tidelock/core/engine/failure";
 import { createReplica, engineSpaces } from "@tidelock/core/engine/replica";
 import { type Replay, recomputeDigest, replayAgain, verifyChain } from "@tidelock/core/engine/verify";
 import type { ErrorCode } from "@tidelock/core/errors";
@@ -122,10 +123,8 @@ async function remoteCheck(session: Session): Promise<Check> {
   while (after < read) {
     const page = await answered(remote.read(after, { frames: 1024, bytes: 4 << 20 }), STALL);
     if (page === undefined) return failed("remote", "stalled", "the remote does not answer a read");
-    if (page.kind === "corrupt" || page.kind === "denied")
-      return failed("remote", page.kind === "denied" ? "remote-denied" : "remote-corrupt", page.why);
     if (page.kind !== "ok")
-      return failed("remote", "unreachable", "why" in page ? page.why : "the remote is busy");
+      return failed("remote", failureCode(page), "why" in page ? page.why : "the remote is busy");
     if (page.value.objects.length === 0)
       return failed(
         "remote",

@@ -1,0 +1,36 @@
+/** What became of something that a person asked for: judged by the log, or kept until it can be. */
+import { TidelockError } from "@tidelock/core/errors";
+import type { Session } from "./session.ts";
+
+/** `waits`: kept here, and sent when the remote can be reached. */
+export type Outcome = "accepted" | "waits";
+
+const waits: ReadonlySet<string> = new Set([
+  "unreachable",
+  "paused",
+  "stalled",
+  "timeout",
+  "database-busy",
+  "login",
+  "upgrade",
+]);
+
+/** Sends the run, and answers what replay made of it. Throws `rejected` where the vault did not take it. */
+export async function outcomeOf(session: Session, run: number): Promise<Outcome> {
+  session.engine.sync?.dispatch("edit");
+  const verdict = session.engine.verdict(run);
+  try {
+    await session.sync({ wait: true });
+  } catch (error) {
+    // It is durable and goes by itself; what does not verify must be said.
+    if (error instanceof TidelockError && waits.has(error.code)) return "waits";
+    throw error;
+  }
+  if (session.remote === undefined) return "waits";
+  const judged = await verdict;
+  if (judged.kind === "accepted") return "accepted";
+  throw new TidelockError("rejected", {
+    why: `the vault did not take it (${judged.reason})`,
+    next: "tidelock queue ls",
+  });
+}

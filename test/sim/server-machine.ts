@@ -12,12 +12,14 @@ import { Problem } from "@tidelock/server/problem";
 import { createTidelockServer, type TidelockServer } from "@tidelock/server/server";
 import { openSqliteStore } from "@tidelock/server/sqlite/store";
 import type { LogStore } from "@tidelock/server/store";
+import { Connection, type Wire } from "@tidelock/server/wake/connection";
 import { createFastSuite } from "@tidelock/testkit/world/fast-suite";
 import type { FaultKind } from "@tidelock/testkit/world/faults";
 import { Stream } from "@tidelock/testkit/world/random";
 import type { World } from "@tidelock/testkit/world/world";
 import { disks } from "./scratch.ts";
 import { type DiskHabits, openSimDoor } from "./server-disk.ts";
+import type { Ear } from "./server-wake.ts";
 
 export const ORIGIN = "https://sync.example.org";
 const REQUEST: readonly FaultKind[] = ["server-down"];
@@ -99,13 +101,20 @@ export class ServerMachine {
     world.say(() => `server  is gone for ${ms} ms`);
     world.mix(this.#boots, 99);
     this.#boot = undefined;
-    boot.end();
+    boot.end(silent);
     for (const one of Array.from(this.#open)) one.lost(silent);
     this.#open.clear();
     this.#restarting = true;
     world.timeline.after(ms, () => {
       if (this.#restarting) this.start();
     });
+  }
+
+  /** A socket for hints; undefined where nobody listens. */
+  listen(address: string, wire: Wire & { lost(silent: boolean): void }): Ear | undefined {
+    const boot = this.#boot;
+    if (boot?.server === undefined) return undefined;
+    return boot.listen(boot.server, address, wire);
   }
 
   accept(call: Call, exchange: Exchange): void {
@@ -122,7 +131,7 @@ export class ServerMachine {
 
   close(): void {
     this.#restarting = false;
-    this.#boot?.end();
+    this.#boot?.end(true);
     this.#boot = undefined;
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -146,6 +155,9 @@ class Boot {
   #alive = true;
   #broken = false;
   #store: LogStore | undefined;
+  readonly #wires = new Set<{ lost(silent: boolean): void }>();
+  readonly all = new Set<Connection>();
+  readonly waitingByAddress = new Map<string, number>();
   server: TidelockServer | undefined;
 
   constructor(world: World, options: BootOptions, crash: (silent: boolean) => void) {
@@ -191,8 +203,24 @@ class Boot {
     this.#broken = true;
   }
 
-  end(): void {
+  listen(server: TidelockServer, address: string, wire: Wire & { lost(silent: boolean): void }): Ear {
+    const { all, waitingByAddress } = this;
+    this.#wires.add(wire);
+    const connection = new Connection(wire, address, { server, all, waitingByAddress });
+    return {
+      receive: (text) => {
+        if (this.#alive) connection.receive(text);
+      },
+      ended: () => {
+        this.#wires.delete(wire);
+        if (this.#alive) connection.ended();
+      },
+    };
+  }
+
+  end(silent: boolean): void {
     this.#alive = false;
+    for (const one of this.#wires) one.lost(silent);
     void this.#store?.close();
   }
 

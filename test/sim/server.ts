@@ -1,4 +1,5 @@
 /** A vault on the server that ships, reached by the remote that ships. */
+import type { Replica } from "@tidelock/core/engine/replica";
 import type { LogObject, Page, Remote } from "@tidelock/core/ports";
 import { issueCertificate } from "@tidelock/core/vault/certificate";
 import { createServerRemote } from "@tidelock/remotes/server-remote";
@@ -10,6 +11,7 @@ import type { Shelf } from "@tidelock/testkit/world/log-server";
 import type { Life, SimNode } from "@tidelock/testkit/world/node";
 import type { World } from "@tidelock/testkit/world/world";
 import { ORIGIN, ServerMachine } from "./server-machine.ts";
+import { socketsOver } from "./server-wake.ts";
 import { fetchOver } from "./server-wire.ts";
 
 export function serverSite(world: World): Site {
@@ -38,6 +40,8 @@ function connect(world: World, machine: ServerMachine, node: SimNode, life: Life
     signSecret: home.keys.signSecret,
     certificates: [issueCertificate(suite, person, home.keys, 0).bytes],
   };
+  const { wake } = world.plan.knobs;
+  const sockets = wake ? { openSocket: socketsOver(world, machine, node, life) } : {};
   const host = {
     url: ORIGIN,
     identity,
@@ -48,7 +52,7 @@ function connect(world: World, machine: ServerMachine, node: SimNode, life: Life
   };
   let inner: Remote | undefined;
   const open = (vault: Uint8Array): Remote => {
-    inner ??= createServerRemote({ ...host, vault });
+    inner ??= createServerRemote({ ...host, ...sockets, vault });
     return inner;
   };
   /** By the replica, or as a device finds it that has only the words. */
@@ -80,7 +84,7 @@ function connect(world: World, machine: ServerMachine, node: SimNode, life: Life
   };
   const nowhere = { kind: "unreachable", why: "no vault" } as const;
   return {
-    caps: { wake: false, deletes: false, accounts: true, links: false },
+    caps: { wake, deletes: false, accounts: true, links: false },
     create: (genesis) => told("create", (remote) => remote.create(genesis), nowhere),
     genesis: () => told("genesis", (remote) => remote.genesis(), { kind: "ok", value: undefined }),
     read: (after, want) =>
@@ -97,6 +101,16 @@ function connect(world: World, machine: ServerMachine, node: SimNode, life: Life
     },
     putBlob: (id, bytes) => told("put-blob", (remote) => remote.putBlob(id, bytes), nowhere),
     getBlob: (id) => told("get-blob", (remote) => remote.getBlob(id), nowhere),
+    ...(wake
+      ? {
+          wake: (hint: () => void) => {
+            const { vault } = life.replica as Replica;
+            const stop = open(vault).wake?.(hint) ?? (() => undefined);
+            life.unwake = stop;
+            return stop;
+          },
+        }
+      : {}),
     close: () => inner?.close(),
   };
 }

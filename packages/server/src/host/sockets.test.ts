@@ -4,6 +4,7 @@ import { ServerRig } from "@tidelock/testkit/server-rig";
 import { type TestDevice, TestVault } from "@tidelock/testkit/vault-people";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
+import { Connection } from "../wake/connection.ts";
 
 let rig: ServerRig;
 let vault: TestVault;
@@ -162,4 +163,19 @@ test("[SRV65] a stop says goodbye with a time to come back, and closes as a rest
   expect(await line.next()).toMatchObject({ t: "bye", reason: "restart" });
   expect(await line.closed).toBe(1012);
   await rig.up();
+});
+
+test("[SRV64] a connection that ends while it signs in takes no place of its device's", async () => {
+  const device = rig.newDevice();
+  const token = await rig.token(device);
+  const { server } = rig.running;
+  const wire = { isOpen: () => true, buffered: () => 0, send: () => undefined, close: () => undefined };
+  const waitingByAddress = new Map<string, number>();
+  const connection = new Connection(wire, "192.0.2.1", { server, all: new Set(), waitingByAddress });
+  connection.receive(JSON.stringify({ t: "auth", token, subs: [v()] }));
+  connection.ended();
+  // Behind everything that it still asks of the store.
+  for (let n = 0; n < 3; n++) await rig.send("GET", "/v1/vaults", { token });
+  expect(server.hub.connectionsOf(toBase64Url(device.id))).toBe(0);
+  expect(waitingByAddress.size).toBe(0);
 });

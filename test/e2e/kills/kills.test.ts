@@ -2,13 +2,17 @@
 import { mkdtempSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ServerRig } from "@tidelock/testkit/server-rig";
 import { seeds } from "@tidelock/testkit/suites/seeds";
+import { TestVault } from "@tidelock/testkit/vault-people";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Bundle } from "../bundle.ts";
 import { buildPrograms, type CampaignName, kill } from "./drive.ts";
 import { type Edit, lineOf, SCHEMA, statementsOf } from "./edits.ts";
 import { Ledger, Onlooker } from "./ledger.ts";
+import { StoredVault } from "./stored-vault.ts";
+import { VaultWriter } from "./vault-writer.ts";
 
 const KILLS = 6;
 const [seed = 1] = seeds(1);
@@ -91,5 +95,59 @@ describe("the judge of a writer's database", () => {
     db.close();
     ledger.close();
     rmSync(folder, { recursive: true, force: true });
+  });
+});
+
+describe("the judge of a server's vault", () => {
+  /** What it finds after a server was down and something happened to its database. */
+  async function judged(meanwhile: string): Promise<readonly string[]> {
+    const rig = await ServerRig.start();
+    try {
+      const stored = new StoredVault(rig.suite, new TestVault(rig.suite), rig.url);
+      await stored.begin();
+      const writer = new VaultWriter(stored, stored.founder, () => 0.5);
+      for (let i = 0; i < 4; i++) await writer.append(1);
+      await stored.look();
+      await writer.append(2);
+      expect(stored.found).toEqual([]);
+      await rig.down();
+      expect(stored.onDisk(rig.folder)).toEqual([
+        expect.stringContaining("head: 7, expected 5"),
+        expect.stringContaining("chain"),
+        expect.stringContaining("bytes of the log"),
+      ]);
+      const db = new Database(join(rig.folder, "server.db"));
+      db.exec(meanwhile);
+      db.close();
+      await rig.up();
+      await stored.look();
+      await stored.lookAgain();
+      await rig.down();
+      return [...stored.found, ...stored.onDisk(rig.folder)].map((what) => what.replace(/^vault \w+:? /, ""));
+    } finally {
+      await rig.dispose();
+    }
+  }
+
+  test.each([
+    ["nothing", "SELECT 1", []],
+    [
+      "an entry that was taken back",
+      "DELETE FROM log WHERE seq = 7; UPDATE vaults SET head_seq = 6",
+      ["a frame was committed at 7 and is not there"],
+    ],
+    [
+      "an entry received at another time",
+      "UPDATE log SET time = time + 1 WHERE seq = 3",
+      ["the chain to entry 7 is another one than before"],
+    ],
+    [
+      "an entry twice",
+      "INSERT INTO log SELECT vault_n, 8, time, x'00', 0, id, membership, frame FROM log WHERE seq = 7; UPDATE vaults SET head_seq = 8",
+      ["entry 8: frame 7 of device 0 after 7"],
+    ],
+  ])("sees %s", async (_, meanwhile, found) => {
+    const seen = await judged(meanwhile);
+    expect(seen).toEqual(found.length === 0 ? [] : expect.arrayContaining(found as string[]));
   });
 });

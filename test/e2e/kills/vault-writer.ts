@@ -29,24 +29,27 @@ export class VaultWriter {
 
   /** Asks for what is still open. */
   async settle(): Promise<void> {
-    if (this.#open !== undefined && !(await this.#append(this.#open))) this.wrong.push("a frame stays open");
+    if (this.#open !== undefined && !(await this.#send(this.#open))) this.wrong.push("a frame stays open");
   }
 
   #step(): Promise<boolean> {
-    if (this.#open !== undefined) return this.#append(this.#open);
+    if (this.#open !== undefined) return this.#send(this.#open);
     if (this.#random() < 0.12) return this.#store();
+    return this.append(this.#random() < 0.7 ? 1 : 1 + Math.floor(this.#random() * BATCH));
+  }
+
+  /** So many new frames. False once the server does not answer. */
+  append(size: number): Promise<boolean> {
     const { vault } = this.#stored;
     const { device, index } = this.#me;
-    const size = this.#random() < 0.7 ? 1 : 1 + Math.floor(this.#random() * BATCH);
     const frames = Array.from({ length: size }, () => {
       const n = ++this.#sent;
       return vault.data(device, index, n, `${n} ${"x".repeat(Math.floor(this.#random() * 400))}`);
     });
-    return this.#append(frames);
+    return this.#send(frames);
   }
 
-  /** False once the server does not answer. */
-  async #append(frames: readonly Sealed[]): Promise<boolean> {
+  async #send(frames: readonly Sealed[]): Promise<boolean> {
     this.#open = frames;
     const answer = await this.#me.remote.append(frames, { seq: 0, hash: new Uint8Array(32) });
     switch (answer.kind) {

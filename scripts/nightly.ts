@@ -15,7 +15,7 @@ const steps: readonly Step[] = [
     env: { TIDELOCK_RUNS: runs },
   },
   // Each on its own: the one that fails must not keep the others from running. 50 runs are 1,000 kills.
-  ...["server", "client", "daemon"].map((victim) => ({
+  ...["server", "client", "daemon", "folder"].map((victim) => ({
     name: `real kills: ${victim}`,
     command: `npm run --silent kills -- ${victim} --kills ${Number(runs) * 20} --seed ${Math.floor(Date.now() / 86_400_000)}`,
   })),

@@ -1,3 +1,4 @@
+import type { Bundle } from "../bundle.ts";
 import type { Victim } from "./victim.ts";
 
 /** What is killed, and how it is judged. */
@@ -13,3 +14,6 @@ export interface Campaign {
   acknowledged(): number;
   dispose(): Promise<void>;
 }
+
+/** In a folder of its own. */
+export type Begin = (folder: string, programs: Bundle, seed: number) => Promise<Campaign>;

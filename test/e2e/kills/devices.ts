@@ -1,12 +1,17 @@
 /** A device that dies: as a program with the SDK in it, and as a daemon beside an app. */
-import type { Bundle } from "../bundle.ts";
-import type { Campaign } from "./campaign.ts";
+import type { Begin, Campaign } from "./campaign.ts";
 import { Pair } from "./pair.ts";
 import { Victim } from "./victim.ts";
 
 /** The app itself dies: what its transactions returned for is there, and is in the log once. */
-export async function clientKills(folder: string, programs: Bundle, seed: number): Promise<Campaign> {
-  const pair = await Pair.make(folder, programs, seed);
+export const clientKills: Begin = (...given) => programKills("server", ...given);
+
+/** The same where it writes the log itself, as files in a folder. */
+export const folderKills: Begin = (...given) => programKills("folder", ...given);
+
+async function programKills(place: "folder" | "server", ...given: Parameters<Begin>): Promise<Campaign> {
+  const [folder, programs, seed] = given;
+  const pair = await Pair.make(folder, programs, seed, place);
   return {
     victim: new Victim(() => pair.app("sdk", "a", pair.file("a")), pair.file("errors")),
     begin: async () => undefined,
@@ -18,8 +23,8 @@ export async function clientKills(folder: string, programs: Bundle, seed: number
 }
 
 /** The daemon dies, the app writes on: what it committed arrives once, and its rows stay as it left them. */
-export async function daemonKills(folder: string, programs: Bundle, seed: number): Promise<Campaign> {
-  const pair = await Pair.make(folder, programs, seed);
+export const daemonKills: Begin = async (folder, programs, seed) => {
+  const pair = await Pair.make(folder, programs, seed, "server");
   const app = new Victim(() => pair.app("plain", "a", "20"), pair.file("errors"));
   await app.up();
 
@@ -45,4 +50,4 @@ export async function daemonKills(folder: string, programs: Bundle, seed: number
       await pair.dispose();
     },
   };
-}
+};

@@ -8,11 +8,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { draws } from "@tidelock/testkit/suites/seeds";
 import { type Bundle, bundle } from "../bundle.ts";
-import type { Campaign } from "./campaign.ts";
-import { clientKills, daemonKills } from "./devices.ts";
+import type { Begin, Campaign } from "./campaign.ts";
+import { clientKills, daemonKills, folderKills } from "./devices.ts";
 import { serverKills } from "./server.ts";
 
-export const campaigns = { server: serverKills, client: clientKills, daemon: daemonKills };
+export const campaigns = {
+  server: serverKills,
+  client: clientKills,
+  daemon: daemonKills,
+  folder: folderKills,
+} satisfies Readonly<Record<string, Begin>>;
 export type CampaignName = keyof typeof campaigns;
 
 export interface Run {

@@ -13,14 +13,7 @@ import Database from "better-sqlite3";
 import { openVault } from "../../../packages/node/src/index.ts";
 import { drawEdit, type Edit, lineOf, statementsOf } from "./edits.ts";
 
-const [how, who, first, seed, path, more] = process.argv.slice(2) as [
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-];
+const [how = "", who = "", first, seed, path = "", more = ""] = process.argv.slice(2);
 const random = draws(Number(seed));
 let n = Number(first);
 

@@ -28,15 +28,15 @@ describe("killed at any moment, and started again", () => {
 
   test.concurrent("[P1] [P3] [P4] [SRV2] a server has every frame and blob that it acknowledged, once", async () => {
     expect(await some("server")).toMatchObject({ kills: KILLS });
-  }, 120_000);
+  }, 240_000);
 
   test.concurrent("[P2] [P3] [P8] M-15 a program has every edit whose transaction returned, and the log has it once", async () => {
     expect(await some("client")).toMatchObject({ kills: KILLS });
-  }, 120_000);
+  }, 240_000);
 
   test.concurrent("[IFC19] [P2] [P3] M-15 a daemon brings every row that an app committed, once, and takes none back", async () => {
     expect(await some("daemon")).toMatchObject({ kills: KILLS });
-  }, 120_000);
+  }, 240_000);
 });
 
 describe("the judge of a writer's database", () => {

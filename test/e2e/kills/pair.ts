@@ -1,8 +1,7 @@
 /**
- * Two devices of one vault on a real server. Device a dies again and again; device b lives in this
+ * Two devices of one vault. Device a dies again and again; device b lives in this
  * process and is never killed. Each has an app's database, and each app tells its own witness.
  */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { ServerRig } from "@tidelock/testkit/server-rig";
 import Database from "better-sqlite3";
@@ -25,7 +24,7 @@ export class Pair {
   readonly folder: string;
   readonly #bundle: Bundle;
   readonly #seed: number;
-  readonly #rig: ServerRig;
+  readonly #rig: ServerRig | undefined;
   readonly ledgers: { readonly a: Ledger; readonly b: Ledger };
   readonly #aInB: Onlooker;
   readonly #bInA: Onlooker;
@@ -33,7 +32,7 @@ export class Pair {
   readonly #appOfB: Victim;
   #b: Session | undefined;
 
-  private constructor(folder: string, bundle: Bundle, seed: number, rig: ServerRig) {
+  private constructor(folder: string, bundle: Bundle, seed: number, rig: ServerRig | undefined) {
     this.folder = folder;
     this.#bundle = bundle;
     this.#seed = seed;
@@ -47,16 +46,17 @@ export class Pair {
     this.#appOfB = new Victim(() => this.app("plain", "b", "120"), this.file("errors"));
   }
 
-  static async make(folder: string, bundle: Bundle, seed: number): Promise<Pair> {
-    mkdirSync(folder, { recursive: true });
-    const rig = await ServerRig.start({ folder: join(folder, "server") });
+  /** The vault's place: a server in this process, or a folder. */
+  static async make(folder: string, bundle: Bundle, seed: number, place: "folder" | "server"): Promise<Pair> {
+    const where = join(folder, "remote");
+    const rig = place === "folder" ? undefined : await ServerRig.start({ folder: where });
     const pair = new Pair(folder, bundle, seed, rig);
     makeDatabase(pair.file("a.db"), SCHEMA);
     let words: string | undefined;
     for (const who of ["a", "b"]) {
       const vault = await openVault({
         home: pair.file(who),
-        remote: rig.url,
+        remote: rig?.url ?? where,
         ...KEYS,
         ...(words === undefined ? {} : { words }),
         onPrompt: async (prompt) => {
@@ -158,7 +158,7 @@ export class Pair {
   async dispose(): Promise<void> {
     await this.#appOfB.end();
     await this.#b?.close();
-    await this.#rig.down();
+    await this.#rig?.down();
     for (const ledger of Object.values(this.ledgers)) ledger.close();
   }
 }

@@ -6,8 +6,7 @@ import type { Suite } from "@tidelock/core/crypto/suite";
 import { draws } from "@tidelock/testkit/suites/seeds";
 import { TestVault } from "@tidelock/testkit/vault-people";
 import { loadSuite } from "../../../packages/node/src/crypto/load-suite.ts";
-import type { Bundle } from "../bundle.ts";
-import type { Campaign } from "./campaign.ts";
+import type { Begin } from "./campaign.ts";
 import { StoredVault } from "./stored-vault.ts";
 import { VaultWriter } from "./vault-writer.ts";
 import { Victim } from "./victim.ts";
@@ -16,7 +15,7 @@ import { Victim } from "./victim.ts";
 const CROWD = 3;
 const LONERS = 3;
 
-export async function serverKills(folder: string, programs: Bundle, seed: number): Promise<Campaign> {
+export const serverKills: Begin = async (folder, programs, seed) => {
   const { suite } = await loadSuite();
   const url = `http://127.0.0.1:${await freePort()}`;
   const data = join(folder, "server");
@@ -75,7 +74,7 @@ export async function serverKills(folder: string, programs: Bundle, seed: number
     acknowledged: () => vaults.reduce((sum, stored) => sum + stored.acknowledged, 0),
     dispose: () => victim.end(),
   };
-}
+};
 
 async function founded(suite: Suite, url: string): Promise<StoredVault> {
   const stored = new StoredVault(suite, new TestVault(suite), url);

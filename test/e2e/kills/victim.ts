@@ -1,6 +1,7 @@
 /** A program that is killed and started again. */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { appendFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 
 export interface Program {
   readonly args: readonly string[];
@@ -10,6 +11,9 @@ export interface Program {
   /** What it prints once it works; or asks until it does. */
   readonly ready: RegExp | ((alive: () => boolean) => Promise<void>);
 }
+
+/** However busy the machine is, ms. */
+const PATIENCE = 60_000;
 
 export class Victim {
   readonly #program: () => Program;
@@ -54,9 +58,7 @@ export class Victim {
     const started = performance.now();
     this.begin();
     const { ready } = this.#program();
-    if (typeof ready === "function") await Promise.race([ready(() => this.#alive()), this.#ended]);
-    else await this.said(ready);
-    this.#needAlive();
+    await (typeof ready === "function" ? this.#orTooLate(ready(() => this.#alive())) : this.said(ready));
     this.readyMs.push(performance.now() - started);
   }
 
@@ -66,19 +68,31 @@ export class Victim {
   }
 
   async said(what: RegExp): Promise<void> {
-    const child = this.#child;
-    await Promise.race([
-      this.#ended,
-      new Promise<void>((resolve) => {
-        const look = (): void => {
-          if (!what.test(this.#output)) return;
-          child?.stdout?.off("data", look);
-          resolve();
-        };
-        child?.stdout?.on("data", look);
-        look();
-      }),
-    ]);
+    const out = this.#child?.stdout;
+    let look: () => void = () => undefined;
+    const heard = new Promise<void>((resolve) => {
+      look = () => {
+        if (what.test(this.#output)) resolve();
+      };
+    });
+    out?.on("data", look);
+    look();
+    await this.#orTooLate(heard);
+    out?.off("data", look);
+  }
+
+  /** A program that hangs is a finding too. */
+  async #orTooLate(work: Promise<void>): Promise<void> {
+    const late = new AbortController();
+    const hangs = sleep(PATIENCE, undefined, { signal: late.signal }).then(() => {
+      throw new Error(`it does not answer for ${PATIENCE / 1000} s`);
+    });
+    hangs.catch(() => undefined);
+    try {
+      await Promise.race([work, this.#ended, hangs]);
+    } finally {
+      late.abort();
+    }
     this.#needAlive();
   }
 

@@ -30,6 +30,7 @@ import {
   type SendFailure,
   type SendOptions,
   type Transport,
+  wholeNumber,
 } from "./transport.ts";
 import { type OpenSocket, Waker } from "./waker.ts";
 
@@ -107,8 +108,8 @@ export function createServerRemote(options: ServerRemoteOptions): Remote {
       if (!isAnswer(answer) || (answer.status !== 200 && answer.status !== 204))
         return failed(transport, answer);
       const pages = parsePageList(answer.body, after);
-      const head = Number(answer.header("tidelock-head") ?? Number.NaN);
-      if (pages === null || !Number.isSafeInteger(head) || head < 0)
+      const head = wholeNumber(answer.header("tidelock-head"));
+      if (pages === null || head === undefined)
         return { kind: "corrupt", why: "the server's answer is no page list" };
       const objects = pages.map(({ page, bytes }) => ({
         kind: "page" as const,
@@ -125,7 +126,9 @@ export function createServerRemote(options: ServerRemoteOptions): Remote {
       const { code, status } = answer;
       if (status === 200) {
         const first = jsonOf(answer)?.["first"];
-        return typeof first === "number" ? { kind: "committed", first } : { kind: "unknown" };
+        return typeof first === "number" && Number.isSafeInteger(first) && first > 0
+          ? { kind: "committed", first }
+          : { kind: "unknown" };
       }
       // Also for `op-reused`: what this device reads next is its own number under other bytes, and it stops.
       if (code === "behind" || code === "op-reused") return { kind: "behind" };

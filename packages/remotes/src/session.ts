@@ -103,8 +103,13 @@ export class Sessions {
     if (answer.status !== 200 && answer.status !== 201) return this.#transport.failureOf(answer);
     const body = jsonOf(answer);
     const [token, expires] = [body?.["token"], body?.["expires"]];
-    if (typeof token !== "string" || typeof expires !== "number" || answer.time === undefined)
+    if (!isToken(token) || typeof expires !== "number" || answer.time === undefined)
       return { kind: "corrupt", why: "the server gave no session" };
     return { token, until: this.#clock.mono() + Math.max(0, expires - answer.time - EARLY) };
   }
+}
+
+/** What can stand in a header and is no longer than a session of any server. */
+function isToken(value: unknown): value is string {
+  return typeof value === "string" && /^[\w.~+/-]{1,1024}=*$/.test(value);
 }

@@ -1,5 +1,6 @@
 /** One request to a server and what came back, over whatever `fetch` the host hands in. */
-import { concat, decodeUtf8, encodeUtf8 } from "@tidelock/core/bytes/bytes";
+import { decodeUtf8, encodeUtf8 } from "@tidelock/core/bytes/bytes";
+import { Gatherer } from "@tidelock/core/bytes/gatherer";
 import type { DenialCause, Failure, Scheduler } from "@tidelock/core/ports";
 
 /** The part of `fetch` that is used. */
@@ -92,33 +93,39 @@ async function answerOf(response: Response, most: number): Promise<HttpAnswer> {
   const body = await bounded(response, most);
   const type = response.headers.get("content-type") ?? "";
   const problem = type.startsWith("application/problem+json") ? objectOf(body) : undefined;
-  const time = Number(response.headers.get("tidelock-time") ?? Number.NaN);
   const { code, why, retryAfterMs } = problem ?? {};
   return {
     status: response.status,
     code: typeof code === "string" ? code : undefined,
-    why: typeof why === "string" ? why.slice(0, 200) : `the server answered ${response.status}`,
+    why: typeof why === "string" ? plainText(why) : `the server answered ${response.status}`,
     retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined,
-    time: Number.isSafeInteger(time) ? time : undefined,
+    time: wholeNumber(response.headers.get("tidelock-time")),
     header: (name) => response.headers.get(name),
     body,
   };
 }
 
+/** A server's words are shown to people: none of them may move their cursor, or turn their text around. */
+function plainText(text: string): string {
+  return text.slice(0, 200).replace(/\p{C}+/gu, " ");
+}
+
+export function wholeNumber(text: string | null): number | undefined {
+  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
 async function bounded(response: Response, most: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
+  const all = new Gatherer(most);
   const reader = response.body?.getReader();
-  if (reader === undefined) return new Uint8Array(0);
+  if (reader === undefined) return all.done();
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return parts.length === 1 ? (parts[0] as Uint8Array) : concat(...parts);
-    size += value.length;
-    if (size > most) {
-      await reader.cancel();
+    if (done) return all.done();
+    if (!all.add(value)) {
+      // Not waited for: whoever sends without end may also end without end.
+      reader.cancel().catch(() => undefined);
       throw new TooLong();
     }
-    parts.push(value);
   }
 }
 

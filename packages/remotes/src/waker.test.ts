@@ -31,6 +31,18 @@ function rig(): { waker: Waker; socket: () => Socket; timers: Set<number>; sent:
   return { waker, timers, sent, socket: () => last as Socket };
 }
 
+test("[SRV60] what is no word of a server is passed over, and one that says nothing is given up", async () => {
+  const { waker, socket, timers, sent } = rig();
+  let hints = 0;
+  waker.add(() => hints++);
+  await Promise.resolve();
+  expect(timers.size).toBe(1);
+  const odd = ["null", "7", '"ok"', "[]", "{", "", '{"t":null}', '{"t":{"t":"ok"}}', '{"__proto__":{"t":"ok"}}'];
+  for (const data of odd) socket().onmessage?.({ data } as never);
+  for (const data of [undefined, null, new ArrayBuffer(3), [], {}]) socket().onmessage?.({ data } as never);
+  expect([hints, timers.size, sent]).toEqual([0, 1, []]);
+});
+
 const say = (socket: Socket, message: object): void =>
   socket.onmessage?.({ data: JSON.stringify(message) } as never);
 

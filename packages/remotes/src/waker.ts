@@ -16,6 +16,8 @@ export interface Socket {
 export type OpenSocket = (url: string) => Socket;
 
 const RETRY = { base: 1_000, cap: 60_000 };
+/** From the call to the server's first word. */
+const PATIENCE = 30_000;
 /** A little before the server would end it. */
 const RENEW = 10 * 60_000;
 
@@ -76,8 +78,21 @@ export class Waker {
   }
 
   #start(token: string): void {
-    const socket = this.#open(this.#url);
+    let socket: Socket;
+    try {
+      socket = this.#open(this.#url);
+    } catch {
+      // A browser refuses some addresses from some pages: without hints there is still the poll.
+      this.#retry();
+      return;
+    }
     this.#socket = socket;
+    // Who takes the call and never says a word is as good as gone.
+    this.#cancel?.();
+    this.#cancel = this.#scheduler.after(PATIENCE, () => {
+      this.#drop()?.close();
+      this.#retry();
+    });
     socket.onopen = () => socket.send(JSON.stringify({ t: "auth", token, subs: [this.#vault] }));
     // What still arrives after a close must not begin anything.
     socket.onmessage = (event: { readonly data: unknown }) => {
@@ -93,20 +108,20 @@ export class Waker {
   }
 
   #take(data: unknown): void {
-    let message: { readonly t?: unknown };
+    let message: { readonly t?: unknown } | null;
     try {
       message = JSON.parse(String(data)) as typeof message;
     } catch {
       return;
     }
-    if (message.t === "ok") {
+    const said = message?.t;
+    if (said === "ok") {
       this.#attempts = 0;
       this.#cancel?.();
       this.#cancel = this.#scheduler.after(RENEW, () => this.#renew());
     }
     // Whatever came while nobody listened is found by looking; what is gone, too.
-    if (message.t === "ok" || message.t === "wake" || message.t === "gone")
-      for (const hint of this.#hints) hint();
+    if (said === "ok" || said === "wake" || said === "gone") for (const hint of this.#hints) hint();
   }
 
   #renew(): void {

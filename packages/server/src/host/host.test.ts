@@ -134,10 +134,17 @@ test("[SRV52] headers beyond their cap, and a body that is not as long as it say
       socket.on("close", () => resolve(got));
     });
   const head = `GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: ${"x".repeat(20_000)}\r\n\r\n`;
-  expect(await raw(head)).toContain("431");
+  const long = await raw(head);
+  expect(long).toContain("HTTP/1.1 431");
+  expect(JSON.parse(long.split("\r\n\r\n")[1] ?? "")).toMatchObject({ code: "headers-too-large", status: 431 });
+  for (const header of ["tidelock-time: ", "tidelock-proto: 1", "content-type: application/problem+json"])
+    expect(long).toContain(header);
+  expect(await raw("nothing of the kind\r\n\r\n")).toContain('"code":"bad-request"');
   const chunked =
     "POST /v1/auth/challenge HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
   expect(await raw(chunked)).toContain("411");
+  // Refused unread: nothing more is taken of what may have no end.
+  expect(await raw(chunked.slice(0, -5))).toContain("connection: close");
   const address = `GET /${"a".repeat(5_000)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
   expect(await raw(address)).toContain("404");
 });

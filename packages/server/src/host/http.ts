@@ -2,9 +2,17 @@
  * The handler behind Node's HTTP server. What would cost before a handler can refuse it is bounded
  * here: headers, time, connections that say nothing.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
+import type { Duplex } from "node:stream";
 import type { Answer, Call } from "../http/call.ts";
 import type { Handler } from "../http/handler.ts";
+import { Problem, type ProblemCode } from "../problem.ts";
 
 const HEADERS = 16 << 10;
 const ADDRESS = 4 << 10;
@@ -12,11 +20,14 @@ const TIMES = { request: 60_000, headers: 10_000, idle: 15_000, check: 5_000 };
 
 export interface HttpOptions {
   readonly handler: Handler;
+  /** What is refused before there is a call. */
+  readonly refusal: (code: ProblemCode, why: string) => Answer;
   /** The client's address; of a proxy in front, what that says. */
   readonly addressOf: (request: IncomingMessage) => string;
 }
 
-export function createHttp({ handler, addressOf }: HttpOptions): Server {
+export function createHttp({ handler, refusal, addressOf }: HttpOptions): Server {
+  const answering = new WeakMap<Duplex, ServerResponse>();
   const server = createServer(
     {
       maxHeaderSize: HEADERS,
@@ -27,13 +38,48 @@ export function createHttp({ handler, addressOf }: HttpOptions): Server {
       noDelay: true,
     },
     (request, response) => {
+      answering.set(request.socket, response);
       serve(handler, request, response, addressOf(request)).catch(() => response.destroy());
     },
   );
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
+    // In the middle of an answer there is no place for another one.
+    const isFree =
+      answering.get(socket)?.headersSent !== true || answering.get(socket)?.writableEnded === true;
+    if (!socket.writable || !isFree || error.code === "ECONNRESET") return socket.destroy();
+    const [code, why] = faults[error.code ?? ""] ?? faults["other"];
+    return endWith(socket, refusal(code, why));
+  });
   server.maxRequestsPerSocket = 10_000;
   // A reader that takes nothing for so long: longer than any answer waits for something to say.
   server.timeout = TIMES.request;
   return server;
+}
+
+/** By the codes of Node.js. */
+const faults: Readonly<Record<string, readonly [ProblemCode, string]>> & {
+  readonly other: readonly [ProblemCode, string];
+} = {
+  HPE_HEADER_OVERFLOW: ["headers-too-large", `at most ${HEADERS} bytes of headers are taken`],
+  ERR_HTTP_REQUEST_TIMEOUT: ["timeout", "the request did not arrive in time"],
+  other: ["bad-request", "this is no HTTP request"],
+};
+
+function endWith(socket: Duplex, { status, headers, body }: Answer): void {
+  const bytes = body as Uint8Array;
+  const all = { ...headers, "content-length": String(bytes.length), connection: "close" };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n`);
+  socket.end(bytes);
+}
+
+/** Who breaks off in the middle is the cause of what follows, not the server. */
+async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
+  try {
+    yield* request as AsyncIterable<Uint8Array>;
+  } catch {
+    throw new Problem("bad-request", "the body broke off");
+  }
 }
 
 async function serve(
@@ -53,12 +99,13 @@ async function serve(
       const value = request.headers[name];
       return typeof value === "string" ? value : undefined;
     },
-    body: request.method === "GET" || request.method === "HEAD" ? undefined : request,
+    body: request.method === "GET" || request.method === "HEAD" ? undefined : bodyOf(request),
     address,
   };
   const answer = await handler(call);
   // A body that was refused unread: the rest of it is not taken for the next request.
-  const unread = !request.complete && Number(request.headers["content-length"] ?? "0") > 0;
+  const { "content-length": length = "0", "transfer-encoding": coding } = request.headers;
+  const unread = !request.complete && (coding !== undefined || Number(length) > 0);
   await send(response, answer, unread ? { connection: "close" } : {});
 }
 

@@ -12,6 +12,7 @@ import type { Clock, Log, Scheduler } from "@tidelock/core/ports";
 import { createJwtSigner } from "../auth/jwt.ts";
 import type { Registration } from "../auth/sign-in.ts";
 import { openDiskBlobs } from "../blobs/disk.ts";
+import { refusal } from "../http/handler.ts";
 import type { Rate } from "../http/rates.ts";
 import type { RateName } from "../http/route.ts";
 import { createTidelockServer, type TidelockServer } from "../server.ts";
@@ -72,9 +73,10 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const tokenKeys = await openTokenKeys(folder, clock.now());
   const proxied = options.proxied ?? options.url?.startsWith("https:") ?? false;
   const caller = (request: IncomingMessage): string => addressOf(request, proxied);
-  let handler: TidelockServer["handler"] | undefined;
+  let made: TidelockServer | undefined;
   const http = createHttp({
-    handler: (call) => (handler as TidelockServer["handler"])(call),
+    handler: (call) => (made as TidelockServer).handler(call),
+    refusal: (code, why) => refusal((made as TidelockServer).services, code, why),
     addressOf: caller,
   });
   const port = await listen(http, options).catch(async (error: unknown) => {
@@ -96,7 +98,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     audience,
     ...pick(options, ["registration", "quota", "origins", "rates"]),
   });
-  handler = server.handler;
+  made = server;
   const metrics = options.metrics === undefined ? undefined : await serveMetrics(server, options.metrics);
   const sockets = attachSockets(http, server, caller, options.origins);
   return {

@@ -2,7 +2,7 @@
  * One request and its answer, without a host: Node.js and anything that speaks `fetch` are thin
  * adapters (`host/`, `fetch.ts`).
  */
-import { concat } from "@tidelock/core/bytes/bytes";
+import { Gatherer } from "@tidelock/core/bytes/gatherer";
 import { Problem, problemKinds } from "../problem.ts";
 
 export interface Call {
@@ -65,14 +65,11 @@ export function declaredLength(call: Call, most: number): number {
 
 export async function readBody(call: Call, most: number): Promise<Uint8Array> {
   const length = declaredLength(call, most);
-  const parts: Uint8Array[] = [];
-  let size = 0;
+  const all = new Gatherer(length);
   for await (const part of call.body ?? []) {
-    size += part.length;
     // A host that does not hold the sender to its word must not let it fill the memory.
-    if (size > length) throw new Problem("bad-request", "the body is longer than it says");
-    parts.push(part);
+    if (!all.add(part)) throw new Problem("bad-request", "the body is longer than it says");
   }
-  if (size !== length) throw new Problem("bad-request", "the body is shorter than it says");
-  return parts.length === 1 ? (parts[0] as Uint8Array) : concat(...parts);
+  if (all.size !== length) throw new Problem("bad-request", "the body is shorter than it says");
+  return all.done();
 }

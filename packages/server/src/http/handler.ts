@@ -6,7 +6,7 @@ import { toBase64Url } from "@tidelock/core/bytes/base64url";
 import { TidelockError } from "@tidelock/core/errors";
 import type { Session } from "../auth/token.ts";
 import { atLeast, standingOf } from "../log/access.ts";
-import { notFound, Problem } from "../problem.ts";
+import { notFound, Problem, type ProblemCode } from "../problem.ts";
 import type { Services } from "../services.ts";
 import type { Level } from "../store.ts";
 import { type Answer, type Call, declaredLength, problemAnswer } from "./call.ts";
@@ -25,6 +25,23 @@ export interface HandlerOptions {
 }
 
 export type Handler = (call: Call) => Promise<Answer>;
+
+/** For a host: what it refuses before there is a call. */
+export function refusal(services: Services, code: ProblemCode, why: string): Answer {
+  const requestId = toBase64Url(services.random(12));
+  const answer = problemAnswer(new Problem(code, why), requestId);
+  services.metrics.count("tidelock_http_requests_total", { route: "none", code: answer.status });
+  return { ...answer, headers: { ...headersOf(services, requestId), ...answer.headers } };
+}
+
+function headersOf(services: Services, requestId: string): Record<string, string> {
+  return {
+    ...always,
+    "cache-control": "no-store",
+    "tidelock-time": String(services.clock.now()),
+    "tidelock-request": requestId,
+  };
+}
 
 const BODY_BYTES = 256 << 20;
 /** Appends that have waited this long say that more would only wait longer. */
@@ -103,10 +120,7 @@ export function createHandler(options: HandlerOptions): Handler {
     }
     services.metrics.count("tidelock_http_requests_total", { route: name, code: result.status });
     const headers: Record<string, string> = {
-      ...always,
-      "cache-control": "no-store",
-      "tidelock-time": String(services.clock.now()),
-      "tidelock-request": requestId,
+      ...headersOf(services, requestId),
       ...cors(options.origins, call),
       ...result.headers,
     };

@@ -37,7 +37,17 @@ test("[SRV60] what is no word of a server is passed over, and one that says noth
   waker.add(() => hints++);
   await Promise.resolve();
   expect(timers.size).toBe(1);
-  const odd = ["null", "7", '"ok"', "[]", "{", "", '{"t":null}', '{"t":{"t":"ok"}}', '{"__proto__":{"t":"ok"}}'];
+  const odd = [
+    "null",
+    "7",
+    '"ok"',
+    "[]",
+    "{",
+    "",
+    '{"t":null}',
+    '{"t":{"t":"ok"}}',
+    '{"__proto__":{"t":"ok"}}',
+  ];
   for (const data of odd) socket().onmessage?.({ data } as never);
   for (const data of [undefined, null, new ArrayBuffer(3), [], {}]) socket().onmessage?.({ data } as never);
   expect([hints, timers.size, sent]).toEqual([0, 1, []]);

@@ -231,7 +231,7 @@ test("[SRV73] only a refusal in the server's own words is certain: whatever stan
     [() => problem(503, "busy"), { kind: "busy", retryAfter: 1500 }],
     [() => problem(429, "too-many"), { kind: "busy", retryAfter: 1500 }],
     [() => problem(507, "quota"), { kind: "quota", why: "because" }],
-    [() => problem(403, "device-removed"), { kind: "denied", why: "because" }],
+    [() => problem(403, "device-removed"), { kind: "denied", why: "because", cause: "refused" }],
     [() => problem(412, "behind"), { kind: "behind" }],
     [() => problem(422, "op-reused"), { kind: "behind" }],
   ];

@@ -136,7 +136,10 @@ test("[SRV52] headers beyond their cap, and a body that is not as long as it say
   const head = `GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: ${"x".repeat(20_000)}\r\n\r\n`;
   const long = await raw(head);
   expect(long).toContain("HTTP/1.1 431");
-  expect(JSON.parse(long.split("\r\n\r\n")[1] ?? "")).toMatchObject({ code: "headers-too-large", status: 431 });
+  expect(JSON.parse(long.split("\r\n\r\n")[1] ?? "")).toMatchObject({
+    code: "headers-too-large",
+    status: 431,
+  });
   for (const header of ["tidelock-time: ", "tidelock-proto: 1", "content-type: application/problem+json"])
     expect(long).toContain(header);
   expect(await raw("nothing of the kind\r\n\r\n")).toContain('"code":"bad-request"');

@@ -1,8 +1,8 @@
 import { cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Cli, createCli, type Running, shell, until } from "./cli.ts";
-import { dump, founded, type Home, joined, makeDatabase, PLAIN, sql, writePrivate } from "./homes.ts";
+import { type Cli, createCli, shell, until } from "./cli.ts";
+import { founded, type Home, joined, makeDatabase, PLAIN, sql, writePrivate } from "./homes.ts";
 
 let cli: Cli;
 let remote: string;
@@ -124,48 +124,6 @@ describe("a daemon", { timeout: 60_000 }, () => {
     } finally {
       for (const daemon of daemons) await daemon.stop();
     }
-  });
-
-  test("[IFC19] M-15 killed at any moment it loses no edit that a program had committed", async () => {
-    const other = await cli.daemon(b.home);
-    const written: string[] = [];
-    const pauses: number[] = [];
-    try {
-      for (let round = 0; round < 8; round++) {
-        const daemon: Running = await cli.daemon(a.home);
-        for (let i = 0; i < 5; i++) {
-          const line = `r${round}-${i}`;
-          sql(file("a.db"), `INSERT INTO log (who, line) VALUES ('kill', '${line}')`);
-          written.push(line);
-        }
-        // Anywhere in the steps of a flush and a send, which take some 100 ms.
-        pauses.push(Math.floor(Math.random() * 150));
-        await new Promise((resolve) => setTimeout(resolve, pauses.at(-1)));
-        await daemon.kill();
-      }
-      const last = await cli.daemon(a.home);
-      try {
-        await until("every line on b", () => {
-          const there = sql(file("b.db"), "SELECT line FROM log WHERE who = 'kill'").map(
-            (row) => row["line"],
-          );
-          return there.length >= written.length ? there : undefined;
-        });
-        await live(a);
-      } finally {
-        await last.stop();
-      }
-    } finally {
-      await other.stop();
-    }
-    await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
-    const there = sql(file("b.db"), "SELECT line FROM log WHERE who = 'kill' ORDER BY line");
-    expect(
-      there.map((row) => row["line"]),
-      `killed after ${pauses.join(", ")} ms`,
-    ).toEqual(written.toSorted());
-    expect(dump(file("a.db"))).toEqual(dump(file("b.db")));
-    expect(await cli.json("VerifyReport", [...a.at, "verify"])).toMatchObject({ sound: true });
   });
 
   test("[IFC19] S-15 while the folder is away edits wait; when it is back they go by themselves", async () => {

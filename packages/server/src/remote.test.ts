@@ -255,3 +255,37 @@ test("[SRV73] only a refusal in the server's own words is certain: whatever stan
   }
   await rig.dispose();
 });
+
+test("[SRV70] a challenge that was spent or ran out on its way is drawn anew, once", async () => {
+  const rig = await ServerRig.start();
+  const vault = new TestVault(rig.suite);
+  await rig.found(vault);
+  let proofs = 0;
+  const remote = (spoiled: number): Remote => {
+    const { person, keys, certificate } = vault.founder;
+    proofs = 0;
+    return createServerRemote({
+      url: rig.url,
+      vault: vault.id,
+      suite: rig.suite,
+      clock: realClock,
+      scheduler: realScheduler,
+      // What comes second is what the device hears of.
+      fetch: async (url, init) => {
+        if (url.endsWith("/auth/token") && ++proofs <= spoiled) await fetch(url, init);
+        return fetch(url, init);
+      },
+      identity: {
+        person: person.keys,
+        device: keys,
+        signSecret: keys.signSecret,
+        certificates: [certificate],
+      },
+    });
+  };
+  expect(await remote(1).genesis()).toMatchObject({ kind: "ok" });
+  expect(proofs).toBe(2);
+  expect(await remote(9).genesis()).toMatchObject({ kind: "denied", cause: "login" });
+  expect(proofs).toBe(2);
+  await rig.dispose();
+});

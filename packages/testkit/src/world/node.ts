@@ -68,6 +68,7 @@ const temporary: ReadonlySet<ErrorCode> = new Set([
   "key-missing",
   "remote-corrupt",
   "remote-denied",
+  "login",
   "quota",
   "disk-full",
 ]);

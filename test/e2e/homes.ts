@@ -1,5 +1,6 @@
 /** Vaults and databases as the tests of the command line need them. */
 import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import type { Cli } from "./cli.ts";
@@ -17,20 +18,11 @@ export async function founded(
   cli: Cli,
   name: string,
   remote: string,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Home & { readonly words: string }> {
   const home = join(cli.folder, name);
-  await cli.json("Init", [
-    "--home",
-    home,
-    ...PLAIN,
-    "init",
-    "--remote",
-    remote,
-    "--device",
-    name,
-    "--name",
-    "Test vault",
-  ]);
+  const vault = ["init", "--remote", remote, "--device", name, "--name", "Test vault"];
+  await cli.json("Init", ["--home", home, ...PLAIN, ...vault], 0, { env });
   return { home, at: ["--home", home], words: wordsOn(join(home, "recovery-sheet.txt")) };
 }
 
@@ -109,6 +101,17 @@ export function schemaText(path: string): string {
   } finally {
     db.close();
   }
+}
+
+/** A port that was free a moment ago. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
 }
 
 export function writePrivate(path: string, text: string): string {

@@ -1,9 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cli, createCli, type Running, until } from "./cli.ts";
-import { dump, type Home, makeDatabase, PLAIN, sql, wordsOn } from "./homes.ts";
+import { dump, freePort, type Home, makeDatabase, PLAIN, sql, wordsOn } from "./homes.ts";
 
 let cli: Cli;
 let port: number;
@@ -12,17 +11,6 @@ let words: string;
 const url = (): string => `http://127.0.0.1:${port}`;
 const file = (name: string): string => join(cli.folder, name);
 const at = (name: string): readonly string[] => ["--home", file(name), ...PLAIN];
-
-/** A port that was free a moment ago. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
-}
 
 const begin = (): Promise<Running> =>
   cli.begin([...at("a"), "up", "--listen", `127.0.0.1:${port}`, "--device", "a"], /Tidelock is running/);

@@ -103,6 +103,12 @@ function define(
     .option("--device <name>", "what this device is called (default: the machine's name)");
 
   command(
+    "login",
+    "sign in at the vault's server, with a token where it does not know you",
+    async () => (await import("./commands/login.ts")).login,
+  ).option("--token-from-env <var>", "a server's registration token (default: TIDELOCK_TOKEN)");
+
+  command(
     "status",
     "one line: how the vault is, and what to do",
     async () => (await import("./commands/status.ts")).status,

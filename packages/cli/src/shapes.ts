@@ -91,6 +91,7 @@ export type ShapeName =
   | "HistoryList"
   | "Why"
   | "ConflictList"
+  | "Session"
   | "QueueList"
   | "QueueActed"
   | "MemberList"
@@ -277,6 +278,7 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
       }),
     ),
   }),
+  Session: shape("Session", { remote: z.url() }),
   QueueActed: shape("QueueActed", {
     id: z.int().positive(),
     state: z.enum(["accepted", "waits", "kept", "discarded"]),

@@ -33,6 +33,7 @@ export const routes: Readonly<Record<Operation, Route>> = {
   deviceNamed: { method: "GET", path: "/v1/vaults/{v}/devices/named" },
   removeDevice: { method: "POST", path: "/v1/vaults/{v}/devices/remove" },
   renameDevice: { method: "POST", path: "/v1/vaults/{v}/devices/rename" },
+  logIn: { method: "POST", path: "/v1/vaults/{v}/login" },
   members: { method: "GET", path: "/v1/vaults/{v}/members" },
   memberNamed: { method: "GET", path: "/v1/vaults/{v}/members/named" },
   setRole: { method: "POST", path: "/v1/vaults/{v}/members/role" },

@@ -16,6 +16,7 @@ import {
 } from "../vault/devices.ts";
 import type { Issue } from "../vault/issues.ts";
 import { type LogEntry, type LogLine, logEntry, logLines } from "../vault/log-view.ts";
+import { type LoggedIn, logIn } from "../vault/login.ts";
 import { look } from "../vault/look.ts";
 import {
   type MemberActed,
@@ -70,6 +71,8 @@ export interface VaultService {
   deviceNamed(wish: { readonly wanted: string }): Promise<DeviceView>;
   removeDevice(wish: { readonly wanted: string; readonly certifiedSince?: string }): Promise<DeviceActed>;
   renameDevice(wish: { readonly name: string }): Promise<DeviceActed>;
+  /** `token`: of whoever runs the server, where this person is not known there. */
+  logIn(wish: { readonly token?: string }): Promise<LoggedIn>;
   members(): Promise<readonly MemberView[]>;
   memberNamed(wish: { readonly wanted: string }): Promise<MemberView>;
   setRole(wish: { readonly wanted: string; readonly role: string }): Promise<MemberActed>;
@@ -127,6 +130,7 @@ export function createService(session: Session, running: boolean): VaultService 
     deviceNamed: async ({ wanted }) => deviceNamed(session, wanted),
     removeDevice: ({ wanted, certifiedSince }) => removeDevice(session, wanted, certifiedSince),
     renameDevice: ({ name }) => renameDevice(session, name),
+    logIn: ({ token }) => logIn(session, token),
     members: async () => memberList(session),
     memberNamed: async ({ wanted }) => memberNamed(session, wanted),
     setRole: ({ wanted, role }) => setRole(session, wanted, role),

@@ -36,6 +36,7 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   deviceNamed: { wanted: "text" },
   removeDevice: { wanted: "text", certifiedSince: "text?" },
   renameDevice: { name: "text" },
+  logIn: { token: "text?" },
   members: {},
   memberNamed: { wanted: "text" },
   setRole: { wanted: "text", role: "text" },

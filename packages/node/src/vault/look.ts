@@ -9,12 +9,14 @@ import { answered } from "./stalls.ts";
 export async function look(session: Session): Promise<Facts> {
   // Whether a database is fit shows only when it is opened.
   await session.attachments.resume();
-  const facts = session.facts();
+  const before = session.facts();
   const { remote, replica } = session;
   // Paused, nobody asks the remote.
-  if (facts.halt !== undefined || facts.paused || remote === undefined) return facts;
+  if (before.halt !== undefined || before.paused || remote === undefined) return before;
   const { read, applied } = replica.cursor();
   const page = await answered(remote.read(read, { frames: 1, bytes: 1 }));
+  // Taken now: what was in a file a moment ago may have come into the outbox meanwhile.
+  const facts = session.facts();
   const pending = facts.pending + session.attachments.unread();
   if (page === undefined) return { ...facts, pending, stalled: true };
   if (page.kind !== "ok") {

@@ -4,6 +4,7 @@ import type { SecretKeys } from "@tidelock/core/crypto/identity";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import type { Clock, Remote, ReplicaStore, Result, Scheduler } from "@tidelock/core/ports";
 import { parseCertificate } from "@tidelock/core/vault/certificate";
+import { logIn } from "@tidelock/remotes/login";
 import { createServerRemote } from "@tidelock/remotes/server-remote";
 import type { ServerIdentity } from "@tidelock/remotes/session";
 import { listVaults } from "@tidelock/remotes/vaults";
@@ -64,6 +65,10 @@ export function openServer(url: string, vault: Uint8Array, access: ServerAccess)
     // Node's own WebSocket comes with version 22.
     openSocket: (address) => new WebSocket(address, { maxPayload: LARGEST_HINT }) as unknown as Socket,
   });
+}
+
+export function signInAt(url: string, access: ServerAccess): Promise<Result<"in">> {
+  return logIn({ ...access, url, fetch });
 }
 
 export function vaultsAt(url: string, access: ServerAccess): Promise<Result<readonly Uint8Array[]>> {

@@ -134,7 +134,7 @@ describe("founding", { timeout: 60_000 }, () => {
     expect(existsSync(place)).toBe(false);
   });
 
-  test("[IFC4] keys under a passphrase open with it alone, and the label says so", async () => {
+  test("[IFC4] T-18 keys under a passphrase open with it alone, and the label says so", async () => {
     const home = fresh();
     const env = { TIDELOCK_PASSPHRASE: "correct horse battery staple" };
     await cli.json("Init", ["--home", home, "init", "--remote", join(cli.folder, "sealed")], 0, { env });
@@ -158,7 +158,7 @@ describe("founding", { timeout: 60_000 }, () => {
     });
   });
 
-  test("[IFC6] a vault without a remote is Local, and remotes other than folders are refused in plain words", async () => {
+  test("[IFC6] T-13, T-9 a vault without a remote is Local, and remotes other than folders are refused in plain words", async () => {
     const home = fresh();
     await cli.json("Init", ["--home", home, ...PLAIN, "init", "--local"]);
     expect(await cli.json("Status", ["--home", home, "status"])).toMatchObject({

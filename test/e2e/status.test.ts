@@ -149,7 +149,9 @@ describe("a look without a daemon", { timeout: 60_000 }, () => {
       "ls",
     ]);
     expect(devices.map((one) => one.name)).toEqual(["a", "b", "c"]);
-    await changed("UPDATE account_devices SET revoked = 1 WHERE device IN (SELECT device FROM devices WHERE device_index = 2)");
+    await changed(
+      "UPDATE account_devices SET revoked = 1 WHERE device IN (SELECT device FROM devices WHERE device_index = 2)",
+    );
     expect(await status(c)).toMatchObject({
       label: "No access",
       detail: "The server refuses this device",

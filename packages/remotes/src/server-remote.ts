@@ -161,6 +161,7 @@ export function createServerRemote(options: ServerRemoteOptions): Remote {
 
     close(): void {
       waker?.close();
+      transport.close();
     },
   };
 }

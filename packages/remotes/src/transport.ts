@@ -43,6 +43,8 @@ export interface Transport {
   send(method: string, path: string, options?: SendOptions): Promise<HttpAnswer | SendFailure>;
   /** What an answer that is no success means for any call but an append. */
   failureOf(answer: HttpAnswer): Failure;
+  /** Ends what is under way: nobody waits for its answer any more. */
+  close(): void;
 }
 
 export function isAnswer(result: HttpAnswer | Failure): result is HttpAnswer {
@@ -51,12 +53,15 @@ export function isAnswer(result: HttpAnswer | Failure): result is HttpAnswer {
 
 export function createTransport(url: string, fetch: Fetch, scheduler: Scheduler): Transport {
   const { origin } = new URL(url);
+  const under = new Set<AbortController>();
+  let closed = false;
 
   async function send(
     method: string,
     path: string,
     options: SendOptions = {},
   ): Promise<HttpAnswer | SendFailure> {
+    if (closed) return { kind: "unreachable", why: "it is closed", sent: false };
     const { token, json, bytes, range } = options;
     const headers: Record<string, string> = { "tidelock-client": "tidelock/0" };
     if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
@@ -64,6 +69,7 @@ export function createTransport(url: string, fetch: Fetch, scheduler: Scheduler)
     const body = json === undefined ? bytes : encodeUtf8(JSON.stringify(json));
     if (body !== undefined) headers["content-type"] = json === undefined ? BINARY : "application/json";
     const abort = new AbortController();
+    under.add(abort);
     const cancel = scheduler.after(PATIENCE, () => abort.abort());
     try {
       const response = await fetch(origin + path, {
@@ -81,10 +87,16 @@ export function createTransport(url: string, fetch: Fetch, scheduler: Scheduler)
       return { kind: "unreachable", why: whyOf(error, abort.signal.aborted), sent: !neverSent(error) };
     } finally {
       cancel();
+      under.delete(abort);
     }
   }
 
-  return { origin, send, failureOf };
+  function close(): void {
+    closed = true;
+    for (const abort of under) abort.abort();
+  }
+
+  return { origin, send, failureOf, close };
 }
 
 class TooLong extends Error {}

@@ -12,6 +12,8 @@ export interface ListOptions {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly fetch: Fetch;
+  /** Who asks has given up. */
+  readonly signal?: AbortSignal;
 }
 
 /** More than a person has; a server that names more is not believed. */
@@ -20,6 +22,7 @@ const MOST = 10_000;
 /** The ids as the server says them. What is behind an id, its genesis proves. */
 export async function listVaults(options: ListOptions): Promise<Result<readonly Uint8Array[]>> {
   const transport = createTransport(options.url, options.fetch, options.scheduler);
+  options.signal?.addEventListener("abort", () => transport.close(), { once: true });
   const sessions = new Sessions(transport, options.suite, options.clock, options.identity);
   const token = await sessions.token();
   if (typeof token !== "string") return token;

@@ -7,6 +7,7 @@ import { readConfig } from "@tidelock/node/home/config";
 import { loadSqlite } from "@tidelock/node/home/driver";
 import { chooseKeyForm } from "@tidelock/node/home/keys";
 import { type Entered, enterVault } from "@tidelock/node/vault/enter";
+import { needAnswer, patienceFor } from "@tidelock/node/vault/patient";
 import { parseRemote } from "@tidelock/node/vault/remote";
 import { hasVault, needEmptyHome, needFreeRemote } from "@tidelock/node/vault/setup";
 import { entropyOf, phraseOf, sheetPath } from "@tidelock/node/vault/words";
@@ -65,7 +66,8 @@ async function withWords(
 ): Promise<Entered> {
   const entropy = entropyOf(fromVariable(ctx, variable, "--key-from-env"));
   const joins =
-    remote !== undefined && (await hasVault({ clock: createClock() }, remote, entropy, names.registration));
+    remote !== undefined &&
+    (await hasVault({ clock: createClock(), timeoutMs: ctx.timeoutMs }, remote, entropy, names.registration));
   return enterVault(
     options(ctx),
     joins
@@ -81,7 +83,10 @@ async function founded(
   backup: boolean,
 ): Promise<Entered> {
   // Refused before a person has written down 24 words.
-  if (remote !== undefined) needFreeRemote(remote);
+  if (remote !== undefined) {
+    await needAnswer(remote, patienceFor(remote, ctx.timeoutMs));
+    needFreeRemote(remote);
+  }
   loadSqlite();
   await chooseKeyForm(ctx.connect("init").keys);
   const entropy = new Uint8Array(randomBytes(32));

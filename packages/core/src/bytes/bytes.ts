@@ -51,6 +51,11 @@ export function toHex(bytes: Uint8Array): string {
   return out;
 }
 
+/** What a person compares of an id. */
+export function fingerprint(id: Uint8Array): string {
+  return toHex(id.subarray(0, 8));
+}
+
 /** Undefined unless `text` is an even number of hexadecimal digits. */
 export function fromHex(text: string): Uint8Array | undefined {
   if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) return undefined;

@@ -3,7 +3,7 @@
  * reads the log, opens the newest epoch's envelope with the words, and admits itself under fresh
  * device keys. Rules VLT7, VLT10.
  */
-import { equalBytes } from "../bytes/bytes.ts";
+import { equalBytes, fingerprint } from "../bytes/bytes.ts";
 import { limits } from "../bytes/limits.ts";
 import { deviceId, personId, type SecretKeys } from "../crypto/identity.ts";
 import type { Suite } from "../crypto/suite.ts";
@@ -47,13 +47,23 @@ export async function findVault(
   if (genesis === null)
     throw new TidelockError("remote-corrupt", { why: "the vault's genesis does not verify" });
   if (expected !== undefined && !equalBytes(genesis.vault, expected))
-    throw new TidelockError("key-mismatch", { why: "another vault lives on this remote than the one named" });
+    throw mismatch("another vault lives on this remote than the one named", expected, genesis.vault);
   const founder = equalBytes(genesis.owner.sign, person.sign) && equalBytes(genesis.owner.box, person.box);
   if (!founder && !(await hasJoined(suite, remote, genesis.vault, person)))
-    throw new TidelockError("key-mismatch", {
-      why: "these words have neither founded nor joined the vault on this remote",
-    });
+    throw mismatch(
+      "these words have neither founded nor joined the vault on this remote",
+      personId(suite, person.sign, person.box),
+      personId(suite, genesis.owner.sign, genesis.owner.box),
+    );
   return genesis;
+}
+
+function mismatch(why: string, have: Uint8Array, found: Uint8Array): TidelockError {
+  const details = { have: fingerprint(have), expected: fingerprint(found) };
+  return new TidelockError("key-mismatch", {
+    why: `${why} (${details.have} here, ${details.expected} there)`,
+    details,
+  });
 }
 
 /**

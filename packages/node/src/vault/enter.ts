@@ -58,7 +58,8 @@ export async function enterVault(options: EnterOptions, plan: Plan): Promise<Ent
   });
   try {
     const { suite } = await loadSuite();
-    await carryOut({ suite, clock: createClock(), paths, keys }, plan);
+    const { timeoutMs } = options;
+    await carryOut({ suite, clock: createClock(), paths, keys, timeoutMs }, plan);
     suite.wipe(plan.entropy);
     const session = await openSession({ paths, keys });
     try {

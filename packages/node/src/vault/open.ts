@@ -15,6 +15,7 @@ import { copiedError } from "./copied.ts";
 import { openDatabase, type VaultDatabase } from "./database.ts";
 import { type EnterOptions, enterVault } from "./enter.ts";
 import { ownHome } from "./own.ts";
+import { needAnswer, patienceFor } from "./patient.ts";
 import { dropEdit, type QueueActed, type QueueItem, queueList, retryEdit, saveEdit } from "./queue.ts";
 import { holdsVault, isServer, parseRemote, tokenOf } from "./remote.ts";
 import { type ConflictView, conflictList, type RowHistory, rowHistory } from "./rows-view.ts";
@@ -172,6 +173,7 @@ async function joins(
   remote: string,
   registration: Uint8Array | undefined,
 ): Promise<boolean> {
+  await needAnswer(remote, patienceFor(remote, undefined));
   if (!isServer(remote)) return holdsVault(remote);
   return words !== undefined && hasVault({ clock: createClock() }, remote, entropyOf(words), registration);
 }

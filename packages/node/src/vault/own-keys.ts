@@ -1,5 +1,5 @@
 /** That the keys beside a replica are the ones it was made with: others open just as well, and could send nothing. */
-import { encodeUtf8, equalBytes } from "@tidelock/core/bytes/bytes";
+import { encodeUtf8, equalBytes, fingerprint } from "@tidelock/core/bytes/bytes";
 import { deviceId, type PublicKeys } from "@tidelock/core/crypto/identity";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { TidelockError } from "@tidelock/core/errors";
@@ -15,7 +15,8 @@ export function checkKeys(suite: Suite, store: ReplicaStore, keys: PublicKeys): 
   if (known === undefined) store.put(HOME_SPACE, DEVICE, id);
   else if (!equalBytes(known, id))
     throw new TidelockError("key-mismatch", {
-      why: "the keys of this home are another device's",
+      why: `these are the keys of device ${fingerprint(id)}, and this home is of device ${fingerprint(known)}`,
+      details: { have: fingerprint(id), expected: fingerprint(known) },
       next: "put this home's own keys back; without them: tidelock join --remote DIR --words",
     });
 }

@@ -71,6 +71,10 @@ export function signInAt(url: string, access: ServerAccess): Promise<Result<"in"
   return logIn({ ...access, url, fetch });
 }
 
-export function vaultsAt(url: string, access: ServerAccess): Promise<Result<readonly Uint8Array[]>> {
-  return listVaults({ ...access, url, fetch });
+export function vaultsAt(
+  url: string,
+  access: ServerAccess,
+  signal: AbortSignal,
+): Promise<Result<readonly Uint8Array[]>> {
+  return listVaults({ ...access, url, fetch, signal });
 }

@@ -18,7 +18,7 @@ import { foundVault, makeGenesis } from "@tidelock/core/engine/found";
 import { findVault, joinVault } from "@tidelock/core/engine/join";
 import { createReplica, type Replica, storedGenesis } from "@tidelock/core/engine/replica";
 import { TidelockError } from "@tidelock/core/errors";
-import type { Clock, Failure, Remote } from "@tidelock/core/ports";
+import type { Clock, Failure, Remote, Result } from "@tidelock/core/ports";
 import { issueCertificate } from "@tidelock/core/vault/certificate";
 import type { Genesis } from "@tidelock/core/vault/genesis";
 import { loadSuite } from "../crypto/load-suite.ts";
@@ -38,6 +38,7 @@ import type { HomePaths } from "../home/paths.ts";
 import type { SqlStore } from "../store/sql-store.ts";
 import { carryOver } from "./carry-over.ts";
 import { checkPlacement, enrolAnewNoted, rememberPlacement } from "./copied.ts";
+import { needAnswer, type Patience, patienceFor, patiently, patientRemote } from "./patient.ts";
 import { createKinds, openStore, placeOf, type VaultPlace } from "./place.ts";
 import { holdsVault, isServer, makeFolder, needParent, openFolder, openRemote } from "./remote.ts";
 import { identityBy, rememberCertificate, type ServerAccess, vaultsAt } from "./server.ts";
@@ -47,6 +48,8 @@ export interface Setup {
   readonly clock: Clock;
   readonly paths: HomePaths;
   readonly keys: KeyOptions;
+  /** For everything that the remote is asked, ms. */
+  readonly timeoutMs?: number | undefined;
 }
 
 export interface FoundOptions {
@@ -82,6 +85,8 @@ export function needEmptyHome(paths: HomePaths): void {
 export async function foundHome(setup: Setup, options: FoundOptions): Promise<void> {
   const { suite, clock, paths } = setup;
   needEmptyHome(paths);
+  const patience = patienceFor(options.remote ?? "", setup.timeoutMs);
+  await needAnswer(options.remote, patience);
   needName("vault", options.vaultName);
   needName("device", options.deviceName);
   const form = await chooseKeyForm(setup.keys);
@@ -110,7 +115,12 @@ export async function foundHome(setup: Setup, options: FoundOptions): Promise<vo
   const again = deviceKeys(suite, secrets.seeds);
   const access = accessOf(setup, genesis.certificate.bytes, again, options.registration);
   try {
-    await claim(paths, options.remote, genesis, access);
+    await claim(options.remote, genesis, access, patience);
+  } catch (error) {
+    // This home is as it was: a vault that nobody keeps, and whose words are not kept, is none.
+    rmSync(paths.config, { force: true });
+    rmSync(place.folder, { recursive: true, force: true });
+    throw error;
   } finally {
     wipeKeys(suite, again);
   }
@@ -120,10 +130,12 @@ export async function foundHome(setup: Setup, options: FoundOptions): Promise<vo
 export async function joinHome(setup: Setup, options: JoinOptions): Promise<void> {
   const { suite, clock, paths } = setup;
   needName("device", options.deviceName);
+  const patience = patienceFor(options.remote, setup.timeoutMs);
+  await needAnswer(options.remote, patience);
   const person = personKeys(suite, options.entropy);
   const drawn: DeviceSecrets = { seeds: drawDeviceSeeds(suite), local: suite.random(32) };
   const early = deviceKeys(suite, drawn.seeds);
-  const asking = await look(setup, options, person, early);
+  const asking = await look(setup, options, person, early, patience);
   let remote = asking;
   try {
     const genesis = await findVault(suite, asking, person, options.expected);
@@ -134,7 +146,8 @@ export async function joinHome(setup: Setup, options: JoinOptions): Promise<void
     const certificate = issueCertificate(suite, person, device, clock.now()).bytes;
     if (isServer(options.remote)) {
       const access = accessOf(setup, certificate, device, options.registration);
-      remote = await openRemote(options.remote, { vault: genesis.vault, access });
+      const own = openRemote(options.remote, { vault: genesis.vault, access });
+      remote = await opened(options.remote, patience, own);
     }
     const { store, replica } = openReplica(setup, place, genesis, device, secrets.local);
     try {
@@ -163,13 +176,16 @@ async function look(
   options: JoinOptions,
   person: SecretKeys,
   device: SecretKeys,
+  patience: Patience,
 ): Promise<Remote> {
   const { suite, clock } = setup;
-  if (!isServer(options.remote)) return openFolder(options.remote);
+  const at = (opening: Promise<Remote>): Promise<Remote> => opened(options.remote, patience, opening);
+  if (!isServer(options.remote)) return at(openFolder(options.remote));
   const certificate = issueCertificate(suite, person, device, clock.now()).bytes;
   const access = accessOf(setup, certificate, device, options.registration);
-  if (options.expected !== undefined) return openRemote(options.remote, { vault: options.expected, access });
-  const listed = await vaultsAt(options.remote, access);
+  if (options.expected !== undefined)
+    return at(openRemote(options.remote, { vault: options.expected, access }));
+  const listed = await vaultsOf(options.remote, access, patience);
   if (listed.kind !== "ok") throw failed(listed, options.remote);
   const [vault, ...more] = listed.value;
   if (vault === undefined)
@@ -182,16 +198,27 @@ async function look(
       why: `these words are in ${listed.value.length} vaults on this server`,
       next: `name one: --vault ${listed.value.map(toHex).join(", or --vault ")}`,
     });
-  return openRemote(options.remote, { vault, access });
+  return at(openRemote(options.remote, { vault, access }));
+}
+
+function vaultsOf(
+  url: string,
+  access: ServerAccess,
+  patience: Patience,
+): Promise<Result<readonly Uint8Array[]>> {
+  const end = new AbortController();
+  return patiently(url, patience, vaultsAt(url, access, end.signal), () => end.abort());
 }
 
 /** Whether the words' person has a vault there already: who founds unattended asks first. */
 export async function hasVault(
-  setup: Pick<Setup, "clock">,
+  setup: Pick<Setup, "clock" | "timeoutMs">,
   remote: string,
   entropy: Uint8Array,
   registration: Uint8Array | undefined,
 ): Promise<boolean> {
+  const patience = patienceFor(remote, setup.timeoutMs);
+  await needAnswer(remote, patience);
   if (!isServer(remote)) return holdsVault(remote);
   const { suite } = await loadSuite();
   const person = personKeys(suite, entropy);
@@ -199,7 +226,7 @@ export async function hasVault(
   try {
     const certificate = issueCertificate(suite, person, device, setup.clock.now()).bytes;
     const access = accessOf({ suite, ...setup }, certificate, device, registration);
-    const listed = await vaultsAt(remote, access);
+    const listed = await vaultsOf(remote, access, patience);
     if (listed.kind !== "ok") throw failed(listed, remote);
     return listed.value.length > 0;
   } finally {
@@ -334,22 +361,21 @@ export function needFreeRemote(remote: string): void {
     });
 }
 
-/** The vault's beginning on the remote. Where that is refused, this home is as it was: without a vault. */
-async function claim(paths: HomePaths, url: string, genesis: Genesis, access: ServerAccess): Promise<void> {
+/** The vault's beginning on the remote. */
+async function claim(url: string, genesis: Genesis, access: ServerAccess, patience: Patience): Promise<void> {
+  const remote = await opened(url, patience, openRemote(url, { vault: genesis.vault, access }));
   try {
-    const remote = await openRemote(url, { vault: genesis.vault, access });
-    try {
-      const created = await remote.create(genesis.bytes);
-      if (created.kind === "exists")
-        throw new TidelockError("exists", { why: "a vault was just founded on this remote" });
-      if (created.kind !== "ok") throw failed(created, url);
-    } finally {
-      remote.close();
-    }
-  } catch (error) {
-    rmSync(paths.config, { force: true });
-    throw error;
+    const created = await remote.create(genesis.bytes);
+    if (created.kind === "exists")
+      throw new TidelockError("exists", { why: "a vault was just founded on this remote" });
+    if (created.kind !== "ok") throw failed(created, url);
+  } finally {
+    remote.close();
   }
+}
+
+async function opened(url: string, patience: Patience, opening: Promise<Remote>): Promise<Remote> {
+  return patientRemote(await patiently(url, patience, opening), patience);
 }
 
 function failed(failure: Failure, url: string): TidelockError {

@@ -99,6 +99,15 @@ export const profiles: Readonly<Record<string, Profile>> = {
     edits: [3, 9],
     span: [4_000, 60_000],
   },
+  "server-members": {
+    name: "server-members",
+    app: "register",
+    remote: "server",
+    devices: [3, 5],
+    edits: [2, 6],
+    span: [4_000, 90_000],
+    acts: [1, 5],
+  },
   members: {
     name: "members",
     app: "register",

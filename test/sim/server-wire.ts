@@ -225,7 +225,11 @@ function text(status: number, words: string): Canned {
 /** As the server itself says it. */
 function busy(retryAfterMs: number): Canned {
   const bytes = utf8.encode(JSON.stringify({ code: "busy", why: "simulated", retryAfterMs }));
-  return { status: 503, headers: { "content-type": "application/problem+json" }, bytes };
+  return {
+    status: 503,
+    headers: { "content-type": "application/problem+json", "tidelock-proto": "1" },
+    bytes,
+  };
 }
 
 function callOf(

@@ -84,6 +84,8 @@ export function createTransport(url: string, fetch: Fetch, scheduler: Scheduler)
       return await answerOf(response, options.most ?? JSON_ANSWER);
     } catch (error) {
       if (error instanceof TooLong) return { kind: "corrupt", why: "the answer is too long", sent: true };
+      if (error instanceof NotOurs)
+        return { kind: "corrupt", why: "what answers there is no Tidelock server", sent: true };
       return { kind: "unreachable", why: whyOf(error, abort.signal.aborted), sent: !neverSent(error) };
     } finally {
       cancel();
@@ -100,11 +102,18 @@ export function createTransport(url: string, fetch: Fetch, scheduler: Scheduler)
 }
 
 class TooLong extends Error {}
+class NotOurs extends Error {}
+
+/** On every answer of a server of ours. */
+const MARK = "tidelock-proto";
 
 async function answerOf(response: Response, most: number): Promise<HttpAnswer> {
+  const ours = response.headers.get(MARK) !== null;
+  // A portal or a proxy says yes to anything: what is durable because of it is nothing.
+  if (!ours && response.status < 300) throw new NotOurs();
   const body = await bounded(response, most);
   const type = response.headers.get("content-type") ?? "";
-  const problem = type.startsWith("application/problem+json") ? objectOf(body) : undefined;
+  const problem = ours && type.startsWith("application/problem+json") ? objectOf(body) : undefined;
   const { code, why, retryAfterMs } = problem ?? {};
   return {
     status: response.status,

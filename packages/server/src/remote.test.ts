@@ -175,6 +175,9 @@ function inTexts(remote: Remote, vault: TestVault, { device, index, frames }: Sp
 
 describeAssigningRemote("HTTP, SQLite", overHttp);
 
+const marked = { "tidelock-proto": "1", "tidelock-head": "1" };
+const problemType = { "content-type": "application/problem+json" };
+
 test("[SRV72] a server that answers without end, or with what is no page, is `corrupt`, and nothing of it is taken", async () => {
   const rig = await ServerRig.start();
   const device = rig.newDevice();
@@ -183,12 +186,13 @@ test("[SRV72] a server that answers without end, or with what is no page, is `co
       new ReadableStream({
         pull: (controller) => controller.enqueue(new Uint8Array(1 << 20)),
       }),
-      { headers: { "tidelock-head": "1" } },
+      { headers: marked },
     );
   const answers: (() => Response)[] = [
     endless,
-    () => new Response(encodeUtf8("<html>"), { headers: { "tidelock-head": "1" } }),
-    () => new Response(new Uint8Array(0)),
+    () => new Response(encodeUtf8("<html>"), { headers: marked }),
+    () => new Response(new Uint8Array(0), { headers: { "tidelock-proto": "1" } }),
+    () => new Response(new Uint8Array(0), { headers: { "tidelock-head": "0" } }),
   ];
   for (const answer of answers) {
     const spoiled: Fetch = async (url, init) => (url.includes("/frames?") ? answer() : fetch(url, init));
@@ -221,12 +225,15 @@ test("[SRV73] only a refusal in the server's own words is certain: whatever stan
   const problem = (status: number, code: string): Response =>
     new Response(JSON.stringify({ code, why: "because", retryAfterMs: 1500 }), {
       status,
-      headers: { "content-type": "application/problem+json" },
+      headers: { "content-type": "application/problem+json", "tidelock-proto": "1" },
     });
   const cases: readonly [() => Response, unknown][] = [
     [() => new Response("bad gateway", { status: 502 }), { kind: "unknown" }],
     [() => new Response("later", { status: 503 }), { kind: "unknown" }],
     [() => new Response("{}", { status: 200 }), { kind: "unknown" }],
+    [() => new Response("{}", { status: 200, headers: marked }), { kind: "unknown" }],
+    [() => Response.json({ first: 1 }), { kind: "unknown" }],
+    [() => Response.json({ code: "quota" }, { status: 507, headers: problemType }), { kind: "unknown" }],
     [() => problem(500, "internal"), { kind: "unknown" }],
     [() => problem(503, "busy"), { kind: "busy", retryAfter: 1500 }],
     [() => problem(429, "too-many"), { kind: "busy", retryAfter: 1500 }],
@@ -253,6 +260,36 @@ test("[SRV73] only a refusal in the server's own words is certain: whatever stan
     });
     expect(await remote.append([frame], { seq: 0, hash: new Uint8Array(32) })).toEqual(expected);
   }
+  await rig.dispose();
+});
+
+test("[P1] [SRV72] a portal that says yes to everything has founded, stored and handed out nothing", async () => {
+  const rig = await ServerRig.start();
+  const vault = new TestVault(rig.suite);
+  const { person, keys, certificate } = vault.founder;
+  const remote = createServerRemote({
+    url: rig.url,
+    vault: vault.id,
+    suite: rig.suite,
+    clock: realClock,
+    scheduler: realScheduler,
+    fetch: async (url, init) =>
+      url.includes("/v1/vaults") ? new Response("<html>welcome</html>") : fetch(url, init),
+    identity: {
+      person: person.keys,
+      device: keys,
+      signSecret: keys.signSecret,
+      certificates: [certificate],
+    },
+  });
+  const bytes = encodeUtf8("a blob") as Sealed;
+  const answers = [
+    await remote.create(vault.genesis.bytes),
+    await remote.genesis(),
+    await remote.putBlob(rig.suite.sha256(bytes), bytes),
+    await remote.getBlob(rig.suite.sha256(bytes)),
+  ];
+  expect(answers.map((one) => one.kind)).toEqual(["corrupt", "corrupt", "corrupt", "corrupt"]);
   await rig.dispose();
 });
 

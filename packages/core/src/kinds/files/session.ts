@@ -1,0 +1,116 @@
+/**
+ * What one transaction knows, and unconfirmed changes above the confirmed state (FIL14). Where that
+ * state moved below them, all of them are reduced again: their number is that of a person's edits
+ * while a remote is away, and the law of files looks far beyond one item.
+ */
+import { readU64Key, u64Key } from "../../bytes/bytes.ts";
+import { Reader } from "../../bytes/reader.ts";
+import { Writer } from "../../bytes/writer.ts";
+import type { Suite } from "../../crypto/suite.ts";
+import type { Position } from "../../log/kind.ts";
+import type { Tx } from "../../log/tx.ts";
+import { reduceChange } from "./apply.ts";
+import { decodeSection, encodeSection } from "./codec.ts";
+import { type Ground, Truth, View } from "./ground.ts";
+import { local, metaKeys, NOTHING, runKey } from "./spaces.ts";
+import type { FilesSection, Outcome } from "./types.ts";
+
+/** Where a change stands that has no place in the log yet: after all that do. */
+const PENDING = 2 ** 48;
+/** Before this device has an index; no device ever has this one. */
+const NO_DEVICE = 2 ** 32;
+const BATCH = 64;
+
+export class Session {
+  readonly #tx: Tx;
+  readonly #suite: Suite;
+  readonly #truth: Truth;
+  #view: View | undefined;
+  /** What stands over the confirmed state is out of date. */
+  #stale = false;
+
+  constructor(tx: Tx, suite: Suite) {
+    this.#tx = tx;
+    this.#suite = suite;
+    this.#truth = new Truth(tx);
+  }
+
+  /** What a person sees: all of it, with what is unconfirmed. */
+  get view(): Ground {
+    this.settle();
+    if (!this.#isPending()) return this.#truth;
+    this.#view ??= new View(this.#tx);
+    return this.#view;
+  }
+
+  apply(sections: readonly FilesSection[], at: Position): readonly Outcome[] {
+    if (at.own && this.#tx.get(local.meta, metaKeys.self) === undefined)
+      this.#tx.put(local.meta, metaKeys.self, new Writer(8).v(at.device).done());
+    this.#stale ||= this.#isPending();
+    return this.#reduce(this.#truth, sections, at.seq, at.device);
+  }
+
+  hold(run: number, sections: readonly FilesSection[]): void {
+    this.release(run);
+    const last = this.#tx.last(local.pending, NOTHING, undefined);
+    for (const [frame, section] of sections.entries())
+      this.#tx.put(local.pending, runKey(run, frame), encodeSection(section));
+    // On top of all others: what stands below stays as it is.
+    if (this.#stale || (last !== undefined && readU64Key(last[0]) > run)) this.#stale = true;
+    else this.#showRun(sections);
+  }
+
+  release(run: number): void {
+    const rows = this.#tx.scan(local.pending, u64Key(run), u64Key(run + 1));
+    for (const [key] of rows) this.#tx.delete(local.pending, key);
+    this.#stale ||= rows.length > 0;
+  }
+
+  settle(): void {
+    if (!this.#stale) return;
+    this.#stale = false;
+    for (let rows = this.#over(); rows.length > 0; rows = this.#over())
+      for (const [key] of rows) this.#tx.delete(local.over, key);
+    this.#view = undefined;
+    for (let after: Uint8Array = NOTHING; ; ) {
+      const rows = this.#tx.scan(local.pending, after, undefined, BATCH);
+      // Sections of one run need not be reduced together: each change is judged alone.
+      for (const [, bytes] of rows) this.#showRun([decodeSection(bytes) as FilesSection]);
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < BATCH) return;
+      after = Uint8Array.of(...last[0], 0);
+    }
+  }
+
+  #over(): [Uint8Array, Uint8Array][] {
+    return this.#tx.scan(local.over, NOTHING, undefined, 1024);
+  }
+
+  #isPending(): boolean {
+    return this.#tx.last(local.pending, NOTHING, undefined) !== undefined;
+  }
+
+  #showRun(sections: readonly FilesSection[]): void {
+    this.#view ??= new View(this.#tx);
+    const self = this.#tx.get(local.meta, metaKeys.self);
+    this.#reduce(this.#view, sections, PENDING, self === undefined ? NO_DEVICE : new Reader(self).v());
+  }
+
+  #reduce(
+    ground: Ground,
+    sections: readonly FilesSection[],
+    seq: number,
+    device: number,
+  ): readonly Outcome[] {
+    const outcomes: Outcome[] = [];
+    for (const { label, changes } of sections)
+      for (const change of changes) {
+        const { op, base, time } = change;
+        const index = outcomes.length;
+        outcomes.push(
+          reduceChange({ ground, op, base, seq, index, device, label, time }, this.#suite, change),
+        );
+      }
+    return outcomes;
+  }
+}

@@ -75,16 +75,16 @@ function dayOf(time: number): string {
   // Within these years every fourth is a leap year, and the calendar repeats with it.
   const days = since - FIRST;
   const year = 2020 + 4 * Math.floor(days / 1461);
-  let [left, month, add] = [days % 1461, 0, 0];
-  for (; left >= monthDays(month, add); month === 11 ? ([month, add] = [0, add + 1]) : month++)
-    left -= monthDays(month, add);
+  let [left, month] = [days % 1461, 0];
+  for (; left >= monthDays(month); month++) left -= monthDays(month);
   const two = (n: number): string => String(n).padStart(2, "0");
-  return ` ${year + add}-${two(month + 1)}-${two(left + 1)}`;
+  return ` ${year + Math.floor(month / 12)}-${two((month % 12) + 1)}-${two(left + 1)}`;
 }
 
-function monthDays(month: number, yearsSinceLeap: number): number {
-  if (month === 1) return yearsSinceLeap === 0 ? 29 : 28;
-  return [3, 5, 8, 10].includes(month) ? 30 : 31;
+/** Months are counted from the January of a leap year. */
+function monthDays(month: number): number {
+  if (month % 12 === 1) return month < 12 ? 29 : 28;
+  return [3, 5, 8, 10].includes(month % 12) ? 30 : 31;
 }
 
 /** The longest beginning of whole code points within so many bytes of UTF-8. */

@@ -14,8 +14,12 @@ export type ProblemCode =
   | "bad-request"
   | "bad-proof"
   | "session-expired"
+  | "signed-out"
+  | "account-closed"
   | "device-removed"
   | "no-access"
+  | "not-in-group"
+  | "no-plan"
   | "registration-closed"
   | "not-found"
   | "blob-missing"
@@ -25,6 +29,7 @@ export type ProblemCode =
   | "code-used"
   | "behind"
   | "code-expired"
+  | "vault-deleted"
   | "length-required"
   | "too-large"
   | "bad-range"
@@ -42,8 +47,20 @@ export const problemKinds: Readonly<Record<ProblemCode, ProblemKind>> = {
   "hash-mismatch": kind(400, "the bytes are not those of their name", "send them again"),
   "bad-proof": kind(401, "the proof of who is calling does not hold", "sign in again"),
   "session-expired": kind(401, "the session has ended", "sign in again"),
+  "no-plan": kind(
+    402,
+    "no plan and no seat covers this",
+    "see your account with whoever runs the server; reading goes on",
+  ),
+  "signed-out": kind(403, "this device was signed out", "add it again as a new one"),
+  "account-closed": kind(403, "this account is closed", "ask whoever runs the server"),
   "device-removed": kind(403, "this device was removed", "ask the vault's owner"),
   "no-access": kind(403, "this device may not do that in the vault", "ask the vault's owner"),
+  "not-in-group": kind(
+    403,
+    "whoever runs the server has not let this device into the vault",
+    "ask whoever runs the server",
+  ),
   "registration-closed": kind(
     403,
     "this server does not know the person",
@@ -56,6 +73,7 @@ export const problemKinds: Readonly<Record<ProblemCode, ProblemKind>> = {
   exists: kind(409, "this is already there", "use the one that is there"),
   "code-used": kind(409, "this code was used already", "make a new one"),
   "code-expired": kind(410, "this code has run out", "make a new one"),
+  "vault-deleted": kind(410, "this vault was deleted", "its owner can take that back for 30 days"),
   "length-required": kind(411, "the request does not say how long it is", "send its length"),
   behind: kind(412, "the log has entries that must be read first", "read, then try again"),
   "too-large": kind(413, "this is larger than the server takes", "make it smaller"),

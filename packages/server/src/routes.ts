@@ -2,6 +2,7 @@
 import type { Route } from "./http/route.ts";
 import { aboutRoutes } from "./routes/about.ts";
 import { accountRoutes } from "./routes/account.ts";
+import { adminRoutes } from "./routes/admin.ts";
 import { blobRoutes } from "./routes/blobs.ts";
 import { frameRoutes } from "./routes/frames.ts";
 import { noteRoutes } from "./routes/notes.ts";
@@ -13,5 +14,6 @@ export const routes: readonly Route[] = [
   ...frameRoutes,
   ...blobRoutes,
   ...noteRoutes,
+  ...adminRoutes,
   ...aboutRoutes(() => routes),
 ];

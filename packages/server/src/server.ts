@@ -5,7 +5,10 @@ import type { Clock, Log, Scheduler } from "@tidelock/core/ports";
 import type { Registration } from "./auth/sign-in.ts";
 import { createTokens, type TokenSigner } from "./auth/token.ts";
 import type { BlobBytes } from "./blobs/bytes.ts";
+import { eraseDeleted } from "./blobs/erase.ts";
+import { Uploads } from "./blobs/uploads.ts";
 import { createHandler, type Handler } from "./http/handler.ts";
+import { operatorHash } from "./http/operator.ts";
 import { type Rate, Rates } from "./http/rates.ts";
 import type { RateName } from "./http/route.ts";
 import { AppendQueue } from "./log/queue.ts";
@@ -29,6 +32,8 @@ export interface ServerOptions {
   readonly audience: string;
   readonly registration?: Registration;
   readonly quota?: number;
+  /** Opens the operator's routes to whoever has it; at least 32 characters. Only its hash is kept in memory. */
+  readonly operatorToken?: string;
   readonly origins?: readonly string[];
   readonly rates?: Partial<Record<RateName, Rate>>;
 }
@@ -71,7 +76,10 @@ export function createTidelockServer(options: ServerOptions): TidelockServer {
   };
   const services: Services = {
     ready,
-    signedOut: (device) => hub.signedOut(device),
+    disconnect: (device) => hub.disconnect(toBase64Url(device)),
+    disconnectVault: (vault) => hub.disconnectVault(vault),
+    operator: options.operatorToken === undefined ? undefined : operatorHash(suite, options.operatorToken),
+    uploads: new Uploads(),
     store,
     blobs,
     queue,
@@ -96,19 +104,27 @@ export function createTidelockServer(options: ServerOptions): TidelockServer {
     rates,
     ...(options.origins === undefined ? {} : { origins: options.origins }),
   });
+  let closed = false;
   let cancelSweep = (): void => undefined;
-  const sweep = (): void => {
+  const sweep = async (): Promise<void> => {
+    await store.sweep(clock.now());
+    await eraseDeleted(store, blobs, clock.now());
+  };
+  const sweepAgain = (): void => {
+    // The next one when this one has ended: erasing a large vault takes its time.
     cancelSweep = scheduler.after(SWEEP, () => {
-      store.sweep(clock.now()).catch(() => log.event("sweep.failed"));
-      sweep();
+      sweep()
+        .catch(() => log.event("sweep.failed"))
+        .finally(() => closed || sweepAgain());
     });
   };
-  sweep();
+  sweepAgain();
   return {
     handler,
     services,
     hub,
     close: async () => {
+      closed = true;
       cancelSweep();
       slots.close();
       await queue.close();

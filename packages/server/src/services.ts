@@ -4,6 +4,7 @@ import type { Clock, Log, Scheduler } from "@tidelock/core/ports";
 import type { Registration } from "./auth/sign-in.ts";
 import type { Tokens } from "./auth/token.ts";
 import type { BlobBytes } from "./blobs/bytes.ts";
+import type { Uploads } from "./blobs/uploads.ts";
 import type { AppendQueue } from "./log/queue.ts";
 import type { Metrics } from "./metrics.ts";
 import type { LogStore } from "./store.ts";
@@ -26,8 +27,13 @@ export interface Services {
   readonly registration: Registration;
   /** Throws where nothing can be written. Anybody may ask, so it looks at most once a second. */
   readonly ready: () => Promise<void>;
-  /** A device's person has signed it out: its connections end. */
-  readonly signedOut: (device: string) => void;
+  /** What holds for a device has changed: its connections end, and are judged anew when they come back. */
+  readonly disconnect: (device: Uint8Array) => void;
+  /** The same for all that listen to a vault. */
+  readonly disconnectVault: (vault: Uint8Array) => void;
+  /** SHA-256 of the operator's token. Without one there are no routes for an operator. */
+  readonly operator: Uint8Array | undefined;
   /** Bytes a vault may have. */
   readonly quota: number;
+  readonly uploads: Uploads;
 }

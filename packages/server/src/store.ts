@@ -7,6 +7,8 @@
  * head is still the one they were planned on. That one comparison orders any number of processes.
  */
 import type { Link } from "@tidelock/core/log/chain";
+import type { Entitlement, TermRows } from "./auth/terms.ts";
+import type { AddressClass } from "./http/address-class.ts";
 
 /** A role of the log as the server enforces it; each may do what those before it may. */
 export type Level = "viewer" | "editor" | "admin" | "owner";
@@ -21,13 +23,21 @@ export interface Head extends Link {
 export interface VaultRow {
   readonly vault: Uint8Array;
   readonly genesis: Uint8Array;
-  /** Person id of who founded it. */
+  /** Person id, as the log says; at first of who founded it. */
   readonly owner: Uint8Array;
   readonly created: number;
   readonly head: Head;
   /** Bytes of frames, and of blobs. */
   readonly logBytes: number;
   readonly blobBytes: number;
+  /** It is kept for a while, and nobody reads it. */
+  readonly deleted: Deletion | undefined;
+}
+
+/** Who deletes is who may take it back. */
+export interface Deletion {
+  readonly at: number;
+  readonly by: "owner" | "operator";
 }
 
 /** A person's place in a vault, as the log says. */
@@ -78,11 +88,20 @@ export interface PlacedRow {
 
 export interface AuditRow {
   readonly time: number;
-  readonly device: Uint8Array;
+  /** Who did it; undefined: whoever runs the server. */
+  readonly device: Uint8Array | undefined;
   /** A word of a closed list, such as `device-add`. */
   readonly action: string;
   /** What it was done to: an id, or nothing. */
   readonly object: Uint8Array | undefined;
+  /** From where, and no more of it than this. */
+  readonly address: AddressClass;
+}
+
+export interface AuditEntry extends AuditRow {
+  /** Grows with time. */
+  readonly n: number;
+  readonly vault: Uint8Array | undefined;
 }
 
 /** What an append asks about a vault before it decides. */
@@ -126,6 +145,8 @@ export interface PersonRow {
   readonly signKey: Uint8Array;
   readonly boxKey: Uint8Array;
   readonly created: number;
+  /** The account is closed: nobody signs in to it. */
+  readonly closed: number | undefined;
 }
 
 export interface AccountDevice {
@@ -136,6 +157,8 @@ export interface AccountDevice {
   readonly seen: number;
   /** Signed out by its person; undefined while it may sign in. */
   readonly revoked: number | undefined;
+  /** Its person's account is closed. */
+  readonly closed: number | undefined;
 }
 
 export interface NoteRow {
@@ -146,6 +169,36 @@ export interface NoteRow {
 
 export type Slot = 1 | 2;
 
+export type EdgeKind = "person" | "device" | "vault";
+
+/** A person, a device or a vault in a group. Only the operator of the server makes them. */
+export interface Edge {
+  readonly group: Uint8Array;
+  readonly kind: EdgeKind;
+  readonly id: Uint8Array;
+}
+
+export interface Usage {
+  readonly person: Uint8Array;
+  readonly created: number;
+  readonly closed: number | undefined;
+  readonly devices: number;
+  /** That the person owns. */
+  readonly vaults: number;
+  readonly bytes: number;
+  readonly entitlement: Entitlement | undefined;
+}
+
+export interface TermsQuery {
+  readonly vault: Uint8Array;
+  readonly owner: Uint8Array;
+  readonly person: Uint8Array;
+  readonly device: Uint8Array;
+}
+
+/** How long what was deleted can be taken back, ms. */
+export const KEPT: number = 30 * 86_400_000;
+
 export interface LogStore {
   /** `same` where this genesis is there already: its vault is left as it is. */
   createVault(
@@ -155,7 +208,7 @@ export interface LogStore {
     audit: AuditRow,
   ): Promise<"created" | "same">;
   vault(vault: Uint8Array): Promise<VaultRow | undefined>;
-  /** Vaults in which the person is a member, in the order of their founding here. */
+  /** Vaults in which the person is a member, in the order of their founding here; none that is deleted. */
   vaultsOf(person: Uint8Array): Promise<readonly { readonly row: VaultRow; readonly member: MemberRow }[]>;
   /** Undefined where there is no such vault. One consistent view. */
   state(query: StateQuery): Promise<VaultState | undefined>;
@@ -177,15 +230,23 @@ export interface LogStore {
   access(
     vault: Uint8Array,
   ): Promise<{ readonly members: readonly MemberRow[]; readonly devices: readonly DeviceRow[] }>;
-  audit(
-    vault: Uint8Array,
-    before: number,
-    most: number,
-  ): Promise<readonly (AuditRow & { readonly n: number })[]>;
+  /** Newest first; of everything where no vault is named. */
+  audit(vault: Uint8Array | undefined, before: number, most: number): Promise<readonly AuditEntry[]>;
+
+  /** False where there is no such vault. One that is deleted already stays as it is. */
+  deleteVault(vault: Uint8Array, deletion: Deletion, audit: AuditRow): Promise<boolean>;
+  /** Takes back a deletion after `since`; the owner only his own. False where there is nothing to take back. */
+  restoreVault(vault: Uint8Array, by: Deletion["by"], since: number, audit: AuditRow): Promise<boolean>;
+  /** Vaults whose deletion was at `until` or before. */
+  deletedVaults(until: number, most: number): Promise<readonly Uint8Array[]>;
+  /** Removes a vault's rows, about `most` at a time. False: there are more, call again. */
+  eraseVault(vault: Uint8Array, most: number): Promise<boolean>;
 
   blob(vault: Uint8Array, id: Uint8Array): Promise<BlobRow | undefined>;
-  /** After its bytes are durable. Again: nothing changes. */
-  addBlob(vault: Uint8Array, blob: BlobRow): Promise<void>;
+  /** After its bytes are durable. Again: nothing changes. `spared`: taken though there was no room. */
+  addBlob(vault: Uint8Array, blob: BlobRow, spared?: boolean): Promise<void>;
+  /** Bytes of blobs that were spared after `since`. */
+  spared(vault: Uint8Array, since: number): Promise<number>;
   /** By id, after `after`. */
   blobs(vault: Uint8Array, after: Uint8Array, most: number): Promise<readonly BlobRow[]>;
 
@@ -209,14 +270,37 @@ export interface LogStore {
   accountDevices(person: Uint8Array): Promise<readonly AccountDevice[]>;
   /** The person and its device, where they are not known yet; a known device is seen now. */
   admitAccount(person: PersonRow, device: AccountDevice): Promise<void>;
-  revokeDevice(person: Uint8Array, device: Uint8Array, now: number): Promise<boolean>;
+  revokeDevice(person: Uint8Array, device: Uint8Array, audit: AuditRow): Promise<boolean>;
+  /** With all vaults that the person owns. False where there is no such person. */
+  closePerson(person: Uint8Array, deletion: Deletion, audit: AuditRow): Promise<boolean>;
+  /** The account is as it was; its vaults are not touched. */
+  reopenPerson(person: Uint8Array, audit: AuditRow): Promise<void>;
   /** A registration token by its SHA-256: good for `uses` persons. */
-  addRegistration(hash: Uint8Array, uses: number, until: number): Promise<void>;
+  addRegistration(hash: Uint8Array, uses: number, until: number, audit?: AuditRow): Promise<void>;
   takeRegistration(hash: Uint8Array, now: number): Promise<boolean>;
   /** Whether anybody has registered: the first start says how to. */
   hasPersons(): Promise<boolean>;
 
-  /** Drops what ran out. */
+  /** By version: a lower one is `older`, other words under the same one are `conflict`; neither changes anything. */
+  putEntitlement(
+    subject: Uint8Array,
+    entitlement: Entitlement,
+    audit: AuditRow,
+  ): Promise<"kept" | "older" | "conflict">;
+  entitlement(subject: Uint8Array): Promise<Entitlement | undefined>;
+  /** Whether it was not there before. The order of their making is kept: it is that of seats. */
+  addEdge(edge: Edge, audit: AuditRow): Promise<boolean>;
+  /** Whether it was there. */
+  dropEdge(edge: Edge, audit: AuditRow): Promise<boolean>;
+  /** What stands in a group, in the order of its making. */
+  edges(group: Uint8Array, kind: EdgeKind): Promise<readonly Uint8Array[]>;
+  /** Everything that was said about a vault and who asks for it. One consistent view. */
+  terms(query: TermsQuery): Promise<TermRows>;
+  /** By person, after `after`; also closed ones. */
+  usage(after: Uint8Array, most: number): Promise<readonly Usage[]>;
+  usageOf(person: Uint8Array): Promise<Usage | undefined>;
+
+  /** Drops what ran out: rows of the moment, old audit rows, accounts closed longer than vaults are kept. */
   sweep(now: number): Promise<void>;
   /** Throws where nothing can be written. */
   check(): Promise<void>;

@@ -4,7 +4,7 @@ import { random } from "@tidelock/server/host/files";
 import type { ProblemCode } from "@tidelock/server/problem";
 import type { Level } from "@tidelock/server/store";
 import type { Admitted, Cast, Place } from "./server-cast.ts";
-import type { ServerStage } from "./server-stage.ts";
+import { OPERATOR, type ServerStage } from "./server-stage.ts";
 import type { TestDevice } from "./vault-people.ts";
 
 /** What somebody is in the vault that he calls his own. */
@@ -18,6 +18,8 @@ export interface Asker {
   readonly session: ProblemCode | undefined;
   /** Good, and not young enough for what asks for a fresh one. */
   readonly isStale: boolean;
+  /** Whoever runs the server, and nobody's device. */
+  readonly isOperator: boolean;
   readonly rank: Rank;
   readonly own: Place;
   readonly foreign: Place;
@@ -49,6 +51,7 @@ export async function createAskers(stage: ServerStage, cast: Cast): Promise<read
       claims: admitted ?? { index: 6, next: 1 },
       session: undefined,
       isStale: false,
+      isOperator: false,
       ...more,
     });
   }
@@ -69,7 +72,7 @@ export async function createAskers(stage: ServerStage, cast: Cast): Promise<read
   const expired = await session({ age: 900_000 });
   await asOwner("an expired token", { session: "session-expired", token: expired });
   await add("a device that never came", unknown, "stranger", { session: "bad-proof" });
-  await add("a device that was signed out", signedOut, "joining", { session: "device-removed" });
+  await add("a device that was signed out", signedOut, "joining", { session: "signed-out" });
   await add("another account", neighbour.device, "owner", { own: away, foreign: home });
   await add("a new device of the removed", late, "stranger");
   for (const name of ["removed", "revoked"] as const) await add(name, inHome[name].device, "removed");
@@ -77,5 +80,6 @@ export async function createAskers(stage: ServerStage, cast: Cast): Promise<read
   for (const level of ["viewer", "editor", "admin", "owner"] as const)
     await add(level, inHome[level].device, level);
   await asOwner("the owner, a minute later", { isStale: true, token: await session({ age: 60_000 }) });
+  await asOwner("whoever runs the server", { ...bad(OPERATOR), isOperator: true });
   return all;
 }

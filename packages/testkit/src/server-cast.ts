@@ -8,6 +8,7 @@ import { loginBytes } from "@tidelock/core/crypto/login";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { encodeFrameList } from "@tidelock/core/log/frame-list";
 import type { MembershipRecord, Role } from "@tidelock/core/vault/records";
+import type { AuditRow } from "@tidelock/server/store";
 import { type ServerStage, STAGE_ADDRESS } from "./server-stage.ts";
 import { type LogPoint, newDevice, newPerson, type TestDevice, TestVault } from "./vault-people.ts";
 
@@ -95,7 +96,14 @@ export async function createCast(stage: ServerStage): Promise<Cast> {
   await say(stage, home, founder, { type: "member-remove", person: 4, cutoffs: [0] });
   await append(stage, home, owner, home.vault.data(owner, 0, founder.next++, "a secret of home", home.at));
   const { person, id } = signedOut;
-  if (!(await stage.server.services.store.revokeDevice(person.id, id, stage.time.now())))
+  const audit: AuditRow = {
+    time: stage.time.now(),
+    device: owner.id,
+    action: "sign-out",
+    object: id,
+    address: "unknown",
+  };
+  if (!(await stage.server.services.store.revokeDevice(person.id, id, audit)))
     throw new Error("not signed out");
   return {
     home,

@@ -21,6 +21,9 @@ export interface RigAnswer {
   readonly body: Record<string, unknown>;
 }
 
+/** Of the rig's operator. */
+export const OPERATOR = "the-operator-of-this-rig-0123456789";
+
 const generous = { perMinute: 1e9, burst: 1e9 };
 
 export const realClock: Clock = { now: () => Date.now(), mono: () => performance.now() };
@@ -74,7 +77,9 @@ export class ServerRig {
         append: { ...generous, of: "device" },
         write: { ...generous, of: "device" },
         read: { ...generous, of: "device" },
+        operator: { ...generous, of: "address" },
       },
+      operatorToken: OPERATOR,
       ...this.#options,
     });
     this.#port = Number(new URL(this.#running.url).port);
@@ -115,6 +120,14 @@ export class ServerRig {
     });
     this.#remotes.push(remote);
     return remote;
+  }
+
+  /** As whoever runs the server. */
+  admin(method: string, path: string, json?: unknown): Promise<RigAnswer> {
+    return this.send(method, `/v1/admin${path}`, {
+      token: OPERATOR,
+      ...(json === undefined ? {} : { json }),
+    });
   }
 
   async send(

@@ -55,6 +55,9 @@ export function idOf(
       absent: blobOf(suite, nobodysBlob).blobId,
       another: id,
     },
+    p: { own: device.person.id, foreign: foreign.vault.founder.person.id, absent: some(32), another: id },
+    s: { own: device.person.id, foreign: foreign.vault.founder.person.id, absent: some(32), another: id },
+    g: { own: some(16), foreign: some(16), absent: some(16), another: id.subarray(0, 16) },
     d: { own: device.id, foreign: foreign.vault.founder.id, absent: some(32), another: id },
     r: { own: rendezvous, foreign: foreign.rendezvous, absent: some(16), another: id.subarray(0, 16) },
   };
@@ -111,6 +114,10 @@ export function samplesOf(
       return one(encodeUtf8("a few words"));
     case "POST /v1/rv":
       return one(json({ id: toBase64Url(suite.random(16)), lifeMs: 60_000 }));
+    case "PUT /v1/admin/entitlements/{s}":
+      return one(json({ version: 1, plans: ["basic"], state: "active" }));
+    case "POST /v1/admin/registration-tokens":
+      return one(json({}));
     default:
       throw new Error(
         `no honest request to ${route.method} ${route.path} is known: add one in ${import.meta.url}`,

@@ -44,6 +44,8 @@ export interface StageAnswer {
 
 const plenty: Rate = { perMinute: 1e9, burst: 1e9, of: "device" };
 
+/** Of whoever runs it. */
+export const OPERATOR = "the-operator-of-this-stage-0123456789";
 /** Where everybody finds it. */
 export const STAGE_ADDRESS = "https://sync.example";
 
@@ -93,6 +95,7 @@ export class ServerStage {
       signer: await createJwtSigner(this.keys, STAGE_ADDRESS, this.clock),
       audience: STAGE_ADDRESS,
       registration: "token",
+      operatorToken: OPERATOR,
       rates: {
         challenge: plenty,
         "sign-in": plenty,
@@ -101,6 +104,7 @@ export class ServerStage {
         read: plenty,
         reserve: plenty,
         slot: plenty,
+        operator: plenty,
       },
     });
     this.#reader = openReader(path);

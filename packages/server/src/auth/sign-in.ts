@@ -8,6 +8,7 @@ import { limits } from "@tidelock/core/bytes/limits";
 import { deviceId, personId } from "@tidelock/core/crypto/identity";
 import { CHALLENGE, loginBytes } from "@tidelock/core/crypto/login";
 import { chainEnd } from "@tidelock/core/vault/certificate";
+import type { AddressClass } from "../http/address-class.ts";
 import { Problem } from "../problem.ts";
 import type { Services } from "../services.ts";
 import type { AccountDevice, PersonRow } from "../store.ts";
@@ -44,25 +45,44 @@ export async function signIn(services: Services, body: unknown): Promise<SignedI
   if (account === undefined) throw new Problem("registration-closed", "this person has not registered here");
   if (!equalBytes(account.signKey, person.signKey))
     throw new Problem("bad-proof", "the keys are not the person's");
-  if (known?.revoked !== undefined)
-    throw new Problem("device-removed", "its person has signed this device out");
+  refuseAccount({ closed: account.closed, revoked: known?.revoked });
   return admit(services, account, device);
 }
 
-export async function register(services: Services, body: unknown): Promise<SignedIn> {
-  const { store, clock, suite, registration } = services;
+/** Throws for whom no proof lets in: of an account that was closed, or signed out by its person. */
+export function refuseAccount({ closed, revoked }: Pick<AccountDevice, "closed" | "revoked">): void {
+  if (closed !== undefined) throw new Problem("account-closed", "this account was closed");
+  if (revoked !== undefined) throw new Problem("signed-out", "its person has signed this device out");
+}
+
+export async function register(services: Services, body: unknown, from: AddressClass): Promise<SignedIn> {
+  const { store, clock, registration } = services;
   const { person, device, known } = await prove(services, body);
-  if (known?.revoked !== undefined)
-    throw new Problem("device-removed", "its person has signed this device out");
+  const account = await store.person(person.person);
+  // Only a token opens a closed account again, also on an open server: its devices would else do it by themselves.
+  const reopens = account?.closed !== undefined && fieldOf(body, "registration") !== undefined;
+  refuseAccount({ closed: reopens ? undefined : account?.closed, revoked: known?.revoked });
   // Again is fine: the answer may have been lost.
-  if ((await store.person(person.person)) !== undefined) return admit(services, person, device);
+  if (account !== undefined && !reopens) return admit(services, account, device);
   if (registration === "closed") throw new Problem("registration-closed", "nobody can register here");
-  if (registration === "token") {
-    const token = bytesOf(body, "registration", 16);
-    if (!(await store.takeRegistration(suite.sha256(token), clock.now())))
-      throw new Problem("registration-closed", "this registration token is not good, or used up");
-  }
+  if (registration === "token" || reopens) await takeRegistration(services, body);
+  if (reopens)
+    await store.reopenPerson(person.person, {
+      time: clock.now(),
+      device: device.device,
+      action: "reopen-account",
+      object: person.person,
+      address: from,
+    });
   return admit(services, person, device);
+}
+
+async function takeRegistration({ store, clock, suite }: Services, body: unknown): Promise<void> {
+  if (fieldOf(body, "registration") === undefined)
+    throw new Problem("registration-closed", "whoever registers here brings a registration token");
+  const token = bytesOf(body, "registration", 16);
+  if (!(await store.takeRegistration(suite.sha256(token), clock.now())))
+    throw new Problem("registration-closed", "this registration token is not good, or used up");
 }
 
 async function admit(services: Services, person: PersonRow, device: AccountDevice): Promise<SignedIn> {
@@ -112,8 +132,16 @@ function newcomer(
   const { sign: signKey, box: boxKey } = end.person;
   const person = personId(suite, signKey, boxKey);
   return {
-    person: { person, signKey, boxKey, created: now },
-    device: { device, person, signKey: end.device.sign, added: now, seen: now, revoked: undefined },
+    person: { person, signKey, boxKey, created: now, closed: undefined },
+    device: {
+      device,
+      person,
+      signKey: end.device.sign,
+      added: now,
+      seen: now,
+      revoked: undefined,
+      closed: undefined,
+    },
   };
 }
 

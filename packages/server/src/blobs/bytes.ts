@@ -16,6 +16,8 @@ export interface BlobBytes {
     from: number,
     to: number,
   ): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** Removes all bytes of a vault. Again, and where there are none: nothing happens. */
+  drop(vault: Uint8Array): Promise<void>;
   /** Throws where nothing can be written. */
   check(): Promise<void>;
 }

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { toHex } from "@tidelock/core/bytes/bytes";
 import type { BlobBytes } from "./bytes.ts";
 
@@ -68,6 +68,12 @@ export async function openDiskBlobs(root: string, random: (n: number) => Uint8Ar
       const found = await stat(path).catch(unless("ENOENT"));
       if (found === undefined || found.size < to) return undefined;
       return to === from ? nothing() : createReadStream(path, { start: from, end: to - 1 });
+    },
+
+    async drop(vault) {
+      const path = join(root, ...parts(vault, vault).slice(0, 2));
+      for (const one of made) if (one === path || one.startsWith(path + sep)) made.delete(one);
+      await rm(path, { recursive: true, force: true });
     },
 
     async tidy() {

@@ -84,6 +84,48 @@ test("[SRV51] [SRV62] another's vault and an absent one are both gone", async ()
   line.ws.close();
 });
 
+test("[SRV84] [SRV85] whom an act of the operator concerns is let go at once, and finds out when he is back", async () => {
+  const one = new TestVault(rig.suite);
+  const { founder } = one;
+  await rig.found(one);
+  const group = `/groups/${toBase64Url(rig.suite.random(16))}`;
+  const acts: readonly [string, string, Message][] = [
+    ["PUT", `${group}/vaults/${v(one)}`, { t: "gone", v: v(one), code: "not-found" }],
+    ["PUT", `${group}/devices/${toBase64Url(founder.id)}`, { t: "ok", heads: { [v(one)]: 0 } }],
+    ["PUT", `${group}/persons/${toBase64Url(founder.person.id)}`, { t: "ok", heads: { [v(one)]: 0 } }],
+    ["DELETE", `${group}/devices/${toBase64Url(founder.id)}`, { t: "ok", heads: { [v(one)]: 0 } }],
+    [
+      "DELETE",
+      `${group}/persons/${toBase64Url(founder.person.id)}`,
+      { t: "gone", v: v(one), code: "not-found" },
+    ],
+    ["DELETE", `${group}/vaults/${v(one)}`, { t: "ok", heads: { [v(one)]: 0 } }],
+    ["DELETE", `/vaults/${v(one)}`, { t: "gone", v: v(one), code: "not-found" }],
+    ["POST", `/vaults/${v(one)}/restore`, { t: "ok", heads: { [v(one)]: 0 } }],
+  ];
+  // Somebody whom none of it concerns.
+  const neighbour = await signedIn(vault.founder, [v()]);
+  await neighbour.next();
+  let ended = false;
+  void neighbour.closed.then(() => {
+    ended = true;
+  });
+  let line = await signedIn(founder, [v(one)]);
+  let told = await line.next();
+  for (const [method, path, expected] of acts) {
+    expect((await rig.admin(method, path)).status).toBe(204);
+    // Who was told that it is gone listens to nothing: his own timer brings him back.
+    if (told["t"] === "ok" || !path.includes(v(one))) expect(await line.closed).toBe(4403);
+    line = await signedIn(founder, [v(one)]);
+    told = await line.next();
+    expect([method, path, told]).toEqual([method, path, expected]);
+  }
+  expect(ended).toBe(false);
+  const account = await rig.admin("DELETE", `/persons/${toBase64Url(founder.person.id)}`);
+  expect([account.status, await line.closed]).toEqual([204, 4403]);
+  neighbour.ws.close();
+});
+
 test("[SRV62] no session, a torn message, one too long, and none at all end the connection", async () => {
   const close = async (message: string | Buffer): Promise<number> => {
     const line = await new Line().open();

@@ -35,6 +35,8 @@ export interface StartOptions {
   readonly registration?: Registration;
   /** Bytes a vault may have. */
   readonly quota?: number;
+  /** Opens `/v1/admin` to whoever has it; at least 32 characters. */
+  readonly operatorToken?: string;
   readonly origins?: readonly string[];
   readonly rates?: Partial<Record<RateName, Rate>>;
   readonly log?: Log;
@@ -96,7 +98,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     log: options.log ?? { event: () => undefined },
     signer: await createJwtSigner(tokenKeys, audience, clock),
     audience,
-    ...pick(options, ["registration", "quota", "origins", "rates"]),
+    ...pick(options, ["registration", "quota", "operatorToken", "origins", "rates"]),
   });
   made = server;
   const metrics = options.metrics === undefined ? undefined : await serveMetrics(server, options.metrics);

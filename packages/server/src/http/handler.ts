@@ -4,12 +4,15 @@
  */
 import { toBase64Url } from "@tidelock/core/bytes/base64url";
 import { TidelockError } from "@tidelock/core/errors";
+import { refuseAccount } from "../auth/sign-in.ts";
+import { termsOf } from "../auth/terms.ts";
 import type { Session } from "../auth/token.ts";
 import { atLeast, standingOf } from "../log/access.ts";
 import { notFound, Problem, type ProblemCode } from "../problem.ts";
 import type { Services } from "../services.ts";
 import type { Level } from "../store.ts";
 import { type Answer, type Call, declaredLength, problemAnswer } from "./call.ts";
+import { isOperator } from "./operator.ts";
 import type { Rates } from "./rates.ts";
 import { type Context, idParam, type Policy, type Route, type VaultContext } from "./route.ts";
 import { createRouter } from "./router.ts";
@@ -58,7 +61,11 @@ const always: Readonly<Record<string, string>> = {
 
 export function createHandler(options: HandlerOptions): Handler {
   const { services, rates } = options;
-  const route = createRouter(options.routes);
+  // Where nobody is the operator these addresses are as absent as any other.
+  const served = options.routes.filter(
+    ({ policy }) => policy !== "operator" || services.operator !== undefined,
+  );
+  const route = createRouter(served);
   const bodyBytes = options.bodyBytes ?? BODY_BYTES;
   let held = 0;
 
@@ -71,8 +78,7 @@ export function createHandler(options: HandlerOptions): Handler {
     }
     seen(found.route);
     const { params } = found;
-    const session =
-      found.route.policy === "open" ? undefined : await authenticate(services, found.route, call);
+    const session = await authenticate(services, found.route, call);
     limit(found.route, call, session);
     const length = found.route.body === "none" ? 0 : declaredLength(call, found.route.most);
     refuseOverload(found.route, length);
@@ -128,8 +134,16 @@ export function createHandler(options: HandlerOptions): Handler {
   };
 }
 
-async function authenticate(services: Services, route: Route, call: Call): Promise<Session> {
-  const token = /^Bearer ([\w.-]+)$/.exec(call.header("authorization") ?? "")?.[1];
+/** Undefined where no device is asked for: the operator has none. */
+async function authenticate(services: Services, route: Route, call: Call): Promise<Session | undefined> {
+  if (route.policy === "open") return undefined;
+  const token = /^Bearer ([\w.~+/=-]+)$/.exec(call.header("authorization") ?? "")?.[1];
+  if (route.policy === "operator") {
+    const { operator, suite } = services;
+    if (token === undefined || operator === undefined || !isOperator(suite, operator, token))
+      throw new Problem("bad-proof", "this address is for whoever runs the server");
+    return undefined;
+  }
   if (token === undefined) throw new Problem("bad-proof", "this address needs a session");
   const session = await services.tokens.verify(token);
   if (route.fresh === true && !services.tokens.isFresh(session))
@@ -137,8 +151,7 @@ async function authenticate(services: Services, route: Route, call: Call): Promi
   // Looked up each time: signing a device out binds at once.
   const device = await services.store.accountDevice(session.device);
   if (device === undefined) throw new Problem("bad-proof", "this device has not signed in here");
-  if (device.revoked !== undefined)
-    throw new Problem("device-removed", "its person has signed this device out");
+  refuseAccount(device);
   return session;
 }
 
@@ -156,10 +169,17 @@ async function authorize(
     throw new Problem("device-removed", "the log has removed this device");
   if (state === undefined || standing.kind === "stranger") throw notFound();
   const { row } = state;
+  if (row.deleted !== undefined && route.policy !== "owner")
+    throw new Problem("vault-deleted", "the vault was deleted on this server");
+  const rows = await services.store.terms({ vault: id, owner: row.owner, person, device });
+  const terms = termsOf(rows, services.clock.now());
+  // What a removed device may still read it was let in for.
+  if (!terms.connects && standing.kind !== "removed")
+    throw new Problem("not-in-group", "no group of this vault has the device or its person");
   const needed = levels[route.policy];
   if (needed !== undefined && (standing.kind !== "active" || !atLeast(standing.level, needed)))
     throw new Problem("no-access", "this device may not do that in the vault");
-  return { row, standing };
+  return { row, standing, terms };
 }
 
 /** The least level of an admitted device, where a policy asks for one. */
@@ -167,6 +187,7 @@ const levels: Readonly<Partial<Record<Policy, Level>>> = {
   member: "viewer",
   write: "editor",
   admin: "admin",
+  owner: "owner",
 };
 
 function cors(origins: readonly string[] | undefined, call: Call): Record<string, string> {
@@ -179,7 +200,7 @@ function cors(origins: readonly string[] | undefined, call: Call): Record<string
     "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE",
     "access-control-allow-headers": "authorization, content-type, range, tidelock-client",
     "access-control-expose-headers":
-      "tidelock-head, tidelock-time, tidelock-proto, retry-after, content-range",
+      "tidelock-head, tidelock-plan, tidelock-time, tidelock-proto, retry-after, content-range",
     "access-control-max-age": "600",
     "cross-origin-resource-policy": "cross-origin",
   };

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { toBase64Url } from "@tidelock/core/bytes/base64url";
 import { createPortableSuite } from "@tidelock/core/crypto/sodium-portable";
 import { encodeFrameList } from "@tidelock/core/log/frame-list";
-import { foundIn } from "@tidelock/testkit/suites/log-store-contract";
+import { foundIn } from "@tidelock/testkit/suites/log-store-kit";
 import { Time } from "@tidelock/testkit/vault-kit";
 import { TestVault } from "@tidelock/testkit/vault-people";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -61,8 +61,22 @@ beforeEach(async () => {
   await foundIn(store, vault);
   const { founder } = vault;
   const { person, keys, id } = founder;
-  const account = { person: person.id, signKey: person.keys.sign, boxKey: person.keys.box, created: 0 };
-  const device = { device: id, person: person.id, signKey: keys.sign, added: 0, seen: 0, revoked: undefined };
+  const account = {
+    person: person.id,
+    signKey: person.keys.sign,
+    boxKey: person.keys.box,
+    created: 0,
+    closed: undefined,
+  };
+  const device = {
+    device: id,
+    person: person.id,
+    signKey: keys.sign,
+    added: 0,
+    seen: 0,
+    revoked: undefined,
+    closed: undefined,
+  };
   await store.admitAccount(account, device);
   token = (await server.services.tokens.issue(id, person.id)).token;
 });

@@ -21,6 +21,7 @@ export const rates: Readonly<Record<RateName, Rate>> = {
   write: { perMinute: 6_000, burst: 600, of: "device" },
   read: { perMinute: 12_000, burst: 1_000, of: "device" },
   reserve: { perMinute: 20 / 60, burst: 20, of: "device" },
+  operator: { perMinute: 6_000, burst: 600, of: "address" },
   slot: { perMinute: 20 / 60, burst: 20, of: "address" },
 };
 

@@ -3,31 +3,52 @@
  * routes is decided from this, before a handler runs; a route without a policy does not compile.
  */
 import { fromBase64Url } from "@tidelock/core/bytes/base64url";
+import type { Terms } from "../auth/terms.ts";
 import type { Session } from "../auth/token.ts";
 import type { Standing } from "../log/access.ts";
 import { Problem } from "../problem.ts";
 import type { Services } from "../services.ts";
-import type { VaultRow } from "../store.ts";
+import type { AuditRow, VaultRow } from "../store.ts";
+import { addressClass } from "./address-class.ts";
 import type { Answer, Call } from "./call.ts";
 
 /**
  * Who may use it. `open`: anybody. `device`: whoever is signed in. The others are about the vault in
  * the address: `join` also lets in a device whose person is a member and which nothing has admitted;
- * `past` also one that was removed, for what was there until then; `member` only who was admitted.
+ * `past` also one that was removed, for what was there until then; `member` only who was admitted;
+ * `owner` also where the vault is deleted. `operator`: whoever has the token of the server's
+ * operator, and no device.
  */
-export type Policy = "open" | "device" | "past" | "join" | "member" | "write" | "admin";
+export type Policy =
+  | "open"
+  | "device"
+  | "past"
+  | "join"
+  | "member"
+  | "write"
+  | "admin"
+  | "owner"
+  | "operator";
 
 export type BodyKind = "none" | "json" | "binary";
 
 /** A limit by caller; the numbers are in `limits.ts`. */
-export type RateName = "challenge" | "sign-in" | "append" | "write" | "read" | "reserve" | "slot";
+export type RateName =
+  | "challenge"
+  | "sign-in"
+  | "append"
+  | "write"
+  | "read"
+  | "reserve"
+  | "slot"
+  | "operator";
 
 export interface Context {
   readonly call: Call;
   readonly services: Services;
   /** Parts of the path, by their names. */
   readonly params: Readonly<Record<string, string>>;
-  /** Undefined on open routes. */
+  /** Undefined on open routes, and on those of the operator. */
   readonly session: Session | undefined;
   /** On routes of a vault. */
   readonly vault: VaultContext | undefined;
@@ -36,11 +57,16 @@ export interface Context {
 export interface VaultContext {
   readonly row: VaultRow;
   readonly standing: Standing;
+  /** Of whoever asks, as it arrived. */
+  readonly terms: Terms;
 }
 
 export interface Route {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
-  /** `{v}` vault, `{b}` blob, `{d}` device: 32 bytes; `{r}` rendezvous: 16 bytes; `{slot}`: 1 or 2. */
+  /**
+   * `{v}` vault, `{b}` blob, `{d}` device, `{p}` person: 32 bytes; `{r}` rendezvous, `{g}` group: 16 bytes;
+   * `{s}` person or group; `{slot}`: 1 or 2.
+   */
   readonly path: string;
   readonly policy: Policy;
   /** The session must be younger than a minute. */
@@ -68,6 +94,13 @@ export function sessionOf(context: Context): Session {
 export function vaultOf(context: Context): VaultContext {
   if (context.vault === undefined) throw new RangeError("a route without a vault");
   return context.vault;
+}
+
+/** What is kept of an act: by whom, from where, and to what. */
+export function auditOf(context: Context, action: string, object?: Uint8Array): AuditRow {
+  const { call, services, session } = context;
+  const address = addressClass(call.address);
+  return { time: services.clock.now(), device: session?.device, action, object, address };
 }
 
 /** A whole number of the query, within bounds. */

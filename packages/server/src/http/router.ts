@@ -7,7 +7,16 @@ export type Found =
   | { readonly kind: "method"; readonly allow: string }
   | { readonly kind: "none" };
 
-const sizes: Readonly<Record<string, number>> = { v: 32, b: 32, d: 32, r: 16 };
+const sizes: Readonly<Record<string, readonly number[]>> = {
+  v: [32],
+  b: [32],
+  d: [32],
+  p: [32],
+  g: [16],
+  /** A person or a group. */
+  s: [16, 32],
+  r: [16],
+};
 
 export function createRouter(routes: readonly Route[]): (method: string, path: string) => Found {
   const byLength = new Map<number, { readonly route: Route; readonly parts: readonly string[] }[]>();
@@ -43,5 +52,6 @@ function match(parts: readonly string[], given: readonly string[]): Record<strin
 
 function isParam(name: string, text: string): boolean {
   if (name === "slot") return text === "1" || text === "2";
-  return text.length < 64 && fromBase64Url(text)?.length === sizes[name];
+  const length = text.length < 64 ? fromBase64Url(text)?.length : undefined;
+  return length !== undefined && sizes[name]?.includes(length) === true;
 }

@@ -9,8 +9,9 @@ import type { Suite } from "@tidelock/core/crypto/suite";
 import { type Frame, frameKinds } from "@tidelock/core/log/frame";
 import type { VoidReason } from "@tidelock/core/log/kind";
 import { parseCertificate } from "@tidelock/core/vault/certificate";
-import { parseBody } from "@tidelock/core/vault/records";
+import { type MembershipRecord, parseBody } from "@tidelock/core/vault/records";
 import type { Roster } from "@tidelock/core/vault/roster";
+import type { AddressClass } from "../http/address-class.ts";
 import type { ProblemCode } from "../problem.ts";
 import type { AccessRow, AuditRow, DeviceRow, Level, MemberRow } from "../store.ts";
 import { nextRoster, type Place } from "./rosters.ts";
@@ -24,6 +25,7 @@ export function atLeast(level: Level, needed: Level): boolean {
 export interface Sender {
   readonly device: Uint8Array;
   readonly person: Uint8Array;
+  readonly address: AddressClass;
 }
 
 export interface Refusal {
@@ -137,13 +139,42 @@ function effectOf(before: Roster, after: Roster, sender: Sender, frame: Frame, p
     .filter((device, i) => before.devices[i]?.removedAt !== device.removedAt || i >= before.devices.length)
     .map((device) => accessRow(after, device.index));
   const records = parseBody(frame.body)?.records ?? [];
-  const audit = records.map(({ type }) => ({
+  const audit = records.map((record) => ({
     time: place.time,
     device: sender.device,
-    action: type,
-    object: undefined,
+    action: record.type,
+    object: objectOf(record, after),
+    address: sender.address,
   }));
   return { roster: after, members, access, audit };
+}
+
+/** Whom or what a record is about: a device, a person, an invite. */
+function objectOf(record: MembershipRecord, { devices, persons }: Roster): Uint8Array | undefined {
+  switch (record.type) {
+    case "member-add":
+      return persons.at(-1)?.id;
+    case "role":
+    case "member-remove":
+    case "owner-transfer":
+      return persons[record.person]?.id;
+    case "device-add":
+    case "device-admit":
+      return devices.at(-1)?.id;
+    case "device-revoke":
+      return devices[record.device]?.id;
+    case "envelope":
+      return (record.to === "device" ? devices : persons)[record.index]?.id;
+    case "invite":
+    case "invite-cancel":
+      return record.id;
+    case "epoch":
+    case "rules":
+    case "suite":
+    case "settings":
+    case "rename":
+      return undefined;
+  }
 }
 
 export function accessRow({ devices, persons }: Roster, index: number): AccessRow {

@@ -11,6 +11,7 @@ import {
   TestVault,
 } from "@tidelock/testkit/vault-people";
 import { beforeAll, expect, test } from "vitest";
+import { noTerms } from "../auth/terms.ts";
 import type { DeviceRow, Level, LogRow, MemberRow, VaultState } from "../store.ts";
 import { accessRow } from "./access.ts";
 import { type Appended, type AppendRequest, parseSent, planAppends } from "./plan.ts";
@@ -46,6 +47,7 @@ class Scene {
       head: { seq: 0, hash: id, members: id, time: NOON },
       logBytes: 0,
       blobBytes: 0,
+      deleted: undefined,
     };
     this.devices = [{ ...accessRow(this.roster, 0), lastSeq: 0 }];
     this.members = [{ person: this.founder.person.id, level: "owner", since: 0, ended: undefined }];
@@ -58,7 +60,11 @@ class Scene {
   request(device: TestDevice, ...frames: Uint8Array[]): AppendRequest {
     const sent = parseSent(suite, frames);
     if (sent === null) throw new Error("no frames of one device");
-    return { sender: { device: device.id, person: device.person.id }, frames: sent };
+    return {
+      sender: { device: device.id, person: device.person.id, address: "loopback" },
+      terms: noTerms,
+      frames: sent,
+    };
   }
 
   /** Plans them as one batch and takes what was planned. */

@@ -8,6 +8,7 @@ import type { Suite } from "@tidelock/core/crypto/suite";
 import { nextLink } from "@tidelock/core/log/chain";
 import { type Frame, frameKinds, parseFrame } from "@tidelock/core/log/frame";
 import type { Roster } from "@tidelock/core/vault/roster";
+import type { Terms } from "../auth/terms.ts";
 import type { ProblemCode } from "../problem.ts";
 import type {
   AccessRow,
@@ -30,6 +31,8 @@ import {
 
 export interface AppendRequest {
   readonly sender: Sender;
+  /** What the operator has said of the sender and this vault, as it was when the append arrived. */
+  readonly terms: Terms;
   /** 1..256, parsed once, in the order of their device seqs. */
   readonly frames: readonly SentFrame[];
 }
@@ -59,7 +62,7 @@ export interface PlanRules {
   readonly quota: number;
 }
 
-/** Bytes of membership frames that a full vault still takes: nobody's removal waits for room. */
+/** Bytes of membership frames that are always taken: nobody's removal waits for room or for money. */
 const ALWAYS_ROOM = 64 << 10;
 
 export interface Plan {
@@ -119,6 +122,7 @@ class Draft {
   #changedMembers = new Map<string, MemberRow>();
   #head: Head;
   #room: number;
+  #taken = 0;
   roster: Roster | undefined;
   #devices: Map<string, DeviceRow>;
   #members: Map<string, MemberRow>;
@@ -136,16 +140,17 @@ class Draft {
     this.#placed = new Map(state.placed.map((one) => [placeKey(one.device, one.deviceSeq), one]));
   }
 
-  take({ sender, frames }: AppendRequest): Appended {
+  take({ sender, terms, frames }: AppendRequest): Appended {
     const standing = this.#standing(sender);
     if (standing.kind === "stranger") return refused("not-found", "no such vault");
+    if (this.#state.row.deleted !== undefined) return refused("vault-deleted", "the vault was deleted here");
     if (standing.kind === "removed") return refused("device-removed", "the log has removed this device");
     const first = (frames[0] as SentFrame).frame.deviceSeq;
     const last = this.#devices.get(toHex(sender.device))?.lastSeq ?? 0;
     if (first <= last) return this.#again(sender, frames, last);
     // It counts on frames that are not here: what it has to see is that they are gone.
     if (first > last + 1) return refused("behind", "frames of this device are missing before these");
-    return this.#place(sender, frames);
+    return this.#place(sender, terms, frames);
   }
 
   #standing(sender: Sender): Standing {
@@ -169,10 +174,12 @@ class Draft {
     return { kind: "placed", first: seq, time, head: this.#head, again: true };
   }
 
-  #place(sender: Sender, frames: readonly SentFrame[]): Appended {
+  #place(sender: Sender, terms: Terms, frames: readonly SentFrame[]): Appended {
     const bytes = frames.reduce((sum, one) => sum + one.bytes.length, 0);
     const spared = bytes <= ALWAYS_ROOM && frames.every(isMembershipFrame);
+    if (!terms.covered && !spared) return refused("no-plan", "no plan and no seat covers this person here");
     if (bytes > this.#room && !spared) return refused("quota", "the vault has used up its room");
+    if (bytes > terms.room - this.#taken && !spared) return refused("quota", "the plan has no room left");
     const first = this.#head.seq + 1;
     const undo = frames.some(isMembershipFrame) ? this.#memory() : undefined;
     for (const one of frames) {
@@ -188,6 +195,7 @@ class Draft {
       return { kind: "refused", ...refusal };
     }
     this.#room -= bytes;
+    this.#taken += bytes;
     return { kind: "placed", first, time: this.#time, head: this.#head, again: false };
   }
 

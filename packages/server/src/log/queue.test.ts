@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createPortableSuite } from "@tidelock/core/crypto/sodium-portable";
 import type { Suite } from "@tidelock/core/crypto/suite";
-import { foundIn } from "@tidelock/testkit/suites/log-store-contract";
+import { foundIn } from "@tidelock/testkit/suites/log-store-kit";
 import { NOON, type TestDevice, TestVault, textOf } from "@tidelock/testkit/vault-people";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { noTerms } from "../auth/terms.ts";
 import { Problem } from "../problem.ts";
 import { openSqliteStore } from "../sqlite/store.ts";
 import type { LogStore } from "../store.ts";
@@ -42,7 +43,8 @@ async function newVault(): Promise<TestVault> {
 function send(queue: AppendQueue, vault: TestVault, ...frames: Uint8Array[]): Promise<Appended> {
   const { id, person } = vault.founder as TestDevice;
   return queue.append(vault.id, {
-    sender: { device: id, person: person.id },
+    sender: { device: id, person: person.id, address: "loopback" },
+    terms: noTerms,
     frames: parseSent(suite, frames) ?? [],
   });
 }

@@ -3,6 +3,7 @@ import { toBase64Url } from "@tidelock/core/bytes/base64url";
 import { limits } from "@tidelock/core/bytes/limits";
 import { encodePageItem, FRAME_LIST, parseFrameList } from "@tidelock/core/log/frame-list";
 import { encodePage } from "@tidelock/core/log/page";
+import { addressClass } from "../http/address-class.ts";
 import { BINARY, empty, json, readBody } from "../http/call.ts";
 import { numberQuery, type Route, sessionOf, vaultOf } from "../http/route.ts";
 import { parseSent } from "../log/plan.ts";
@@ -31,8 +32,10 @@ export const frameRoutes: readonly Route[] = [
       if (sent === null) throw new Problem("rejected", "the body is no frame list of one device");
       const { device, person } = sessionOf(context);
       const started = services.clock.mono();
-      const answer = await services.queue.append(vaultOf(context).row.vault, {
-        sender: { device, person },
+      const { row, terms } = vaultOf(context);
+      const answer = await services.queue.append(row.vault, {
+        sender: { device, person, address: addressClass(call.address) },
+        terms,
         frames: sent,
       });
       const result = answer.kind === "placed" ? (answer.again ? "again" : "placed") : answer.code;
@@ -52,17 +55,24 @@ export const frameRoutes: readonly Route[] = [
     most: 0,
     rate: "read",
     summary: "Entries after a seq as a page list: ?after&frames&bytes",
-    answers: { 200: "pages, with Tidelock-Head", 204: "nothing follows, with Tidelock-Head" },
+    answers: {
+      200: "pages, with Tidelock-Head, and Tidelock-Plan: none where no plan covers who asks",
+      204: "nothing follows, with Tidelock-Head",
+    },
     handle: async (context) => {
       const { call, services } = context;
-      const { row, standing } = vaultOf(context);
+      const { row, standing, terms } = vaultOf(context);
       // The removed learns of it as everybody does, by a signed entry, and sees nothing after that.
       const head = standing.kind === "removed" ? standing.at : row.head.seq;
       const after = numberQuery(call, "after", 0, FAR);
       const wanted = Math.max(1, numberQuery(call, "frames", ANSWER.frames, ANSWER.frames));
       const frames = Math.min(wanted, Math.max(0, head - after));
       const bytes = Math.max(1, numberQuery(call, "bytes", ANSWER.bytes, ANSWER.bytes));
-      const headers = { "tidelock-head": String(head) };
+      // Who only reads learns by it that a plan ended, before he has something to send.
+      const headers = {
+        "tidelock-head": String(head),
+        ...(terms.covered ? {} : { "tidelock-plan": "none" }),
+      };
       const pages = readPages(services.store, row.vault, after, { frames, bytes });
       // The first piece now: what fails before it still has a proper answer.
       const first = await pages.next();

@@ -5,14 +5,15 @@ import { limits } from "@tidelock/core/bytes/limits";
 import { personId } from "@tidelock/core/crypto/identity";
 import { parseGenesis } from "@tidelock/core/vault/genesis";
 import { founderRoster } from "@tidelock/core/vault/roster";
-import { binary, json, readBody } from "../http/call.ts";
-import { numberQuery, type Route, sessionOf, vaultOf } from "../http/route.ts";
+import { termsOf } from "../auth/terms.ts";
+import { binary, empty, json, readBody } from "../http/call.ts";
+import { auditOf, type Context, numberQuery, type Route, sessionOf, vaultOf } from "../http/route.ts";
 import { accessRow } from "../log/access.ts";
 import { Problem } from "../problem.ts";
 import type { Services } from "../services.ts";
-import type { VaultRow } from "../store.ts";
+import { type Deletion, KEPT, type VaultRow } from "../store.ts";
+import { AUDIT_PAGE, auditJson, freeOf } from "./usage.ts";
 
-const AUDIT_PAGE = 200;
 const FAR = 2 ** 52;
 
 export const vaultRoutes: readonly Route[] = [
@@ -45,14 +46,20 @@ export const vaultRoutes: readonly Route[] = [
         head: { seq: 0, hash: vault, members: vault, time },
         logBytes: 0,
         blobBytes: 0,
+        deleted: undefined,
       };
-      const done = await services.store.createVault(
+      const { store } = services;
+      const known = await store.vault(vault);
+      if (known === undefined) await needPlan(services, row, session.device);
+      const done = await store.createVault(
         row,
         { person, level: "owner", since: 0, ended: undefined },
         device,
-        { time, device: session.device, action: "found", object: undefined },
+        auditOf(context, "found"),
       );
-      const now = (await services.store.vault(vault)) ?? row;
+      const now = (await store.vault(vault)) ?? row;
+      if (now.deleted !== undefined)
+        throw new Problem("vault-deleted", "the vault was deleted on this server");
       return json(done === "created" ? 201 : 200, {
         vault: toBase64Url(vault),
         head: headJson(services, now),
@@ -99,8 +106,16 @@ export const vaultRoutes: readonly Route[] = [
     most: 0,
     rate: "read",
     summary: "How far the log goes, and how much room the vault uses",
-    answers: { 200: "{seq, hash, members, time, usage}" },
-    handle: async (context) => json(200, headJson(context.services, vaultOf(context).row)),
+    answers: { 200: "{seq, hash, members, time, usage: {log, blobs, room}, free, plan}" },
+    handle: async (context) => {
+      const { services } = context;
+      const { row, terms } = vaultOf(context);
+      return json(200, {
+        ...headJson(services, row),
+        free: freeOf(services, row, terms),
+        plan: terms.covered ? "active" : "none",
+      });
+    },
   },
   {
     method: "GET",
@@ -138,24 +153,74 @@ export const vaultRoutes: readonly Route[] = [
     most: 0,
     rate: "read",
     summary: "What was done to the vault, newest first: ?before",
-    answers: { 200: "{events: [{n, time, device, action, object}]}" },
+    answers: { 200: "{events: [{n, time, device, action, object, address}]}" },
     handle: async (context) => {
       const before = numberQuery(context.call, "before", FAR, FAR);
       const rows = await context.services.store.audit(vaultOf(context).row.vault, before, AUDIT_PAGE);
-      return json(200, {
-        events: rows.map(({ n, time, device, action, object }) => ({
-          n,
-          time,
-          device: toBase64Url(device),
-          action,
-          object: object === undefined ? undefined : toBase64Url(object),
-        })),
-      });
+      return json(200, { events: rows.map(({ vault: _same, ...row }) => auditJson(row)) });
+    },
+  },
+  {
+    method: "DELETE",
+    path: "/v1/vaults/{v}",
+    policy: "owner",
+    fresh: true,
+    body: "none",
+    most: 0,
+    rate: "write",
+    summary: "Deletes the vault for everybody; for 30 days that can be taken back",
+    answers: { 204: "deleted" },
+    handle: async (context) => {
+      await deleteVault(context, vaultOf(context).row.vault, "owner");
+      return empty(204);
+    },
+  },
+  {
+    method: "POST",
+    path: "/v1/vaults/{v}/restore",
+    policy: "owner",
+    fresh: true,
+    body: "none",
+    most: 0,
+    rate: "write",
+    summary: "Takes the owner's deletion back",
+    answers: { 204: "it is there again" },
+    handle: async (context) => {
+      const { row } = vaultOf(context);
+      if (row.deleted !== undefined) await restoreVault(context, row.vault, "owner");
+      return empty(204);
     },
   },
 ];
 
-function headJson({ quota }: Services, { head, logBytes, blobBytes }: VaultRow): unknown {
+/** False where there is no such vault. */
+export async function deleteVault(context: Context, vault: Uint8Array, by: Deletion["by"]): Promise<boolean> {
+  const { store, clock, disconnectVault } = context.services;
+  const done = await store.deleteVault(
+    vault,
+    { at: clock.now(), by },
+    auditOf(context, "delete-vault", vault),
+  );
+  disconnectVault(vault);
+  return done;
+}
+
+export async function restoreVault(context: Context, vault: Uint8Array, by: Deletion["by"]): Promise<void> {
+  const { store, clock } = context.services;
+  const row = auditOf(context, "restore-vault", vault);
+  if (!(await store.restoreVault(vault, by, clock.now() - KEPT, row)))
+    throw new Problem("vault-deleted", "it was deleted by somebody else, or too long ago");
+}
+
+/** Who founds a vault will own it, so it is his own plan that has to have room for it. */
+async function needPlan(services: Services, { vault, owner }: VaultRow, device: Uint8Array): Promise<void> {
+  const { store, clock } = services;
+  const terms = termsOf(await store.terms({ vault, owner, person: owner, device }), clock.now());
+  if (!terms.covered) throw new Problem("no-plan", "no plan covers this person");
+  if (terms.room === 0) throw new Problem("quota", "the plan has no room left");
+}
+
+function headJson({ quota }: Services, { head, logBytes, blobBytes }: VaultRow): object {
   return {
     seq: head.seq,
     hash: toBase64Url(head.hash),

@@ -110,4 +110,33 @@ export const migrations: readonly string[] = [
     until INTEGER NOT NULL
   ) WITHOUT ROWID;
   `,
+  // Deletion, accounts that close, what an operator says, and from where things were done.
+  `
+  ALTER TABLE vaults ADD COLUMN deleted_at INTEGER;
+  ALTER TABLE vaults ADD COLUMN deleted_by TEXT;
+  CREATE INDEX vaults_by_owner ON vaults (owner);
+  CREATE INDEX vaults_by_deletion ON vaults (deleted_at) WHERE deleted_at IS NOT NULL;
+  ALTER TABLE audit ADD COLUMN address TEXT NOT NULL DEFAULT 'unknown';
+  ALTER TABLE blobs ADD COLUMN spared INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX blobs_spared ON blobs (vault_n, stored_at) WHERE spared = 1;
+  ALTER TABLE persons ADD COLUMN closed INTEGER;
+  CREATE INDEX persons_by_closing ON persons (closed) WHERE closed IS NOT NULL;
+  CREATE TABLE entitlements (
+    subject BLOB PRIMARY KEY,
+    version INTEGER NOT NULL,
+    plans TEXT NOT NULL,
+    seats INTEGER,
+    quota_bytes INTEGER,
+    state TEXT NOT NULL,
+    until INTEGER
+  ) WITHOUT ROWID;
+  CREATE TABLE edges (
+    n INTEGER PRIMARY KEY AUTOINCREMENT,
+    group_id BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    id BLOB NOT NULL,
+    UNIQUE (group_id, kind, id)
+  );
+  CREATE INDEX edges_by_id ON edges (kind, id);
+  `,
 ];

@@ -1,7 +1,6 @@
 /** Every read of the embedded database, over a connection that sees committed rows only. */
 import type {
   AccountDevice,
-  AuditRow,
   BlobRow,
   DeviceRow,
   Level,
@@ -16,24 +15,34 @@ import type {
   VaultRow,
   VaultState,
 } from "../store.ts";
+import { plain, prepareAuditReads } from "./audit.ts";
 import type { Db } from "./file.ts";
+import { prepareOperatorReads } from "./operator.ts";
 
-export type Reads = ReturnType<typeof prepareReads>;
+export type Reads = ReturnType<typeof prepareVaultReads> &
+  ReturnType<typeof prepareAuditReads> &
+  ReturnType<typeof prepareOperatorReads>;
 
 type Bytes = Uint8Array;
 type Raw = readonly (Bytes | number | string | null)[];
 
 const VAULT =
-  "n, vault, genesis, owner, created, head_seq, head_hash, head_members, head_time, log_bytes, blob_bytes";
+  "n, vault, genesis, owner, created, head_seq, head_hash, head_members, head_time, log_bytes, blob_bytes, deleted_at, deleted_by";
+const VAULT_COLUMNS = VAULT.split(",").length;
 const MEMBER = "person, level, since, ended";
 const DEVICE = "device, person, sign_key, device_index, since, ended, last_seq";
-const ACCOUNT = "device, person, sign_key, added, seen, revoked";
+const ACCOUNT = "device, d.person, d.sign_key, added, seen, revoked, closed";
+const ACCOUNTS = "account_devices d LEFT JOIN persons p ON p.person = d.person";
 
-export function prepareReads(db: Db) {
+export function prepareReads(db: Db): Reads {
+  return { ...prepareVaultReads(db), ...prepareAuditReads(db), ...prepareOperatorReads(db) };
+}
+
+function prepareVaultReads(db: Db) {
   const select = (sql: string) => db.prepare<unknown[], Raw>(`SELECT ${sql}`).raw();
   const vault = select(`${VAULT} FROM vaults WHERE vault = ?`);
   const vaultsOf = select(
-    `${VAULT}, ${MEMBER} FROM members JOIN vaults ON n = vault_n WHERE person = ? AND ended IS NULL ORDER BY n`,
+    `${VAULT}, ${MEMBER} FROM members JOIN vaults ON n = vault_n WHERE person = ? AND ended IS NULL AND deleted_at IS NULL ORDER BY n`,
   );
   const device = select(`${DEVICE} FROM devices WHERE vault_n = ? AND device = ?`);
   const member = select(`${MEMBER} FROM members WHERE vault_n = ? AND person = ?`);
@@ -44,20 +53,21 @@ export function prepareReads(db: Db) {
   const membership = select(
     "seq, time, frame FROM log WHERE vault_n = ? AND seq > ? AND membership = 1 ORDER BY seq",
   );
-  const audit = select(
-    "n, time, device, action, object FROM audit WHERE vault_n = ? AND n < ? ORDER BY n DESC LIMIT ?",
-  );
   const blob = select("id, size, stored_at FROM blobs WHERE vault_n = ? AND id = ?");
   const blobs = select("id, size, stored_at FROM blobs WHERE vault_n = ? AND id > ? ORDER BY id LIMIT ?");
+  const spared = select(
+    "coalesce(sum(size), 0) FROM blobs WHERE vault_n = ? AND spared = 1 AND stored_at > ?",
+  );
+  const deleted = select("vault FROM vaults WHERE deleted_at <= ? ORDER BY deleted_at LIMIT ?");
   const notes = select("device, time, note FROM notes WHERE vault_n = ? ORDER BY device");
   const slots = {
     1: select("slot1 FROM rendezvous WHERE id = ? AND until > ?"),
     2: select("slot2 FROM rendezvous WHERE id = ? AND until > ?"),
   };
-  const person = select("person, sign_key, box_key, created FROM persons WHERE person = ?");
+  const person = select("person, sign_key, box_key, created, closed FROM persons WHERE person = ?");
   const anyPerson = select("1 FROM persons LIMIT 1");
-  const account = select(`${ACCOUNT} FROM account_devices WHERE device = ?`);
-  const accounts = select(`${ACCOUNT} FROM account_devices WHERE person = ? ORDER BY added, device`);
+  const account = select(`${ACCOUNT} FROM ${ACCOUNTS} WHERE device = ?`);
+  const accounts = select(`${ACCOUNT} FROM ${ACCOUNTS} WHERE d.person = ? ORDER BY added, device`);
 
   const numberOf = (id: Bytes): number | undefined => vault.get(id)?.[0] as number | undefined;
 
@@ -91,7 +101,7 @@ export function prepareReads(db: Db) {
     },
 
     vaultsOf: (by: Bytes): readonly { readonly row: VaultRow; readonly member: MemberRow }[] =>
-      vaultsOf.all(by).map((row) => ({ row: vaultRow(row), member: memberRow(row.slice(11)) })),
+      vaultsOf.all(by).map((row) => ({ row: vaultRow(row), member: memberRow(row.slice(VAULT_COLUMNS)) })),
 
     /** Several reads: the caller has opened a view. */
     state: (query: StateQuery): VaultState | undefined => state(query),
@@ -131,18 +141,6 @@ export function prepareReads(db: Db) {
       return { members: members.all(n).map(memberRow), devices: devices.all(n).map(deviceRow) };
     },
 
-    audit(id: Bytes, before: number, most: number): readonly (AuditRow & { readonly n: number })[] {
-      const n = numberOf(id);
-      if (n === undefined) return [];
-      return audit.all(n, before, most).map((row) => ({
-        n: row[0] as number,
-        time: row[1] as number,
-        device: plain(row[2] as Bytes),
-        action: row[3] as string,
-        object: row[4] === null ? undefined : plain(row[4] as Bytes),
-      }));
-    },
-
     blob(id: Bytes, name: Bytes): BlobRow | undefined {
       const n = numberOf(id);
       const row = n === undefined ? undefined : blob.get(n, name);
@@ -153,6 +151,14 @@ export function prepareReads(db: Db) {
       const n = numberOf(id);
       return n === undefined ? [] : blobs.all(n, after, most).map(blobRow);
     },
+
+    spared(id: Bytes, since: number): number {
+      const n = numberOf(id);
+      return n === undefined ? 0 : (spared.get(n, since)?.[0] as number);
+    },
+
+    deletedVaults: (until: number, most: number): readonly Bytes[] =>
+      deleted.all(until, most).map(([vault]) => plain(vault as Bytes)),
 
     notes(id: Bytes): readonly NoteRow[] {
       const n = numberOf(id);
@@ -173,8 +179,14 @@ export function prepareReads(db: Db) {
     person(id: Bytes): PersonRow | undefined {
       const row = person.get(id);
       if (row === undefined) return undefined;
-      const [who, signKey, boxKey, created] = row as [Bytes, Bytes, Bytes, number];
-      return { person: plain(who), signKey: plain(signKey), boxKey: plain(boxKey), created };
+      const [who, signKey, boxKey, created, closed] = row as [Bytes, Bytes, Bytes, number, number | null];
+      return {
+        person: plain(who),
+        signKey: plain(signKey),
+        boxKey: plain(boxKey),
+        created,
+        closed: closed ?? undefined,
+      };
     },
 
     hasPersons: (): boolean => anyPerson.get() !== undefined,
@@ -199,6 +211,8 @@ function vaultRow(r: Raw): VaultRow {
     head: { seq: number(5), hash: bytes(6), members: bytes(7), time: number(8) },
     logBytes: number(9),
     blobBytes: number(10),
+    deleted:
+      r[11] === null ? undefined : { at: number(11), by: r[12] as NonNullable<VaultRow["deleted"]>["by"] },
   };
 }
 
@@ -225,12 +239,13 @@ function blobRow(r: Raw): BlobRow {
 }
 
 function accountRow(r: Raw): AccountDevice {
-  const [device, person, signKey, added, seen, revoked] = r as [
+  const [device, person, signKey, added, seen, revoked, closed] = r as [
     Bytes,
     Bytes,
     Bytes,
     number,
     number,
+    number | null,
     number | null,
   ];
   return {
@@ -240,10 +255,6 @@ function accountRow(r: Raw): AccountDevice {
     added,
     seen,
     revoked: revoked ?? undefined,
+    closed: closed ?? undefined,
   };
-}
-
-/** The driver's Buffer as a plain array: its `slice` copies, as everybody expects. */
-function plain(buffer: Bytes): Bytes {
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }

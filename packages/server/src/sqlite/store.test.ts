@@ -3,11 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TidelockError } from "@tidelock/core/errors";
 import { describeCases } from "@tidelock/testkit/suites/cases";
-import {
-  type CreateLogStore,
-  describeLogStore,
-  logStoreCases,
-} from "@tidelock/testkit/suites/log-store-contract";
+import { describeLogStore, logStoreCases } from "@tidelock/testkit/suites/log-store-contract";
+import type { CreateLogStore } from "@tidelock/testkit/suites/log-store-kit";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { openSqliteStore } from "./store.ts";

@@ -16,13 +16,23 @@ import type {
   VaultRow,
   VaultWrite,
 } from "../store.ts";
+import { KEPT } from "../store.ts";
+import { prepareAudit } from "./audit.ts";
+import { prepareDeletions } from "./deletions.ts";
 import type { Db } from "./file.ts";
+import { prepareOperator } from "./operator.ts";
 
-export type Writes = ReturnType<typeof prepareWrites>;
+export type Writes = ReturnType<typeof prepareVaultWrites> &
+  ReturnType<typeof prepareDeletions> &
+  ReturnType<typeof prepareOperator>;
 
 type Bytes = Uint8Array;
 
-export function prepareWrites(db: Db) {
+export function prepareWrites(db: Db): Writes {
+  return { ...prepareVaultWrites(db), ...prepareDeletions(db), ...prepareOperator(db) };
+}
+
+function prepareVaultWrites(db: Db) {
   const vaultN = db.prepare<[Bytes], number>("SELECT n FROM vaults WHERE vault = ?").pluck();
   const newVault = db.prepare(
     `INSERT INTO vaults (vault, genesis, owner, created, head_seq, head_hash, head_members, head_time, log_bytes, blob_bytes)
@@ -39,16 +49,15 @@ export function prepareWrites(db: Db) {
     `INSERT INTO members (vault_n, person, level, since, ended) VALUES (?, ?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET level = excluded.level, since = excluded.since, ended = excluded.ended`,
   );
+  const setOwner = db.prepare("UPDATE vaults SET owner = ? WHERE n = ?");
   const putAccess = db.prepare(
     `INSERT INTO devices (vault_n, device, person, sign_key, device_index, since, ended) VALUES (?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET device_index = excluded.device_index, since = excluded.since, ended = excluded.ended`,
   );
   const putUsed = db.prepare("UPDATE devices SET last_seq = ? WHERE vault_n = ? AND device = ?");
-  const putAudit = db.prepare(
-    "INSERT INTO audit (vault_n, time, device, action, object) VALUES (?, ?, ?, ?, ?)",
-  );
+  const { audit, auditAlone } = prepareAudit(db);
   const addBlob = db.prepare(
-    "INSERT OR IGNORE INTO blobs (vault_n, id, size, stored_at) VALUES (?, ?, ?, ?)",
+    "INSERT OR IGNORE INTO blobs (vault_n, id, size, stored_at, spared) VALUES (?, ?, ?, ?, ?)",
   );
   const growBlobs = db.prepare("UPDATE vaults SET blob_bytes = blob_bytes + ? WHERE n = ?");
   const putNote = db.prepare(
@@ -91,6 +100,15 @@ export function prepareWrites(db: Db) {
     db.prepare(`DELETE FROM ${table} WHERE until <= ?`),
   );
   const sweepAudit = db.prepare("DELETE FROM audit WHERE time <= ?");
+  const gone = "(SELECT person FROM persons WHERE closed <= ?)";
+  const sweepPersons = [
+    `DELETE FROM edges WHERE kind = 'device' AND id IN
+       (SELECT device FROM account_devices WHERE person IN ${gone})`,
+    `DELETE FROM account_devices WHERE person IN ${gone}`,
+    `DELETE FROM edges WHERE kind = 'person' AND id IN ${gone}`,
+    `DELETE FROM entitlements WHERE subject IN ${gone}`,
+    "DELETE FROM persons WHERE closed <= ?",
+  ].map((sql) => db.prepare(sql));
 
   const numberOf = (vault: Bytes): number => {
     const n = vaultN.get(vault);
@@ -102,9 +120,6 @@ export function prepareWrites(db: Db) {
   };
   const member = (n: number, m: MemberRow): void => {
     putMember.run(n, m.person, m.level, m.since, m.ended ?? null);
-  };
-  const audit = (n: number, a: AuditRow): void => {
-    putAudit.run(n, a.time, a.device, a.action, a.object ?? null);
   };
 
   return {
@@ -138,16 +153,19 @@ export function prepareWrites(db: Db) {
         const membership = isMembership(e.frame) ? 1 : 0;
         putEntry.run(n, e.seq, e.time, e.device, e.deviceSeq, e.id, membership, e.frame);
       }
-      for (const one of write.members) member(n, one);
+      for (const one of write.members) {
+        member(n, one);
+        if (one.level === "owner" && one.ended === undefined) setOwner.run(one.person, n);
+      }
       for (const one of write.access) access(n, one);
       for (const { device, lastSeq } of write.used) putUsed.run(lastSeq, n, device);
       for (const one of write.audit) audit(n, one);
       return true;
     },
 
-    addBlob(vault: Bytes, { id, size, storedAt }: BlobRow): void {
+    addBlob(vault: Bytes, { id, size, storedAt }: BlobRow, spared = false): void {
       const n = numberOf(vault);
-      if (addBlob.run(n, id, size, storedAt).changes === 1) growBlobs.run(size, n);
+      if (addBlob.run(n, id, size, storedAt, spared ? 1 : 0).changes === 1) growBlobs.run(size, n);
     },
 
     putNote(vault: Bytes, { device: by, time, note }: NoteRow): void {
@@ -178,11 +196,15 @@ export function prepareWrites(db: Db) {
       seeDevice.run(d.device, d.person, d.signKey, d.added, d.seen);
     },
 
-    revokeDevice: (person: Bytes, by: Bytes, now: number): boolean =>
-      revokeDevice.run(now, by, person).changes === 1,
+    revokeDevice(person: Bytes, device: Bytes, row: AuditRow): boolean {
+      if (revokeDevice.run(row.time, device, person).changes !== 1) return false;
+      auditAlone(row);
+      return true;
+    },
 
-    addRegistration(hash: Bytes, uses: number, until: number): void {
+    addRegistration(hash: Bytes, uses: number, until: number, row?: AuditRow): void {
       addRegistration.run(hash, uses, until);
+      if (row !== undefined) auditAlone(row);
     },
 
     takeRegistration: (hash: Bytes, now: number): boolean => takeRegistration.run(hash, now).changes === 1,
@@ -190,6 +212,7 @@ export function prepareWrites(db: Db) {
     sweep(now: number): void {
       for (const one of sweeps) one.run(now);
       sweepAudit.run(now - AUDIT_KEPT);
+      for (const one of sweepPersons) one.run(now - KEPT);
     },
 
     check(): void {

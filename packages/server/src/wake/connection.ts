@@ -3,9 +3,11 @@
  * holds no token and no cookie is looked at. Rules SRV62 to SRV65.
  */
 import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
+import { termsOf } from "../auth/terms.ts";
 import type { Session } from "../auth/token.ts";
 import { standingOf } from "../log/access.ts";
 import type { TidelockServer } from "../server.ts";
+import type { VaultState } from "../store.ts";
 import type { Listener } from "./hub.ts";
 
 const closeCodes = {
@@ -114,7 +116,7 @@ export class Connection {
       return this.#wire.close(closeCodes.auth, "no session");
     }
     const account = await store.accountDevice(session.device);
-    if (account === undefined || account.revoked !== undefined)
+    if (account === undefined || account.revoked !== undefined || account.closed !== undefined)
       return this.#wire.close(closeCodes.access, "signed out");
     // It may have ended meanwhile: what it takes now nobody would give back.
     if (this.#over) return;
@@ -126,7 +128,7 @@ export class Connection {
       if (hub.connectionsOf(session.deviceName) >= PER_DEVICE)
         return this.#wire.close(closeCodes.tooMany, "too many");
       this.#forget = hub.connected(session.deviceName, () =>
-        this.#wire.close(closeCodes.access, "signed out"),
+        this.#wire.close(closeCodes.access, "look again"),
       );
       bump(this.#shared.waitingByAddress, this.#address, -1);
     }
@@ -158,12 +160,19 @@ export class Connection {
       persons: [session.person],
       placed: [],
     });
-    const standing = standingOf(state?.devices[0], state?.members[0]);
-    if (state !== undefined && (standing.kind === "active" || standing.kind === "joining"))
-      return state.row.head.seq;
+    if (state !== undefined && (await this.#mayListen(session, state))) return state.row.head.seq;
     this.#subscriptions.get(v)?.();
     this.#subscriptions.delete(v);
     return undefined;
+  }
+
+  async #mayListen({ device, person }: Session, { row, devices, members }: VaultState): Promise<boolean> {
+    const standing = standingOf(devices[0], members[0]);
+    if (standing.kind !== "active" && standing.kind !== "joining") return false;
+    if (row.deleted !== undefined) return false;
+    const { store, clock } = this.#shared.server.services;
+    const rows = await store.terms({ vault: row.vault, owner: row.owner, person, device });
+    return termsOf(rows, clock.now()).connects;
   }
 
   #asListener(session: Session): Listener {

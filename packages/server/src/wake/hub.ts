@@ -84,8 +84,15 @@ export class WakeHub {
     return this.#connections.get(device)?.size ?? 0;
   }
 
-  signedOut(device: string): void {
+  /** Ends the connections of a device: who may come back is judged anew. */
+  disconnect(device: string): void {
     for (const end of this.#connections.get(device) ?? []) end();
+  }
+
+  /** The same for every device that listens to the vault. */
+  disconnectVault(vault: Uint8Array): void {
+    const devices = new Set([...(this.#topics.get(toHex(vault))?.listeners ?? [])].map((one) => one.device));
+    for (const device of devices) this.disconnect(device);
   }
 
   size(): number {

@@ -1,88 +1,17 @@
 import { toHex } from "@tidelock/core/bytes/bytes";
-import { createPortableSuite } from "@tidelock/core/crypto/sodium-portable";
-import { founderRoster } from "@tidelock/core/vault/roster";
-import { accessRow } from "@tidelock/server/log/access";
-import { parseSent, planAppends } from "@tidelock/server/log/plan";
-import { Rosters } from "@tidelock/server/log/rosters";
-import type { LogStore, VaultWrite } from "@tidelock/server/store";
+import type { VaultWrite } from "@tidelock/server/store";
 import { expect } from "vitest";
 import { NOON, newDevice, newPerson, type TestDevice, TestVault } from "../vault-people.ts";
 import { type ContractCase, describeCases } from "./cases.ts";
-
-export interface LogStoreFixture {
-  readonly store: LogStore;
-  /** Leaves the store as it is, without closing it, and opens what is durable. */
-  readonly crash: () => Promise<LogStore>;
-  readonly dispose: () => Promise<void>;
-}
-
-export type CreateLogStore = () => Promise<LogStoreFixture>;
+import { act, type CreateLogStore, foundIn, id, inStore, planned } from "./log-store-kit.ts";
+import { operatorCases } from "./log-store-operator.ts";
 
 /** The contract of the server's `LogStore`, whatever database is below it. */
 export function describeLogStore(name: string, create: CreateLogStore): void {
   describeCases(`LogStore: ${name}`, logStoreCases, create);
 }
 
-interface Scene extends LogStoreFixture {
-  readonly vault: TestVault;
-  readonly device: TestDevice;
-}
-
-function inStore(work: (scene: Scene) => Promise<void>): (create: CreateLogStore) => Promise<void> {
-  return async (create) => {
-    const suite = await createPortableSuite();
-    const fixture = await create();
-    const vault = new TestVault(suite);
-    try {
-      await work({ ...fixture, vault, device: vault.founder });
-    } finally {
-      await fixture.dispose();
-    }
-  };
-}
-
-export async function foundIn(store: LogStore, vault: TestVault): Promise<"created" | "same"> {
-  const { suite, genesis, founder, id } = vault;
-  const roster = founderRoster(suite, genesis.owner, genesis.certificate.device);
-  return store.createVault(
-    {
-      vault: id,
-      genesis: genesis.bytes,
-      owner: founder.person.id,
-      created: NOON,
-      head: { seq: 0, hash: id, members: id, time: NOON },
-      logBytes: 0,
-      blobBytes: 0,
-    },
-    { person: founder.person.id, level: "owner", since: 0, ended: undefined },
-    accessRow(roster, 0),
-    { time: NOON, device: founder.id, action: "found", object: undefined },
-  );
-}
-
-/** As the server plans it. */
-export async function planned(
-  store: LogStore,
-  vault: TestVault,
-  device: TestDevice,
-  frames: readonly Uint8Array[],
-): Promise<VaultWrite> {
-  const { suite, id } = vault;
-  const sender = { device: device.id, person: device.person.id };
-  const query = { vault: id, devices: [sender.device], persons: [sender.person], placed: [] };
-  const state = await store.state(query);
-  const sent = parseSent(suite, frames);
-  if (state === undefined || sent === null) throw new Error("no vault, or no frames");
-  const roster = await new Rosters(suite, store).at(state.row);
-  const rules = { suite, quota: Number.MAX_SAFE_INTEGER };
-  const { write, answers } = planAppends(rules, state, roster, [{ sender, frames: sent }], NOON);
-  if (write === undefined) throw new Error(JSON.stringify(answers));
-  return write;
-}
-
 const ALL = { frames: 1024, bytes: 4 << 20 };
-const id = (n: number): Uint8Array => new Uint8Array(32).fill(n);
-
 export const logStoreCases: readonly ContractCase<CreateLogStore>[] = [
   {
     title: "[SRV1] a vault is founded once, with its owner and first device, and is found by them",
@@ -217,7 +146,13 @@ export const logStoreCases: readonly ContractCase<CreateLogStore>[] = [
       expect(await store.hasPersons()).toBe(false);
       const { suite } = vault;
       const person = newPerson(suite);
-      const account = { person: person.id, signKey: person.keys.sign, boxKey: person.keys.box, created: 5 };
+      const account = {
+        person: person.id,
+        signKey: person.keys.sign,
+        boxKey: person.keys.box,
+        created: 5,
+        closed: undefined,
+      };
       const row = (device: TestDevice, seen: number) => ({
         device: device.id,
         person: person.id,
@@ -225,6 +160,7 @@ export const logStoreCases: readonly ContractCase<CreateLogStore>[] = [
         added: 5,
         seen,
         revoked: undefined,
+        closed: undefined,
       });
       const [a, b] = [newDevice(suite, person), newDevice(suite, person)];
       await store.admitAccount(account, row(a, 5));
@@ -233,8 +169,8 @@ export const logStoreCases: readonly ContractCase<CreateLogStore>[] = [
       expect(await store.hasPersons()).toBe(true);
       expect(await store.person(person.id)).toEqual(account);
       expect(await store.accountDevice(a.id)).toEqual(row(a, 9));
-      expect(await store.revokeDevice(id(9), a.id, 10)).toBe(false);
-      expect(await store.revokeDevice(person.id, a.id, 10)).toBe(true);
+      expect(await store.revokeDevice(id(9), a.id, act("sign-out", 10))).toBe(false);
+      expect(await store.revokeDevice(person.id, a.id, act("sign-out", 10))).toBe(true);
       await store.admitAccount(account, row(a, 11));
       expect((await store.accountDevice(a.id))?.revoked).toBe(10);
       expect((await store.accountDevices(person.id)).map(({ revoked }) => revoked).sort()).toEqual([
@@ -292,4 +228,5 @@ export const logStoreCases: readonly ContractCase<CreateLogStore>[] = [
       await store.check();
     }),
   },
+  ...operatorCases,
 ];

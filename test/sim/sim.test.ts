@@ -74,19 +74,21 @@ describe("histories", () => {
     expect(outcome.edits).toBeGreaterThan(times(120) * 2);
   });
 
-  test("[P1][P2][P3][P4][P5][P6][P9] the server that ships, on a machine that loses power", {
-    timeout: allowed(times(40)),
-  }, async () => {
-    const outcome = await runSeeds({
-      script,
-      profile: "server",
-      from: firstSeed(),
-      count: times(40),
-      workers: 2,
+  for (const [profile, count, title] of [
+    ["server", 30, "[P1][P2][P3][P4][P5][P6][P9] the server that ships, on a machine that loses power"],
+    ["server-members", 12, "[P13][P1][P3][P4] persons come, go and change roles on the server that ships"],
+  ] as const)
+    test(title, { timeout: 4 * allowed(times(count)) }, async () => {
+      const outcome = await runSeeds({
+        script,
+        profile,
+        from: firstSeed(),
+        count: times(count),
+        workers: 2,
+      });
+      expect(told(outcome.failures)).toEqual([]);
+      expect(outcome.edits).toBeGreaterThan(times(count) * 2);
     });
-    expect(told(outcome.failures)).toEqual([]);
-    expect(outcome.edits).toBeGreaterThan(times(40) * 2);
-  });
 
   test("[P13][P3][P4][P6] T-56: several persons come, go and change roles, and a thief writes with keys that were taken out", {
     timeout: allowed(times(100)),

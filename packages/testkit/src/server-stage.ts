@@ -6,19 +6,20 @@ import { createHash } from "node:crypto";
 import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { toBase64Url } from "@tidelock/core/bytes/base64url";
 import { concat } from "@tidelock/core/bytes/bytes";
 import { createPortableSuite } from "@tidelock/core/crypto/sodium-portable";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import type { Clock } from "@tidelock/core/ports";
-import { createJwtSigner, newTokenKey, type TokenKeys } from "@tidelock/server/auth/jwt";
+import { createJwtSigner, type TokenKeys } from "@tidelock/server/auth/jwt";
 import { createTokens } from "@tidelock/server/auth/token";
 import { openDiskBlobs } from "@tidelock/server/blobs/disk";
-import { random } from "@tidelock/server/host/files";
 import type { Answer, Call } from "@tidelock/server/http/call";
 import type { Rate } from "@tidelock/server/http/rates";
 import { createTidelockServer, type TidelockServer } from "@tidelock/server/server";
 import { type Db, openReader } from "@tidelock/server/sqlite/file";
 import { openSqliteStore } from "@tidelock/server/sqlite/store";
+import { draws } from "./suites/seeds.ts";
 import { Time } from "./vault-kit.ts";
 import type { TestDevice } from "./vault-people.ts";
 
@@ -49,24 +50,28 @@ export const OPERATOR = "the-operator-of-this-stage-0123456789";
 /** Where everybody finds it. */
 export const STAGE_ADDRESS = "https://sync.example";
 
+/** The same in every run, so that a seed says all: sealed envelopes alone draw for themselves. */
+const SEED = 7;
+
 export class ServerStage {
   readonly suite: Suite;
-  readonly keys: TokenKeys;
   readonly time: Time = new Time();
+  readonly events: string[] = [];
   readonly #root: string = mkdtempSync(join(tmpdir(), "tidelock-stage-"));
+  #draw: () => number = draws(SEED);
   #server: TidelockServer | undefined;
   #reader: Db | undefined;
-  #saved: { readonly mono: number; readonly digest: string; readonly files: string } | undefined;
-  #version: unknown;
-  readonly events: string[] = [];
+  #savedAt = 0;
+  #saved: ReadonlyMap<string, string> = new Map();
+  #marked: ReadonlyMap<string, string> = new Map();
+  #markedVersion: unknown;
 
-  private constructor(suite: Suite, keys: TokenKeys) {
-    this.suite = suite;
-    this.keys = keys;
+  private constructor(suite: Suite) {
+    this.suite = { ...suite, random: (n) => this.#random(n) };
   }
 
   static async open(): Promise<ServerStage> {
-    const stage = new ServerStage(await createPortableSuite(), { keys: [await newTokenKey(0, random)] });
+    const stage = new ServerStage(await createPortableSuite());
     await stage.#up();
     return stage;
   }
@@ -80,7 +85,12 @@ export class ServerStage {
     return { now: () => this.time.now(), mono: () => this.time.mono };
   }
 
+  #random(n: number): Uint8Array {
+    return Uint8Array.from({ length: n }, () => Math.floor(this.#draw() * 256));
+  }
+
   async #up(): Promise<void> {
+    const random = (n: number): Uint8Array => this.#random(n);
     const path = join(this.#root, "now", "server.db");
     const blobs = await openDiskBlobs(join(this.#root, "now", "blobs"), random);
     const store = await openSqliteStore(path, { writer: "inline" });
@@ -92,7 +102,7 @@ export class ServerStage {
       scheduler: this.time,
       random,
       log: { event: (event: string) => void this.events.push(event) },
-      signer: await createJwtSigner(this.keys, STAGE_ADDRESS, this.clock),
+      signer: await createJwtSigner(tokenKeys(this.suite, 0), STAGE_ADDRESS, this.clock),
       audience: STAGE_ADDRESS,
       registration: "token",
       operatorToken: OPERATOR,
@@ -108,7 +118,6 @@ export class ServerStage {
       },
     });
     this.#reader = openReader(path);
-    this.#version = this.#reader.pragma("data_version", { simple: true });
   }
 
   async #down(): Promise<void> {
@@ -126,70 +135,91 @@ export class ServerStage {
 
   /** What `restore` brings back. */
   async save(): Promise<void> {
-    this.#saved = { mono: this.time.mono, digest: this.digest(), files: this.#files().join() };
     await this.#down();
     cpSync(join(this.#root, "now"), join(this.#root, "saved"), { recursive: true });
+    this.#savedAt = this.time.mono;
     await this.#up();
+    this.#saved = this.#look();
+    this.mark(this.#saved);
   }
 
   async restore(): Promise<void> {
     await this.#down();
     rmSync(join(this.#root, "now"), { recursive: true, force: true });
     cpSync(join(this.#root, "saved"), join(this.#root, "now"), { recursive: true });
-    this.time.mono = this.#saved?.mono ?? 0;
+    this.time.mono = this.#savedAt;
+    this.#draw = draws(SEED + 1);
     await this.#up();
+    this.mark(this.#saved);
   }
 
-  /** Whether everything is as it was saved. */
-  isSaved(): boolean {
+  /** From here on `changed` counts. */
+  mark(state: ReadonlyMap<string, string> = this.#look()): void {
+    this.#marked = state;
+    this.#markedVersion = this.#version();
+  }
+
+  /** The tables that are other than they were, and `files` where the blobs are. */
+  changed(): readonly string[] {
     // Nothing was committed by anybody, and nothing put beside the database: no need to read it all.
-    const version = (this.#reader as Db).pragma("data_version", { simple: true });
-    if (version === this.#version && this.#files().join() === this.#saved?.files) return true;
-    const same = this.digest() === this.#saved?.digest;
-    if (same) this.#version = version;
-    return same;
+    const version = this.#version();
+    if (version === this.#markedVersion && this.#files() === this.#marked.get("files")) return [];
+    const now = this.#look();
+    const all = [...now].filter(([name, digest]) => this.#marked.get(name) !== digest);
+    if (all.length === 0) this.#markedVersion = version;
+    return all.map(([name]) => name);
   }
 
-  /** Every row of every table, and every file. */
-  digest(): string {
+  #version(): unknown {
+    return (this.#reader as Db).pragma("data_version", { simple: true });
+  }
+
+  /** A digest of every table, and the names of all files. */
+  #look(): ReadonlyMap<string, string> {
     const db = this.#reader as Db;
-    const hash = createHash("sha256");
     const tables = db
-      .prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+      .prepare("SELECT name FROM sqlite_master WHERE type = 'table'")
       .pluck()
-      .all();
-    for (const name of tables) {
-      hash.update(`${String(name)}\n`);
-      for (const row of db
-        .prepare(`SELECT * FROM ${String(name)}`)
-        .raw()
-        .iterate() as Iterable<unknown[]>)
+      .all() as string[];
+    const found = tables.map((name): [string, string] => {
+      const hash = createHash("sha256");
+      for (const row of db.prepare(`SELECT * FROM ${name}`).raw().iterate() as Iterable<unknown[]>)
         for (const cell of row)
           hash.update(cell instanceof Uint8Array ? cell : `${typeof cell} ${String(cell)};`);
-    }
-    for (const file of this.#files()) hash.update(`${file}\n`);
-    return hash.digest("hex");
+      return [name, hash.digest("hex")];
+    });
+    return new Map([...found, ["files", this.#files()]]);
   }
 
-  #files(): readonly string[] {
-    return (readdirSync(join(this.#root, "now", "blobs"), { recursive: true }) as string[]).sort();
+  #files(): string {
+    const names = readdirSync(join(this.#root, "now", "blobs"), { recursive: true }) as string[];
+    return names.sort().join();
   }
 
   async ask(request: StageRequest): Promise<StageAnswer> {
     return collected(await this.server.handler(callOf(request)));
   }
 
-  /** A session of this server, or of another one with its keys. */
+  /** A session of this server, 0, or of another one. */
   async session(
     device: TestDevice,
-    over: { readonly age?: number; readonly keys?: TokenKeys; readonly audience?: string } = {},
+    over: { readonly age?: number; readonly server?: number; readonly audience?: string } = {},
   ): Promise<string> {
     const at = this.time.now() - (over.age ?? 0);
     const clock = { now: () => at, mono: () => 0 };
-    const { keys = this.keys, audience = STAGE_ADDRESS } = over;
-    const tokens = createTokens(await createJwtSigner(keys, audience, clock), clock);
+    const keys = tokenKeys(this.suite, over.server ?? 0);
+    const signer = await createJwtSigner(keys, over.audience ?? STAGE_ADDRESS, clock);
+    const tokens = createTokens(signer, clock);
     return (await tokens.issue(device.id, device.person.id)).token;
   }
+}
+
+/** What the server with this number signs sessions with. */
+function tokenKeys(suite: Suite, server: number): TokenKeys {
+  const seed = new Uint8Array(32).fill(server);
+  const { publicKey } = suite.signPair(seed);
+  const jwk = { kty: "OKP", crv: "Ed25519", x: toBase64Url(publicKey), d: toBase64Url(seed) };
+  return { keys: [{ kid: "stage", made: 0, jwk }] };
 }
 
 function callOf({ method, path, token, headers = {}, bytes, stream }: StageRequest): Call {

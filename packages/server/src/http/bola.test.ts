@@ -167,7 +167,7 @@ async function cellsOf(route: Route, asker: Asker): Promise<readonly Cell[]> {
       const ids = Object.entries(kinds).map(([name, kind]) => `${kind} {${name}}`);
       const name = [`${route.method} ${route.path}`, sample.name, asker.name, ...ids].join(", ");
       cells.push({ name, kinds, sample: sample.name, outcome, answer });
-      if (stage.isSaved()) continue;
+      if (stage.changed().length === 0) continue;
       await stage.restore();
       // Who is refused changes nothing, and who only looks neither.
       const mayWrite = outcome === undefined && route.method !== "GET" && route.method !== "HEAD";

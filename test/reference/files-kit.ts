@@ -3,7 +3,7 @@
 import { encodeUtf8 } from "@tidelock/core/bytes/bytes";
 import { createFilesKind, type FilesKind } from "@tidelock/core/kinds/files/files";
 import { ROOT } from "@tidelock/core/kinds/files/names";
-import { textOf } from "@tidelock/core/kinds/files/spaces";
+import { spaces as filesSpaces, textOf } from "@tidelock/core/kinds/files/spaces";
 import type {
   Entry,
   FileChange,
@@ -15,9 +15,12 @@ import type {
   Pick,
 } from "@tidelock/core/kinds/files/types";
 import type { Content } from "@tidelock/core/log/content";
+import { locationSpaces } from "@tidelock/core/log/locations";
 import { digestedSpaces, Tx } from "@tidelock/core/log/tx";
 import { MapReplicaStore } from "@tidelock/testkit/map-store";
 import { createFastSuite } from "@tidelock/testkit/world/fast-suite";
+
+const spaces = [...filesSpaces, ...locationSpaces];
 
 export const fastSuite = createFastSuite((n) => new Uint8Array(n));
 
@@ -56,8 +59,8 @@ export class Replica {
   readonly kind: FilesKind = createFilesKind(fastSuite, (outcomes) => {
     this.outcomes = outcomes;
   });
-  readonly store: MapReplicaStore = new MapReplicaStore(this.kind.spaces.map((s) => s.name));
-  readonly #digested = digestedSpaces(this.kind.spaces);
+  readonly store: MapReplicaStore = new MapReplicaStore(spaces.map((s) => s.name));
+  readonly #digested = digestedSpaces(spaces);
   digest = 0n;
 
   tx<T>(work: (tx: Tx) => T): T {

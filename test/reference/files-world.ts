@@ -125,11 +125,11 @@ function edits({ replica, author, applied }: Device, random: Stream): FileChange
         break;
       case 2:
       case 3:
-        changes.push(author.create(name, valueOf(random), parent));
+        changes.push(author.create(name, contentText(random), parent));
         break;
       case 4:
       case 5:
-        if (file !== undefined) changes.push(author.write(file, valueOf(random)));
+        if (file !== undefined) changes.push(author.write(file, contentText(random)));
         break;
       case 6:
       case 7:
@@ -161,7 +161,7 @@ function edits({ replica, author, applied }: Device, random: Stream): FileChange
   return changes;
 }
 
-function valueOf(random: Stream): string {
+function contentText(random: Stream): string {
   return random.chance(0.4) ? random.pick(VALUES) : `${random.u32()}`;
 }
 

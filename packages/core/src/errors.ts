@@ -85,7 +85,11 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
     "the server does not know who is asking",
     "ask whoever runs it for a registration token, then tidelock login",
   ),
-  upgrade: kind(11, "the server wants a subscription or a seat first", "tidelock status; everything here stays yours"),
+  upgrade: kind(
+    11,
+    "the server wants a subscription or a seat first",
+    "tidelock status; everything here stays yours",
+  ),
   "no-access": kind(12, "this device may not use the vault", "ask the vault's owner"),
   "device-removed": kind(12, "this device was removed from the vault", "ask the vault's owner"),
   // keys

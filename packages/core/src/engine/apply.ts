@@ -200,8 +200,10 @@ function reduce(seq: number, tx: Tx, sections: readonly Section[], at: Parameter
     if (values === undefined) byKind.set(kind, [decoded.value]);
     else values.push(decoded.value);
   }
+  // Where content lies is said in a run before what relies on it, in whichever of its frames.
+  const inOrder = [...byKind].sort(([a], [b]) => a.section - b.section);
   guarded(seq, () => {
-    for (const [kind, values] of byKind) kind.apply(tx, values, at);
+    for (const [kind, values] of inOrder) kind.apply(tx, values, at);
   });
 }
 

@@ -16,6 +16,7 @@ import type { Link } from "../log/chain.ts";
 import { FRAME_OVERHEAD, type Frame } from "../log/frame.ts";
 import { createHousekeeping } from "../log/housekeeping.ts";
 import type { Kind, Space } from "../log/kind.ts";
+import { locationSpaces } from "../log/locations.ts";
 import { encodePlaintext, encodeSections, paddedLength } from "../log/plaintext.ts";
 import { digestedSpaces, Tx } from "../log/tx.ts";
 import type { Clock, Page, Remote, ReplicaStore } from "../ports.ts";
@@ -154,7 +155,8 @@ export interface Replica {
 
 /** Every space a store must have for this engine with these kinds. */
 export function replicaSpaces(kinds: readonly Kind[]): readonly string[] {
-  return [...engineSpaces, ...membershipSpaces, ...kinds.flatMap((k) => k.spaces)].map((s) => s.name);
+  const own = [...engineSpaces, ...membershipSpaces, ...locationSpaces];
+  return [...own, ...kinds.flatMap((k) => k.spaces)].map((s) => s.name);
 }
 
 /** The genesis a store was made for, if any. */

@@ -33,6 +33,7 @@ const SAME: Outcome = { kind: "same" };
 const ADJUSTED: Outcome = { kind: "adjusted" };
 
 export function reduceChange(context: Context, suite: Suite, change: FileChange): Outcome {
+  if ("content" in change && !context.isStored(change.content)) return refused("content");
   switch (change.do) {
     case "mkdir":
     case "create":
@@ -83,6 +84,7 @@ function create(context: Context, change: Of<"mkdir" | "create" | "symlink">): O
   const item: Item = clash ? { ...made, name, copyOf: { item: there.id, entry: op } } : { ...made, name };
   ground.store(item);
   if (item.kind === "file") ground.put(confirmed.head, op, id);
+  if (item.content !== undefined) context.relyOn(item.content);
   if (there === undefined) return OK;
   if (clash) openConflict(context, "create", there, item, there.rev);
   else notice(context, "renamed", id);
@@ -137,6 +139,7 @@ function write(context: Context, suite: Suite, change: Of<"write">): Outcome {
   const stamps = { ...target.stamps, rev: stamped(target.stamps.rev, context) };
   if (follows) {
     keepVersion(context, target);
+    context.relyOn(change.content);
     const { content, mtime } = change;
     const by = byOf(context);
     ground.store({ ...target, content, mtime, by, rev: op, writes: target.writes + 1, equal: [], stamps });
@@ -176,6 +179,7 @@ function writeBeside(
   const copy: Item = { ...made, content, mtime, executable, copyOf };
   ground.store(copy);
   ground.put(confirmed.head, op, id);
+  context.relyOn(content);
   if (against === undefined) notice(context, "recovered", id);
   else openConflict(context, "write", against, copy, change.rev);
   return { kind: "copy", id };

@@ -90,6 +90,7 @@ export function settle(context: Context, { entry: op, pick, rev, otherRev }: Set
 function take(context: Context, item: Item, copy: Item): void {
   const { ground, op } = context;
   keepVersion(context, item);
+  if (copy.content !== undefined) context.relyOn(copy.content);
   const others = [copy.rev, ...copy.equal];
   for (const other of [op, ...others]) ground.put(confirmed.head, other, item.id);
   ground.store({

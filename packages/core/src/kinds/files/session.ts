@@ -8,11 +8,13 @@ import { Reader } from "../../bytes/reader.ts";
 import { Writer } from "../../bytes/writer.ts";
 import type { Suite } from "../../crypto/suite.ts";
 import type { Position } from "../../log/kind.ts";
+import { isStored, relyOn } from "../../log/locations.ts";
 import type { Tx } from "../../log/tx.ts";
 import { reduceChange } from "./apply.ts";
 import { decodeSection, encodeSection } from "./codec.ts";
 import { type Ground, Truth, View } from "./ground.ts";
 import { local, metaKeys, NOTHING, runKey } from "./spaces.ts";
+import type { Context } from "./tree.ts";
 import type { FilesSection, Outcome } from "./types.ts";
 
 /** Where a change stands that has no place in the log yet: after all that do. */
@@ -103,14 +105,23 @@ export class Session {
     device: number,
   ): readonly Outcome[] {
     const outcomes: Outcome[] = [];
+    const content = this.#contentOf(ground);
     for (const { label, changes } of sections)
       for (const change of changes) {
         const { op, base, time } = change;
         const index = outcomes.length;
-        outcomes.push(
-          reduceChange({ ground, op, base, seq, index, device, label, time }, this.#suite, change),
-        );
+        const context = { ground, ...content, op, base, seq, index, device, label, time };
+        outcomes.push(reduceChange(context, this.#suite, change));
       }
     return outcomes;
+  }
+
+  /** What is unconfirmed has its content here, whatever the remote has of it. */
+  #contentOf(ground: Ground): Pick<Context, "isStored" | "relyOn"> {
+    if (ground !== this.#truth) return { isStored: () => true, relyOn: () => undefined };
+    return {
+      isStored: (content) => isStored(this.#tx, content),
+      relyOn: (content) => relyOn(this.#tx, content, 1),
+    };
   }
 }

@@ -132,6 +132,28 @@ describe("what was made twice", () => {
   });
 });
 
+describe("content", () => {
+  test("[CNT5, FIL5, FIL9] what names a chunk that nobody stored is void, and waits for nothing", () => {
+    const s = made();
+    const hash = new Uint8Array(32).fill(1);
+    const content = { size: 10, hash, body: { kind: "chunks", addresses: [hash] } } as const;
+    const create = (a: Author): FileChange => ({
+      ...(a.create("n", "") as FileChange & { do: "create" }),
+      content,
+    });
+    const write = (a: Author): FileChange => ({
+      ...(a.write(s.at("d", "g"), "") as FileChange & { do: "write" }),
+      content,
+    });
+    const before = s.replica.tree();
+    for (const make of [create, write]) expect(s.say(1, make)).toEqual({ kind: "void", reason: "content" });
+    expect(s.replica.tree()).toEqual(before);
+    // Whoever wrote it sees it: it is here.
+    s.replica.hold(1, { device: 1, changes: [create(s.author(1))] });
+    expect(Object.keys(s.replica.tree())).toContain("n");
+  });
+});
+
 describe("what has to live", () => {
   test("[FIL6] brings its folders back, empty, and under free names where theirs are taken", () => {
     const s = made();

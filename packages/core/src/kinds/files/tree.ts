@@ -1,4 +1,5 @@
 /** Walks over the tree: what must live, what dies together, what lies below what (FIL6, FIL7). */
+import type { Content } from "../../log/content.ts";
 import type { Ground } from "./ground.ts";
 import { freeName, RECOVERED, RECOVERED_NAME, ROOT } from "./names.ts";
 import { textOf } from "./spaces.ts";
@@ -7,6 +8,10 @@ import type { By, Item, ItemId, ItemKind, Op, Stamp } from "./types.ts";
 /** The change that is being reduced, and where it stands. */
 export interface Context {
   readonly ground: Ground;
+  /** Whether what a content names is on the remote. */
+  readonly isStored: (content: Content) => boolean;
+  /** From now on an item holds it. */
+  readonly relyOn: (content: Content) => void;
   readonly op: Op;
   readonly base: number;
   /** Of the run; greater than all that is confirmed where it is not. */

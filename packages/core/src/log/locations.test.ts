@@ -1,0 +1,178 @@
+/** What the log says of packs, and what may be given up. */
+import { describe, expect, test } from "vitest";
+import { MapReplicaStore } from "../../../testkit/src/map-store.ts";
+import { createFastSuite } from "../../../testkit/src/world/fast-suite.ts";
+import { toHex } from "../bytes/bytes.ts";
+import { type ChunkSecret, type SealedChunk, sealChunk } from "./chunk.ts";
+import type { Content } from "./content.ts";
+import { createHousekeeping, encodeHousekeeping, type HousekeepingRecord } from "./housekeeping.ts";
+import { isStored, locate, locationSpaces, packOf, relyOn } from "./locations.ts";
+import { PACK_HEAD, PackBuilder, type Stored } from "./pack.ts";
+import { digestedSpaces, Tx } from "./tx.ts";
+
+let drawn = 0;
+const suite = createFastSuite((n) => new Uint8Array(n).fill(++drawn));
+const kind = createHousekeeping();
+const secret: ChunkSecret = { vault: new Uint8Array(32), content: new Uint8Array(32) };
+const chunk = (n: number): SealedChunk => sealChunk(suite, secret, new Uint8Array(10).fill(n), false);
+
+function pack(...chunks: readonly SealedChunk[]): Stored {
+  const builder = new PackBuilder(suite);
+  for (const one of chunks) builder.add(one);
+  return builder.done().stored;
+}
+
+function named(body: Content["body"]): Content {
+  return { size: 10, hash: new Uint8Array(32), body };
+}
+
+const ofChunks = (...chunks: readonly SealedChunk[]): Content =>
+  named({ kind: "chunks", addresses: chunks.map(({ record }) => record.id) });
+
+class Log {
+  readonly #store = new MapReplicaStore(locationSpaces.map((space) => space.name));
+  #digest = 0n;
+  #seq = 0;
+
+  tx<T>(work: (tx: Tx) => T): T {
+    return this.#store.transaction(() => {
+      const tx = new Tx(this.#store, suite, digestedSpaces(locationSpaces), this.#digest);
+      const result = work(tx);
+      this.#digest = tx.digest;
+      return result;
+    });
+  }
+
+  say(...records: readonly HousekeepingRecord[]): void {
+    const decoded = kind.decode(encodeHousekeeping(records));
+    if (decoded === null) throw new Error("not decoded");
+    this.tx((tx) => kind.apply(tx, [decoded.value], { seq: ++this.#seq, time: 0, device: 1, own: false }));
+  }
+
+  stored(...packs: readonly Stored[]): void {
+    this.say(...packs.map((stored) => ({ kind: "stored", stored }) as const));
+  }
+
+  condemn(...packs: readonly Stored[]): void {
+    this.say({ kind: "condemned", packs: packs.map((one) => one.pack) });
+  }
+
+  has(content: Content): boolean {
+    return this.tx((tx) => isStored(tx, content));
+  }
+
+  get digest(): bigint {
+    return this.#digest;
+  }
+}
+
+describe("where content lies", () => {
+  test("[CNT5] a chunk lies where the packs that hold it say, each once", () => {
+    const log = new Log();
+    const [a, b] = [chunk(1), chunk(2)];
+    const [one, two] = [pack(a, b), pack(b)];
+    log.stored(one, two);
+    const places = log.tx((tx) => locate(tx, b.record.id));
+    expect(places.map((place) => [toHex(place.pack), place.offset, place.record])).toEqual(
+      [
+        [toHex(one.pack), PACK_HEAD + a.bytes.length, b.record],
+        [toHex(two.pack), PACK_HEAD, b.record],
+      ].sort(([x], [y]) => ((x as string) < (y as string) ? -1 : 1)),
+    );
+    expect(log.tx((tx) => locate(tx, chunk(3).record.id))).toEqual([]);
+  });
+
+  test("[CNT5] content is there if all it names is, and a manifest's packs too", () => {
+    const log = new Log();
+    const [a, b] = [chunk(1), chunk(2)];
+    const one = pack(a);
+    const manifest = (packs: readonly Uint8Array[]): Content =>
+      named({ kind: "manifest", addresses: [a.record.id], packs });
+    expect(log.has(named({ kind: "inline", bytes: new Uint8Array(10) }))).toBe(true);
+    expect(log.has(ofChunks(a))).toBe(false);
+    log.stored(one);
+    expect([log.has(ofChunks(a)), log.has(ofChunks(a, b))]).toEqual([true, false]);
+    expect([log.has(manifest([one.pack])), log.has(manifest([pack(b).pack]))]).toEqual([true, false]);
+  });
+
+  test("[CNT5] said again it is only newer; a pack never holds anything else than was said first", () => {
+    const log = new Log();
+    const [a, b] = [chunk(1), chunk(2)];
+    const one = pack(a);
+    log.stored(one);
+    const before = log.digest;
+    log.stored({ ...one, chunks: [{ ...b.record, length: a.record.length }] });
+    expect(log.digest).toBe(before);
+    expect(log.has(ofChunks(b))).toBe(false);
+    log.stored(one);
+    expect(log.tx((tx) => packOf(tx, one.pack))).toEqual(one);
+    expect(log.digest).not.toBe(before);
+  });
+});
+
+describe("what is given up", () => {
+  test("[CNT6] is gone for ever: its chunks have no place there, and no record brings it back", () => {
+    const log = new Log();
+    const a = chunk(1);
+    const [one, two] = [pack(a), pack(a)];
+    log.stored(one);
+    log.condemn(one);
+    expect(log.has(ofChunks(a))).toBe(false);
+    log.stored(one);
+    expect(log.has(ofChunks(a))).toBe(false);
+    log.stored(two);
+    expect(log.has(ofChunks(a))).toBe(true);
+  });
+
+  test("[CNT6] not the only place of a chunk that content names, nor a pack that a manifest relies on", () => {
+    const log = new Log();
+    const [a, b] = [chunk(1), chunk(2)];
+    const [one, two, three] = [pack(a), pack(a), pack(b)];
+    log.stored(one, two, three);
+    const manifest = named({ kind: "manifest", addresses: [b.record.id], packs: [two.pack, three.pack] });
+    log.tx((tx) => {
+      relyOn(tx, ofChunks(a), 1);
+      relyOn(tx, ofChunks(a), 1);
+      relyOn(tx, manifest, 1);
+    });
+    log.condemn(one, two, three);
+    expect(log.tx((tx) => [one, two, three].map(({ pack }) => packOf(tx, pack) !== undefined))).toEqual([
+      false,
+      true,
+      true,
+    ]);
+    log.tx((tx) => relyOn(tx, manifest, -1));
+    log.condemn(two, three);
+    expect(log.tx((tx) => [two, three].map(({ pack }) => packOf(tx, pack) !== undefined))).toEqual([
+      true,
+      false,
+    ]);
+    log.tx((tx) => {
+      relyOn(tx, ofChunks(a), -1);
+      relyOn(tx, ofChunks(a), -1);
+    });
+    log.condemn(two);
+    expect(log.has(ofChunks(a))).toBe(false);
+  });
+
+  test("[CNT6] names that nobody knows change nothing", () => {
+    const log = new Log();
+    log.condemn(pack(chunk(1)));
+    expect(log.digest).toBe(0n);
+  });
+});
+
+describe("the section", () => {
+  test("[CNT5] an empty one attests, and everything else has one encoding", () => {
+    expect(kind.decode(new Uint8Array(0))).toEqual({ changes: 0, value: [] });
+    const records: readonly HousekeepingRecord[] = [
+      { kind: "stored", stored: pack(chunk(1), chunk(2)) },
+      { kind: "condemned", packs: [new Uint8Array(32).fill(5)] },
+    ];
+    const bytes = encodeHousekeeping(records);
+    expect(kind.decode(bytes)).toEqual({ changes: 2, value: records });
+    for (let n = 1; n < bytes.length; n++) expect(kind.decode(bytes.subarray(0, n))).toBeNull();
+    for (const other of [[2], [1, 0], [1, 1, 2], [1, 1, 1, 0], [1, 0xff, 0xff, 0x03]])
+      expect(kind.decode(Uint8Array.from(other))).toBeNull();
+  });
+});

@@ -1,0 +1,127 @@
+/**
+ * Where chunks lie, as the log says: which packs a remote was given, which were given up, and what
+ * content relies on. Every kind that holds content asks here, and says what it holds (CNT5, CNT6).
+ */
+import { concat, equalBytes } from "../bytes/bytes.ts";
+import { Reader } from "../bytes/reader.ts";
+import { Writer } from "../bytes/writer.ts";
+import { sizes } from "../crypto/suite.ts";
+import type { ChunkRecord } from "./chunk.ts";
+import type { Content } from "./content.ts";
+import type { Space } from "./kind.ts";
+import { offsetsOf, readStored, type Stored, writeStored } from "./pack.ts";
+import type { Tx } from "./tx.ts";
+
+const names = {
+  /** pack → seq of its newest record, and what it holds. */
+  pack: "c.pack",
+  /** address, pack → where the chunk lies in it. */
+  at: "c.at",
+  /** pack → seq: given up. */
+  gone: "c.gone",
+  /** address → how many contents name it. */
+  use: "c.use",
+  /** pack → how many manifests rely on it. */
+  need: "c.need",
+} as const;
+
+export const locationSpaces: readonly Space[] = Object.values(names).map((name) => ({
+  name,
+  digested: true,
+}));
+
+export interface Location {
+  readonly pack: Uint8Array;
+  readonly offset: number;
+  readonly record: ChunkRecord;
+}
+
+/** False where the record has no effect: the pack was given up, or is known to hold something else. */
+export function addPack(tx: Tx, stored: Stored, seq: number): boolean {
+  const { pack } = stored;
+  if (tx.get(names.gone, pack) !== undefined) return false;
+  const bytes = encoded(stored);
+  const known = tx.get(names.pack, pack);
+  if (known !== undefined && !equalBytes(known.subarray(8), bytes)) return false;
+  tx.put(names.pack, pack, concat(new Writer(8).u64(seq).done(), bytes));
+  if (known !== undefined) return true;
+  const offsets = offsetsOf(stored);
+  for (const [i, { id }] of stored.chunks.entries())
+    tx.put(
+      names.at,
+      concat(id, pack),
+      new Writer(8)
+        .v(i)
+        .v(offsets[i] as number)
+        .done(),
+    );
+  return true;
+}
+
+/** Answers which of them are gone now: not those that something relies on, nor unknown ones. */
+export function giveUpPacks(tx: Tx, packs: readonly Uint8Array[], seq: number): readonly Uint8Array[] {
+  return packs.filter((pack) => {
+    const known = packOf(tx, pack);
+    if (known === undefined || isNeeded(tx, known)) return false;
+    for (const { id } of known.chunks) tx.delete(names.at, concat(id, pack));
+    tx.delete(names.pack, pack);
+    tx.put(names.gone, pack, new Writer(8).u64(seq).done());
+    return true;
+  });
+}
+
+export function packOf(tx: Tx, pack: Uint8Array): Stored | undefined {
+  const bytes = tx.get(names.pack, pack);
+  return bytes === undefined ? undefined : readStored(new Reader(concat(bytes.subarray(8))));
+}
+
+/** Where a chunk lies, in the order of the packs' names. */
+export function locate(tx: Tx, address: Uint8Array): readonly Location[] {
+  return placesOf(tx, address).map(([key, value]) => {
+    const pack = key.slice(sizes.digest);
+    const r = new Reader(value);
+    const [i, offset] = [r.v(), r.v()];
+    return { pack, offset, record: (packOf(tx, pack) as Stored).chunks[i] as ChunkRecord };
+  });
+}
+
+/** Whether all that a content names is on the remote, as far as the log says. */
+export function isStored(tx: Tx, { body }: Content): boolean {
+  if (body.kind === "inline") return true;
+  if (body.addresses.some((address) => placesOf(tx, address, 1).length === 0)) return false;
+  return body.kind === "chunks" || body.packs.every((pack) => tx.get(names.pack, pack) !== undefined);
+}
+
+/** From now on something holds this content, or holds it no more. */
+export function relyOn(tx: Tx, { body }: Content, step: 1 | -1): void {
+  if (body.kind === "inline") return;
+  for (const address of body.addresses) count(tx, names.use, address, step);
+  if (body.kind === "manifest") for (const pack of body.packs) count(tx, names.need, pack, step);
+}
+
+/** A manifest relies on it, or it is the only place of a chunk that a content names. */
+function isNeeded(tx: Tx, { pack, chunks }: Stored): boolean {
+  if (tx.get(names.need, pack) !== undefined) return true;
+  return chunks.some(({ id }) => tx.get(names.use, id) !== undefined && placesOf(tx, id, 2).length === 1);
+}
+
+function placesOf(tx: Tx, address: Uint8Array, limit?: number): [Uint8Array, Uint8Array][] {
+  const end = new Uint8Array(2 * sizes.digest).fill(0xff);
+  end.set(address);
+  // No pack's name is all ones: it is a hash.
+  return tx.scan(names.at, address, end, limit);
+}
+
+function count(tx: Tx, space: string, key: Uint8Array, step: number): void {
+  const bytes = tx.get(space, key);
+  const n = (bytes === undefined ? 0 : new Reader(bytes).v()) + step;
+  if (n < 0) throw new RangeError("content that nothing held is given up");
+  if (n === 0) tx.delete(space, key);
+  else tx.put(space, key, new Writer(8).v(n).done());
+}
+
+function encoded(stored: Stored): Uint8Array {
+  const w = new Writer(64 + 80 * stored.chunks.length);
+  writeStored(w, stored);
+  return w.done();
+}

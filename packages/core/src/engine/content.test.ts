@@ -1,0 +1,191 @@
+/** Content on its way to a remote and back, over a remote that loses and alters what it keeps. */
+import { beforeEach, describe, expect, test } from "vitest";
+import { MapReplicaStore } from "../../../testkit/src/map-store.ts";
+import { Stream } from "../../../testkit/src/world/random.ts";
+import { concat, toHex } from "../bytes/bytes.ts";
+import { createPortableSuite } from "../crypto/sodium-portable.ts";
+import type { Content } from "../log/content.ts";
+import { cutSizes, type Gear } from "../log/cut.ts";
+import { addPack, isStored, locate, locationSpaces } from "../log/locations.ts";
+import type { Pack } from "../log/pack.ts";
+import { digestedSpaces, Tx } from "../log/tx.ts";
+import { type FetchDeps, fetchContent } from "./fetch-content.ts";
+import { ContentPacker } from "./pack-content.ts";
+
+const suite = await createPortableSuite();
+const vault = new Uint8Array(32).fill(1);
+/** Cuts as soon as it may: many chunks of little content. */
+const gear: Gear = new Uint32Array(256);
+const noise = (n: number, seed = 1n): Uint8Array => new Stream(seed, "content").bytes(n);
+
+let blobs: Map<string, Uint8Array>;
+let reads: number;
+let store: MapReplicaStore;
+let digest = 0n;
+let deps: FetchDeps;
+
+beforeEach(() => {
+  blobs = new Map();
+  reads = 0;
+  digest = 0n;
+  store = new MapReplicaStore(locationSpaces.map(({ name }) => name));
+  deps = {
+    suite,
+    vault,
+    read: tx,
+    spooled: () => undefined,
+    remote: {
+      getBlob: async (id) => {
+        reads++;
+        return { kind: "ok", value: blobs.get(toHex(id)) };
+      },
+    },
+  };
+});
+
+function tx<T>(work: (tx: Tx) => T): T {
+  return store.transaction(() => {
+    const one = new Tx(store, suite, digestedSpaces(locationSpaces), digest);
+    const result = work(one);
+    digest = one.digest;
+    return result;
+  });
+}
+
+function packer(): ContentPacker {
+  const secret = { vault, content: new Uint8Array(32).fill(2) };
+  const packOf = (address: Uint8Array): Uint8Array | undefined => tx((t) => locate(t, address)[0]?.pack);
+  return new ContentPacker({ suite, secret, gear, packOf });
+}
+
+let seq = 0;
+function place(packs: readonly Pack[]): void {
+  for (const { stored, bytes } of packs) {
+    blobs.set(toHex(stored.pack), bytes);
+    tx((t) => addPack(t, stored, ++seq));
+  }
+}
+
+function stored(bytes: Uint8Array, compress = true): Content {
+  const one = packer();
+  const content = one.add(bytes, compress);
+  place(one.finish());
+  return content;
+}
+
+const fetched = async (content: Content): Promise<string> => {
+  const result = await fetchContent(deps, content);
+  return result.kind === "ok" ? toHex(suite.sha256(result.bytes)) : result.kind;
+};
+
+const hashOf = (bytes: Uint8Array): string => toHex(suite.sha256(bytes));
+
+describe("content", () => {
+  test("[CNT7, CNT8] of every size comes back as it was, small content without a request", async () => {
+    const sizes = [0, 1, 16 << 10, (16 << 10) + 1, cutSizes.least, cutSizes.least + 1, 3 << 20];
+    for (const size of sizes) {
+      const bytes = noise(size, BigInt(size));
+      const content = stored(bytes);
+      expect(content.body.kind).toBe(size <= 16 << 10 ? "inline" : "chunks");
+      expect(tx((t) => isStored(t, content))).toBe(true);
+      const before = reads;
+      expect(await fetched(content)).toBe(hashOf(bytes));
+      expect(reads - before).toBe(content.body.kind === "inline" ? 0 : 1);
+    }
+  });
+
+  test("[CNT7, CNT8] more than 64 chunks are named by a list that is content itself, with the packs it needs", async () => {
+    const bytes = noise(66 * (cutSizes.least + 1));
+    const content = stored(bytes, false);
+    if (content.body.kind !== "manifest") throw new Error(content.body.kind);
+    expect(content.body.addresses.length).toBe(1);
+    // The list lies in a pack of its own: it could not name that one.
+    expect(content.body.packs.length).toBe(blobs.size - 1);
+    expect(tx((t) => isStored(t, content))).toBe(true);
+    expect(await fetched(content)).toBe(hashOf(bytes));
+    expect(reads).toBe(blobs.size);
+  });
+
+  test("[CNT7] many small files share a pack, and what is known already is not sent again", () => {
+    const one = packer();
+    const files = Array.from({ length: 50 }, (_, i) => noise(20_000, BigInt(i)));
+    const contents = files.map((bytes) => one.add(bytes));
+    place(one.finish());
+    expect(blobs.size).toBe(1);
+    const two = packer();
+    for (const bytes of files) two.add(bytes);
+    two.add(files[0] as Uint8Array);
+    expect(two.finish()).toEqual([]);
+    expect(contents.every((content) => tx((t) => isStored(t, content)))).toBe(true);
+    // A byte more at the end of a large one is one chunk more.
+    const large = noise(5 << 20);
+    stored(large, false);
+    const three = packer();
+    three.add(concat(large, Uint8Array.of(1)), false);
+    const [pack] = three.finish();
+    expect(pack?.stored.chunks.length).toBe(1);
+  });
+});
+
+describe("a remote that is not to be trusted", () => {
+  const bytes = noise(400_000);
+
+  test("[CNT8] altered, cut, swapped and missing packs give nothing out", async () => {
+    const content = stored(bytes);
+    const [name] = [...blobs.keys()];
+    const whole = blobs.get(name as string) as Uint8Array;
+    const other = whole.slice();
+    other[100_000] = (other[100_000] as number) ^ 1;
+    for (const lie of [other, whole.subarray(0, 1000), new Uint8Array(0), noise(whole.length)]) {
+      blobs.set(name as string, lie);
+      expect(await fetched(content)).toBe("damaged");
+    }
+    blobs.clear();
+    expect(await fetched(content)).toBe("damaged");
+    blobs.set(name as string, whole);
+    expect(await fetched(content)).toBe(hashOf(bytes));
+  });
+
+  test("[CNT8] a chunk that lies in two packs is read from the one that is whole", async () => {
+    const one = packer();
+    const content = one.add(bytes);
+    const first = one.finish();
+    const two = packer();
+    two.add(bytes);
+    place(first);
+    place(two.finish());
+    for (const name of blobs.keys()) {
+      const whole = blobs.get(name) as Uint8Array;
+      blobs.set(name, new Uint8Array(whole.length));
+      expect(await fetched(content)).toBe(hashOf(bytes));
+      blobs.set(name, whole);
+    }
+  });
+
+  test("[CNT8] chunks of the right names in another order, or one too many, are not the content", async () => {
+    const content = stored(noise(3 * (cutSizes.least + 1)), false);
+    if (content.body.kind !== "chunks") throw new Error(content.body.kind);
+    const [a, b, c] = content.body.addresses as [Uint8Array, Uint8Array, Uint8Array];
+    for (const addresses of [
+      [b, a, c],
+      [a, b],
+      [a, b, c, a],
+      [a, a, a],
+    ])
+      expect(await fetched({ ...content, body: { kind: "chunks", addresses } })).toBe("damaged");
+  });
+
+  test("[CNT8] while it does not answer, that is what is said; what waits to be sent is read here", async () => {
+    const one = packer();
+    const content = one.add(bytes);
+    const packs = one.finish();
+    place(packs);
+    deps = { ...deps, remote: { getBlob: async () => ({ kind: "unreachable", why: "gone" }) } };
+    expect(await fetched(content)).toBe("unreachable");
+    const [pack] = packs as [Pack];
+    deps = { ...deps, spooled: (id) => (toHex(id) === toHex(pack.stored.pack) ? pack.bytes : undefined) };
+    expect(await fetched(content)).toBe(hashOf(bytes));
+    deps = { ...deps, remote: undefined, spooled: () => undefined };
+    expect(await fetched(content)).toBe("damaged");
+  });
+});

@@ -1,0 +1,90 @@
+/**
+ * Makes objects of content: cut, sealed, laid into packs together with that of other files, and
+ * named. What the log already locates is named and not sent again (CNT7).
+ */
+import { concat, toHex } from "../bytes/bytes.ts";
+import type { Suite } from "../crypto/suite.ts";
+import { type ChunkSecret, sealChunk } from "../log/chunk.ts";
+import { type Content, contentLimits } from "../log/content.ts";
+import { cutLength, cutSizes, type Gear } from "../log/cut.ts";
+import { type Pack, PackBuilder } from "../log/pack.ts";
+
+export interface PackerOptions {
+  readonly suite: Suite;
+  readonly secret: ChunkSecret;
+  readonly gear: Gear;
+  /** A pack that holds this chunk, as the log says. */
+  readonly packOf: (address: Uint8Array) => Uint8Array | undefined;
+}
+
+export class ContentPacker {
+  readonly #options: PackerOptions;
+  readonly #builder: PackBuilder;
+  readonly #packs: Pack[] = [];
+  /** Chunks that were laid into a pack here. */
+  readonly #known = new Map<string, Pack | undefined>();
+  /** Of those, the ones in the pack that is still open. */
+  #open: string[] = [];
+
+  constructor(options: PackerOptions) {
+    this.#options = options;
+    this.#builder = new PackBuilder(options.suite);
+  }
+
+  add(bytes: Uint8Array, compress = true): Content {
+    const { suite, gear } = this.#options;
+    const named = { size: bytes.length, hash: suite.sha256(bytes) };
+    if (bytes.length <= contentLimits.inline)
+      return { ...named, body: { kind: "inline", bytes: bytes.slice() } };
+    const addresses: Uint8Array[] = [];
+    for (let at = 0; at < bytes.length; ) {
+      const window = bytes.subarray(at, at + cutSizes.most);
+      const piece = window.subarray(0, cutLength(gear, window));
+      addresses.push(this.#lay(piece, compress));
+      at += piece.length;
+    }
+    if (addresses.length <= contentLimits.chunks) return { ...named, body: { kind: "chunks", addresses } };
+    return { ...named, body: this.#manifest(addresses) };
+  }
+
+  /** All packs since the last call, closed. */
+  finish(): readonly Pack[] {
+    this.#close();
+    return this.#packs.splice(0);
+  }
+
+  /** A list too long for a change is content itself, and names the packs: they stay whole while it lives. */
+  #manifest(addresses: readonly Uint8Array[]): Content["body"] {
+    this.#close();
+    const packs = new Map<string, Uint8Array>();
+    for (const address of addresses) {
+      const pack = this.#known.get(toHex(address))?.stored.pack ?? this.#options.packOf(address);
+      if (pack !== undefined) packs.set(toHex(pack), pack);
+    }
+    const list = concat(...addresses);
+    const lists: Uint8Array[] = [];
+    for (let at = 0; at < list.length; at += cutSizes.most)
+      lists.push(this.#lay(list.subarray(at, at + cutSizes.most), false));
+    return { kind: "manifest", addresses: lists, packs: [...packs.values()] };
+  }
+
+  #lay(plain: Uint8Array, compress: boolean): Uint8Array {
+    const { suite, secret, packOf } = this.#options;
+    const chunk = sealChunk(suite, secret, plain, compress);
+    const { id } = chunk.record;
+    const name = toHex(id);
+    if (this.#known.has(name) || packOf(id) !== undefined) return id;
+    this.#known.set(name, undefined);
+    this.#open.push(name);
+    if (this.#builder.add(chunk)) this.#close();
+    return id;
+  }
+
+  #close(): void {
+    if (this.#builder.isEmpty) return;
+    const pack = this.#builder.done();
+    this.#packs.push(pack);
+    for (const name of this.#open) this.#known.set(name, pack);
+    this.#open = [];
+  }
+}

@@ -28,8 +28,9 @@ export class Members {
   }
 
   /** A device that knows the vault and is not in it. */
-  stranger(name: string, genesis: Genesis): Device {
-    const device = this.kit.open(name, genesis);
+  stranger(name: string, genesis: Genesis, person?: string): Device {
+    const over = person === undefined ? {} : { person: this.person(person) };
+    const device = this.kit.open(name, genesis, this.kit.newKeys(), over);
     device.replica.write((tx) => beginReplica(device.replica, tx, true));
     return device;
   }
@@ -62,7 +63,7 @@ export class Members {
 
   /** A new person with a first device, taken in by `by`. */
   async add(by: Device, person: string, role: Role, invite?: Uint8Array): Promise<Device> {
-    const device = this.stranger(`${person}'s`, by.replica.genesis);
+    const device = this.stranger(`${person}'s`, by.replica.genesis, person);
     await this.does(by, this.addAct(device, person, role, invite));
     await this.kit.sync(device);
     return device;
@@ -70,7 +71,7 @@ export class Members {
 
   /** One more device of the person that `by` belongs to. */
   async pair(by: Device, person: string, name = `${person}'s other`): Promise<Device> {
-    const device = this.stranger(name, by.replica.genesis);
+    const device = this.stranger(name, by.replica.genesis, person);
     await this.does(by, this.admitAct(device, person));
     await this.kit.sync(device);
     return device;

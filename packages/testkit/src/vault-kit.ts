@@ -101,6 +101,7 @@ interface Due {
 export class Time implements Scheduler {
   #due: Due[] = [];
   #order = 0;
+  readonly #outside = new Set<Promise<unknown>>();
   mono = 0;
   /** Wall clock less `mono`. */
   offset = 1_700_000_000_000;
@@ -117,11 +118,21 @@ export class Time implements Scheduler {
     return this.mono + this.offset;
   }
 
+  /** Time stands still until this has an outcome: what a real disk or socket is asked for. */
+  async outside<T>(work: Promise<T>): Promise<T> {
+    this.#outside.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#outside.delete(work);
+    }
+  }
+
   /** Runs what comes due within `ms`, and what that leads to. */
   async run(ms: number): Promise<void> {
     const end = this.mono + ms;
     for (;;) {
-      await settled();
+      await this.#settled();
       const next = this.#next();
       if (next === undefined || next.at > end) break;
       this.#take(next);
@@ -137,13 +148,21 @@ export class Time implements Scheduler {
     };
     promise.then(close, close);
     for (let i = 0; open; i++) {
-      await settled();
+      await this.#settled();
       if (!open) break;
       const next = this.#next();
       if (i > steps || next === undefined) throw new Error(`no outcome after ${this.mono} ms, ${i} steps`);
       this.#take(next);
     }
     return promise;
+  }
+
+  async #settled(): Promise<void> {
+    for (;;) {
+      await settled();
+      if (this.#outside.size === 0) return;
+      await Promise.allSettled(this.#outside);
+    }
   }
 
   #next(): Due | undefined {
@@ -173,7 +192,10 @@ export interface Device {
   readonly name: string;
   readonly keys: SecretKeys;
   readonly localKey: Uint8Array;
+  /** Whose device it is. */
+  readonly person: SecretKeys;
   readonly store: MapReplicaStore;
+  readonly kinds: readonly Kind[];
   readonly replica: Replica;
   readonly engine: ReturnType<typeof createEngine>;
   /** Changes what this device's remote does and answers. */
@@ -216,6 +238,20 @@ export interface AdmissionOver {
 export interface KitOptions {
   readonly suite: Suite;
   readonly point?: (name: EnginePoint) => void;
+  /** In place of the notes: kinds of one device, and what a note is to them. */
+  readonly kinds?: () => readonly Kind[];
+  readonly sections?: (note: string) => ReadonlyMap<number, Uint8Array>;
+  /** Of whoever stands on the replica beside the kinds. */
+  readonly spaces?: readonly string[];
+  /** What a device calls in place of the memory remote. */
+  readonly door?: (who: Who) => Partial<Remote>;
+}
+
+export interface Who {
+  readonly name: string;
+  readonly vault: Uint8Array;
+  readonly keys: SecretKeys;
+  readonly person: SecretKeys;
 }
 
 export class Kit {
@@ -271,7 +307,7 @@ export class Kit {
   }
 
   get kinds(): readonly Kind[] {
-    return [notesKind() as Kind];
+    return this.#options.kinds?.() ?? [notesKind() as Kind];
   }
 
   newKeys(): SecretKeys {
@@ -279,7 +315,7 @@ export class Kit {
   }
 
   get spaces(): readonly string[] {
-    return replicaSpaces(this.kinds);
+    return [...replicaSpaces(this.kinds), ...(this.#options.spaces ?? [])];
   }
 
   /** Bytes of a note that no compressor makes shorter. */
@@ -292,18 +328,25 @@ export class Kit {
     name: string,
     genesis: Genesis,
     keys: SecretKeys = this.newKeys(),
-    over: { store?: MapReplicaStore; localKey?: Uint8Array; log?: MemoryVaultLog } = {},
+    over: {
+      store?: MapReplicaStore;
+      localKey?: Uint8Array;
+      log?: MemoryVaultLog;
+      person?: SecretKeys;
+    } = {},
   ): Device {
     const { suite, clock, kinds } = this;
     const store = over.store ?? new MapReplicaStore(this.spaces);
     const localKey = over.localKey ?? suite.random(32);
-    const faults: Faults = {};
+    const person = over.person ?? this.person;
+    const door = this.#options.door?.({ name, vault: genesis.vault, keys, person });
+    const faults: Faults = door === undefined ? {} : { replaced: () => door };
     const point = this.#options.point ?? ((): void => undefined);
     const events = { event: (event: string, fields?: object) => void this.events.push([event, fields]) };
     const replica = createReplica({ suite, clock, point }, { store, genesis, keys, localKey, kinds });
     const env = { suite, clock, scheduler: this.time, log: events, point };
     const engine = createEngine({ env, replica, remote: this.remote(over.log, faults) });
-    return { name, keys, localKey, store, replica, engine, faults };
+    return { name, keys, localKey, person, store, kinds, replica, engine, faults };
   }
 
   /** The same device after a kill: nothing in memory is kept. */
@@ -314,9 +357,9 @@ export class Kit {
 
   /** A copy of a device's home: both are at work from now on. */
   clone(device: Device, log: MemoryVaultLog = this.log): Device {
-    const { name, replica, keys, localKey } = device;
+    const { name, replica, keys, localKey, person } = device;
     const store = MapReplicaStore.fromImage(device.store.image());
-    return this.open(name, replica.genesis, keys, { store, localKey, log });
+    return this.open(name, replica.genesis, keys, { store, localKey, log, person });
   }
 
   /** The first device, synced. */
@@ -355,7 +398,7 @@ export class Kit {
   }
 
   sections(note: string): ReadonlyMap<number, Uint8Array> {
-    return new Map([[SECTION, encodeUtf8(note)]]);
+    return this.#options.sections?.(note) ?? new Map([[SECTION, encodeUtf8(note)]]);
   }
 
   sync(device: Device): Promise<Awaited<ReturnType<Device["engine"]["syncNow"]>>> {

@@ -78,14 +78,12 @@ export function createTransport(url: string, fetch: Fetch, scheduler: Scheduler)
         ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
         signal: abort.signal,
         // A server that sends us elsewhere is not the one that we signed in at.
-        redirect: "error",
+        redirect: "manual",
         credentials: "omit",
       });
       return await answerOf(response, options.most ?? JSON_ANSWER);
     } catch (error) {
-      if (error instanceof TooLong) return { kind: "corrupt", why: "the answer is too long", sent: true };
-      if (error instanceof NotOurs)
-        return { kind: "corrupt", why: "what answers there is no Tidelock server", sent: true };
+      if (error instanceof Unusable) return { kind: "corrupt", why: error.message, sent: true };
       return { kind: "unreachable", why: whyOf(error, abort.signal.aborted), sent: !neverSent(error) };
     } finally {
       cancel();
@@ -101,24 +99,33 @@ export function createTransport(url: string, fetch: Fetch, scheduler: Scheduler)
   return { origin, send, failureOf, close };
 }
 
-class TooLong extends Error {}
-class NotOurs extends Error {}
+class Unusable extends Error {}
+
+/** What is left of it is not taken, and its end not waited for: there may be none. */
+function unusable(body: { cancel(): Promise<void> } | null, why: string): Unusable {
+  body?.cancel().catch(() => undefined);
+  return new Unusable(why);
+}
 
 /** On every answer of a server of ours. */
 const MARK = "tidelock-proto";
 
 async function answerOf(response: Response, most: number): Promise<HttpAnswer> {
+  const { status, type: kind } = response;
+  // A browser shows only that it is one.
+  if (kind === "opaqueredirect" || (status >= 300 && status < 400))
+    throw unusable(response.body, "the address sends its callers to another one: name that one");
   const ours = response.headers.get(MARK) !== null;
   // A portal or a proxy says yes to anything: what is durable because of it is nothing.
-  if (!ours && response.status < 300) throw new NotOurs();
+  if (!ours && status < 300) throw unusable(response.body, "what answers there is no Tidelock server");
   const body = await bounded(response, most);
   const type = response.headers.get("content-type") ?? "";
   const problem = ours && type.startsWith("application/problem+json") ? objectOf(body) : undefined;
   const { code, why, retryAfterMs } = problem ?? {};
   return {
-    status: response.status,
+    status,
     code: typeof code === "string" ? code : undefined,
-    why: typeof why === "string" ? plainText(why) : `the server answered ${response.status}`,
+    why: plainText(why) ?? `the server answered ${status}`,
     retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined,
     time: wholeNumber(response.headers.get("tidelock-time")),
     header: (name) => response.headers.get(name),
@@ -127,8 +134,13 @@ async function answerOf(response: Response, most: number): Promise<HttpAnswer> {
 }
 
 /** A server's words are shown to people: none of them may move their cursor, or turn their text around. */
-function plainText(text: string): string {
-  return text.slice(0, 200).replace(/\p{C}+/gu, " ");
+function plainText(words: unknown): string | undefined {
+  if (typeof words !== "string") return undefined;
+  const text = words
+    .slice(0, 200)
+    .replace(/\p{C}+/gu, " ")
+    .trim();
+  return text === "" ? undefined : text;
 }
 
 export function wholeNumber(text: string | null): number | undefined {
@@ -142,11 +154,7 @@ async function bounded(response: Response, most: number): Promise<Uint8Array> {
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return all.done();
-    if (!all.add(value)) {
-      // Not waited for: whoever sends without end may also end without end.
-      reader.cancel().catch(() => undefined);
-      throw new TooLong();
-    }
+    if (!all.add(value)) throw unusable(reader, "the answer is too long");
   }
 }
 

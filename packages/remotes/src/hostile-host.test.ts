@@ -110,7 +110,7 @@ test("[SRV74] an answer byte by byte ends with the minute, wherever it stands", 
     "nothing at all": () => undefined,
     "a head without an end": (request) => void request.socket.write("HTTP/1.1 200 OK\r\nx-a: "),
     "a head and no body": (_, response) =>
-      void response.writeHead(200, { ...mark, "content-length": "9" }).flushHeaders(),
+      response.writeHead(200, { ...mark, "content-length": "9" }).flushHeaders(),
     "one byte of a body": (_, response) =>
       void response.writeHead(200, { ...mark, "content-length": "9" }).write("x"),
     "interim answers": (_, response) => response.writeProcessing(),

@@ -154,7 +154,7 @@ describe("a look without a daemon", { timeout: 60_000 }, () => {
     );
     expect(await status(c)).toMatchObject({
       label: "No access",
-      detail: "The server refuses this device",
+      detail: "The server refuses this device: its person signed it out",
       exit: 12,
     });
     expect(await cli.json("Error", [...c.at, "sync"], 12)).toMatchObject({ error: { code: "no-access" } });

@@ -247,7 +247,9 @@ function define(
     .option("--listen <host:port>", "where it answers", LISTEN)
     .option("--data <dir>", "what it keeps (default: in the home)")
     .option("--public-url <url>", "where clients find it, behind a proxy that does TLS")
-    .option("--registration <who>", "open, token or closed", "token");
+    .option("--registration <who>", "open, token or closed (default: token)")
+    .option("--operator-token-from-env <var>", "opens /v1/admin (default: TIDELOCK_OPERATOR_TOKEN)")
+    .option("--operator-token-file <path>", "the same, from a private file");
   command("token", "a registration token: admits one person, for a day", serve("token"), server).option(
     "--data <dir>",
     "what the server keeps (default: in the home)",

@@ -21,6 +21,18 @@ export function registrationOf(ctx: Context, variable: string | undefined): Uint
   return text === "" ? undefined : tokenOf(text);
 }
 
+/** Of whoever runs a server: from a variable named, a private file, or TIDELOCK_OPERATOR_TOKEN. */
+export async function operatorTokenOf(
+  ctx: Context,
+  given: { readonly operatorTokenFromEnv?: string; readonly operatorTokenFile?: string },
+): Promise<string | undefined> {
+  const { operatorTokenFromEnv: variable, operatorTokenFile: path } = given;
+  if (variable !== undefined) return fromVariable(ctx, variable, "--operator-token-from-env").trim();
+  if (path !== undefined) return (await fromFile(ctx, path)).trim();
+  const text = (ctx.env["TIDELOCK_OPERATOR_TOKEN"] ?? "").trim();
+  return text === "" ? undefined : text;
+}
+
 export async function fromFile(ctx: Context, path: string): Promise<string> {
   if (path !== "-") return readSecretFile(path);
   const parts: Buffer[] = [];

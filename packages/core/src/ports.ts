@@ -70,13 +70,23 @@ export interface Page {
   readonly objects: readonly LogObject[];
   /** The newest seq the remote shows now; below `after` = rolled back, above with no objects = gap. */
   readonly head: Seq;
+  /** Nothing more is taken from this person until somebody pays for it; reading goes on. */
+  readonly unpaid?: true;
 }
 
+/** Why a server will not have somebody, as it says itself. */
 export type DenialCause =
   /** It does not know who is asking. */
   | "login"
-  /** It will not have this device any more. */
-  | "refused"
+  /** Of the person, at this server: a new registration token opens it again. */
+  | "account-closed"
+  /** By its person, for good. */
+  | "signed-out"
+  /** By the log. */
+  | "device-removed"
+  /** Whoever runs the server says who connects to this vault. */
+  | "not-in-group"
+  | "vault-deleted"
   /** It wants to be paid first. */
   | "payment";
 

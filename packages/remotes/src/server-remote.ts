@@ -116,7 +116,8 @@ export function createServerRemote(options: ServerRemoteOptions): Remote {
         ...page,
         hash: suite.sha256(bytes),
       }));
-      return { kind: "ok", value: { objects, head } };
+      const unpaid = answer.header("tidelock-plan") === "none";
+      return { kind: "ok", value: { objects, head, ...(unpaid ? { unpaid } : {}) } };
     },
 
     async append(frames, seen): Promise<AppendResult> {

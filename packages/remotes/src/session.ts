@@ -62,14 +62,17 @@ export class Sessions {
   async #signIn(): Promise<Kept | Failure> {
     const answer = await this.#prove("/v1/auth/token", {});
     const { registration } = this.#me;
-    const unknown = isAnswer(answer) && answer.code === "registration-closed";
-    if (!unknown) return this.#keep(answer);
+    const code = isAnswer(answer) ? answer.code : undefined;
+    const closed = code === "account-closed" && registration !== undefined;
+    if (code !== "registration-closed" && !closed) return this.#keep(answer);
     // Also without a token: an open server takes whoever comes.
     const token = registration === undefined ? {} : { registration: toBase64Url(registration) };
     const registered = await this.#prove("/v1/persons", token);
     // That a token is missing says less than why one is wanted.
     const missing = registration === undefined && isAnswer(registered) && registered.code === "bad-request";
-    return this.#keep(missing ? answer : registered);
+    // And that it is no good, less than that the account is closed.
+    const still = closed && isAnswer(registered) && registered.code === "registration-closed";
+    return this.#keep(missing || still ? answer : registered);
   }
 
   /** A challenge serves once and for a minute: who slept in between, or was answered by nobody, needs another. */

@@ -180,11 +180,20 @@ function failureOf({ status, code, why, retryAfterMs }: HttpAnswer): Failure {
   return cause === undefined ? { kind: "denied", why } : { kind: "denied", why, cause };
 }
 
+const causes: Readonly<Record<string, DenialCause>> = {
+  "registration-closed": "login",
+  "account-closed": "account-closed",
+  "signed-out": "signed-out",
+  "device-removed": "device-removed",
+  "not-in-group": "not-in-group",
+  "vault-deleted": "vault-deleted",
+};
+
 function causeOf(status: number, code: string): DenialCause | undefined {
   if (status === 402) return "payment";
   // Only what a session does not mend by itself comes this far.
-  if (status === 401 || code === "registration-closed") return "login";
-  return code === "device-removed" ? "refused" : undefined;
+  if (status === 401) return "login";
+  return Object.hasOwn(causes, code) ? causes[code] : undefined;
 }
 
 /** Codes of Node.js for a connection that never came to be. A browser tells nothing: then it may have been sent. */

@@ -8,7 +8,6 @@ import type { BlobBytes } from "./blobs/bytes.ts";
 import { eraseDeleted } from "./blobs/erase.ts";
 import { Uploads } from "./blobs/uploads.ts";
 import { createHandler, type Handler } from "./http/handler.ts";
-import { operatorHash } from "./http/operator.ts";
 import { type Rate, Rates } from "./http/rates.ts";
 import type { RateName } from "./http/route.ts";
 import { AppendQueue } from "./log/queue.ts";
@@ -32,8 +31,8 @@ export interface ServerOptions {
   readonly audience: string;
   readonly registration?: Registration;
   readonly quota?: number;
-  /** Opens the operator's routes to whoever has it; at least 32 characters. Only its hash is kept in memory. */
-  readonly operatorToken?: string;
+  /** By `operatorHash`: opens the operator's routes to whoever has the token. */
+  readonly operator?: Uint8Array;
   readonly origins?: readonly string[];
   readonly rates?: Partial<Record<RateName, Rate>>;
 }
@@ -78,7 +77,7 @@ export function createTidelockServer(options: ServerOptions): TidelockServer {
     ready,
     disconnect: (device) => hub.disconnect(toBase64Url(device)),
     disconnectVault: (vault) => hub.disconnectVault(vault),
-    operator: options.operatorToken === undefined ? undefined : operatorHash(suite, options.operatorToken),
+    operator: options.operator,
     uploads: new Uploads(),
     store,
     blobs,

@@ -15,6 +15,7 @@ import { createJwtSigner, type TokenKeys } from "@tidelock/server/auth/jwt";
 import { createTokens } from "@tidelock/server/auth/token";
 import { openDiskBlobs } from "@tidelock/server/blobs/disk";
 import type { Answer, Call } from "@tidelock/server/http/call";
+import { operatorHash } from "@tidelock/server/http/operator";
 import type { Rate } from "@tidelock/server/http/rates";
 import { createTidelockServer, type TidelockServer } from "@tidelock/server/server";
 import { type Db, openReader } from "@tidelock/server/sqlite/file";
@@ -105,7 +106,7 @@ export class ServerStage {
       signer: await createJwtSigner(tokenKeys(this.suite, 0), STAGE_ADDRESS, this.clock),
       audience: STAGE_ADDRESS,
       registration: "token",
-      operatorToken: OPERATOR,
+      operator: operatorHash(this.suite, OPERATOR),
       rates: {
         challenge: plenty,
         "sign-in": plenty,

@@ -14,6 +14,7 @@ import { phraseOf, sheetPath } from "@tidelock/node/vault/words";
 import type { RunningServer, StartOptions } from "@tidelock/server/host/start";
 import type { Context } from "../context.ts";
 import { columns } from "../output.ts";
+import { operatorTokenOf } from "../secrets.ts";
 import { untilStopped } from "../until-stopped.ts";
 import { version } from "../version.ts";
 
@@ -28,7 +29,9 @@ interface RunOptions {
   readonly listen: string;
   readonly data?: string;
   readonly publicUrl?: string;
-  readonly registration: string;
+  readonly registration?: string;
+  readonly operatorTokenFromEnv?: string;
+  readonly operatorTokenFile?: string;
 }
 
 const registrations: readonly NonNullable<StartOptions["registration"]>[] = ["open", "token", "closed"];
@@ -111,14 +114,11 @@ async function daemonOn(ctx: Context, server: RunningServer): Promise<void> {
 
 export async function run(ctx: Context, given: Record<string, unknown>): Promise<undefined> {
   const options = given as unknown as RunOptions;
-  const registration = registrations.find((one) => one === options.registration);
-  if (registration === undefined)
-    throw new TidelockError("usage", {
-      why: "--registration wants open, token or closed",
-      next: "--registration token admits whom you give a token: tidelock server token",
-    });
+  const registration = registrationOf(ctx, options.registration);
   const url = options.publicUrl === undefined ? {} : { url: parseRemote(options.publicUrl) };
-  const server = await start(ctx, options, { registration, ...url });
+  const operatorToken = await operatorTokenOf(ctx, options);
+  const operator = operatorToken === undefined ? {} : { operatorToken };
+  const server = await start(ctx, options, { registration, ...url, ...operator });
   try {
     ctx.out.data("Server", { running: true, url: server.url, data: dataOf(ctx, options) }, () => [
       `Tidelock's server answers at ${server.url}`,
@@ -129,6 +129,21 @@ export async function run(ctx: Context, given: Record<string, unknown>): Promise
   } finally {
     await server.stop();
   }
+}
+
+/** Said on the command line, or by TIDELOCK_OPEN_REGISTRATION; else by token. */
+function registrationOf(ctx: Context, given: string | undefined): (typeof registrations)[number] {
+  const said = ctx.env["TIDELOCK_OPEN_REGISTRATION"] ?? "";
+  const open = { "": "token", false: "token", true: "open" }[said];
+  const registration = registrations.find((one) => one === (given ?? open));
+  if (registration !== undefined) return registration;
+  throw new TidelockError("usage", {
+    why:
+      given === undefined
+        ? "TIDELOCK_OPEN_REGISTRATION wants true or false"
+        : "--registration wants open, token or closed",
+    next: "--registration token admits whom you give a token: tidelock server token",
+  });
 }
 
 export async function token(ctx: Context, given: Record<string, unknown>): Promise<undefined> {
@@ -159,7 +174,7 @@ export async function healthcheck(
 async function start(
   ctx: Context,
   options: { readonly listen: string; readonly data?: string },
-  more: Pick<StartOptions, "registration" | "url">,
+  more: Pick<StartOptions, "registration" | "url" | "operatorToken">,
 ): Promise<RunningServer> {
   loadSqlite();
   const { startServer } = await import("@tidelock/server/host/start");

@@ -99,6 +99,7 @@ function factsOf(replica: Replica, sync: Sync | undefined, host: HostFacts): Fac
     diskFull: s?.diskFull ?? false,
     removed: replica.read((tx) => replica.ownStanding(tx)) === "removed",
     ...failure,
+    denied: failure.denied ?? (s?.unpaid === true ? "payment" : undefined),
     // An interface that is up proves nothing; a request that went through does.
     network: failure.remoteReachable || host.network,
     paused: s?.state === "paused",

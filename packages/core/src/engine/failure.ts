@@ -6,18 +6,9 @@ import type { Facts } from "./status.ts";
 /** `unknown`: it may have been done. */
 export type Failed = Failure | { readonly kind: "unknown" };
 
-export type FailureFacts = Pick<
-  Facts,
-  "remoteReachable" | "authenticated" | "entitled" | "refused" | "failed"
->;
+export type FailureFacts = Pick<Facts, "remoteReachable" | "denied" | "failed">;
 
-const none: FailureFacts = {
-  remoteReachable: true,
-  authenticated: true,
-  entitled: true,
-  refused: false,
-  failed: undefined,
-};
+const none: FailureFacts = { remoteReachable: true, denied: undefined, failed: undefined };
 
 export function failureFacts(
   failure: Failed | { readonly kind: "fault"; readonly code: ErrorCode } | undefined,
@@ -30,7 +21,9 @@ export function failureFacts(
     case "unknown":
       return { ...none, remoteReachable: false };
     case "denied":
-      return deniedFacts(failure.cause);
+      return failure.cause === undefined
+        ? { ...none, failed: "remote-denied" }
+        : { ...none, denied: failure.cause };
     case "quota":
       return { ...none, failed: "quota" };
     case "corrupt":
@@ -40,22 +33,13 @@ export function failureFacts(
   }
 }
 
-function deniedFacts(cause: DenialCause | undefined): FailureFacts {
-  switch (cause) {
-    case undefined:
-      return { ...none, failed: "remote-denied" };
-    case "login":
-      return { ...none, authenticated: false };
-    case "refused":
-      return { ...none, refused: true };
-    case "payment":
-      return { ...none, entitled: false };
-  }
-}
-
 const denied: Readonly<Record<DenialCause, ErrorCode>> = {
   login: "login",
-  refused: "no-access",
+  "account-closed": "login",
+  "signed-out": "no-access",
+  "device-removed": "device-removed",
+  "not-in-group": "no-access",
+  "vault-deleted": "no-access",
   payment: "upgrade",
 };
 

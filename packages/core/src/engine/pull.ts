@@ -14,6 +14,8 @@ export type Pulled =
       readonly fresh: number;
       /** The remote has more, and looking again at once would show it. */
       readonly more: boolean;
+      /** As `Page` says. */
+      readonly unpaid: boolean;
     }
   | { readonly kind: "halt"; readonly code: HaltCode }
   | Failure;
@@ -29,6 +31,9 @@ export async function pull(replica: Replica, remote: Remote): Promise<Pulled> {
     const more = page.value.head > read;
     // What waits is as it was: on to what stands behind it, which one page may not reach.
     if (result.fresh === 0 && more && after < read) after = read;
-    else return { kind: "ok", fresh: result.fresh, more: more && result.fresh > 0 };
+    else {
+      const unpaid = page.value.unpaid === true;
+      return { kind: "ok", fresh: result.fresh, more: more && result.fresh > 0, unpaid };
+    }
   }
 }

@@ -2,6 +2,7 @@
  * What a person is told: one pure function from facts to one of the codes below. The worst
  * condition that is true wins, so a state is never reported better than it is. Rule STA1.
  */
+import type { DenialCause } from "../ports.ts";
 import type { HaltCode } from "./ingest.ts";
 
 export interface Facts {
@@ -11,10 +12,8 @@ export interface Facts {
   readonly halt: HaltCode | undefined;
   readonly diskFull: boolean;
   readonly removed: boolean;
-  /** The server will not have this device any more, whatever the log says. */
-  readonly refused: boolean;
-  readonly authenticated: boolean;
-  readonly entitled: boolean;
+  /** Why the server will not have this device, this person, or what they send. */
+  readonly denied: DenialCause | undefined;
   readonly network: boolean;
   readonly remoteReachable: boolean;
   readonly paused: boolean;
@@ -118,6 +117,16 @@ interface Picked {
   readonly action?: string;
 }
 
+const denials: Readonly<Record<DenialCause, Picked>> = {
+  "device-removed": { code: "no-access", detail: halted["device-removed"] },
+  "signed-out": { code: "no-access", detail: "The server refuses this device: its person signed it out" },
+  "not-in-group": { code: "no-access", detail: "Whoever runs the server does not let this device in" },
+  "vault-deleted": { code: "no-access", detail: "The vault was deleted on the server" },
+  "account-closed": { code: "login", detail: "The account on the server was closed" },
+  login: { code: "login" },
+  payment: { code: "upgrade", detail: "No plan and no seat covers this vault; reading goes on" },
+};
+
 function pick(f: Facts): Picked {
   if (!f.hasRemote) return { code: "local" };
   if (!f.keysReadable) return { code: "keyring" };
@@ -127,9 +136,7 @@ function pick(f: Facts): Picked {
   if (f.halt !== undefined) return { code: "halted", detail: halted[f.halt] };
   if (f.diskFull) return { code: "halted", detail: "The disk is full", exit: 19, action: "Free space" };
   if (f.removed) return { code: "no-access", detail: halted["device-removed"] };
-  if (f.refused) return { code: "no-access", detail: "The server refuses this device" };
-  if (!f.authenticated) return { code: "login" };
-  if (!f.entitled) return { code: "upgrade" };
+  if (f.denied !== undefined) return denials[f.denied];
   if (!f.network) return { code: "no-network" };
   if (f.paused) return { code: "offline", detail: "Paused by you", action: "Resume" };
   if (!f.remoteReachable) return { code: "offline" };

@@ -54,6 +54,8 @@ export interface SyncFacts {
   readonly halt: HaltCode | undefined;
   readonly failure: Failure | { readonly kind: "unknown" } | Fault | undefined;
   readonly diskFull: boolean;
+  /** The remote gives, and takes nothing until somebody pays. */
+  readonly unpaid: boolean;
   /** An unsigned entry or a missing key holds the log up. */
   readonly stuck: Stuck | undefined;
   readonly stalled: boolean;
@@ -99,6 +101,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     halt: undefined,
     failure: undefined,
     diskFull: false,
+    unpaid: false,
     stuck: undefined,
     nextTry: undefined,
     lastSync: undefined,
@@ -186,7 +189,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     if (pulled.kind === "halt") return lookAgain(pulled.code);
     if (pulled.kind !== "ok") return noteFailure(pulled);
     lastRead = clock.mono();
-    facts = { ...facts, failure: undefined, diskFull: false };
+    facts = { ...facts, failure: undefined, diskFull: false, unpaid: pulled.unpaid };
     more = pulled.more;
     if (pulled.fresh === 0) return "read-nothing";
     noteActivity();

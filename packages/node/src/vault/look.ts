@@ -28,10 +28,11 @@ export async function look(session: Session): Promise<Facts> {
       network: failure.remoteReachable || hasNetwork(session.info.remote),
     };
   }
-  const { head, objects } = page.value;
+  const { head, objects, unpaid } = page.value;
   // As a sync would halt: a state is never reported better than it is.
   if (head < applied) return { ...facts, pending, halt: "rollback" };
   const known = Math.max(read, replica.read(getReach));
   if (head > known && objects.length === 0) return { ...facts, pending, halt: "chain-broken" };
-  return { ...facts, pending, behind: head - applied, fresh: true };
+  const denied = unpaid === true ? "payment" : undefined;
+  return { ...facts, denied, pending, behind: head - applied, fresh: true };
 }

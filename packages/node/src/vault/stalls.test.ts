@@ -57,6 +57,7 @@ describe("what does not answer", () => {
       halt: undefined,
       failure: undefined,
       diskFull: false,
+      unpaid: false,
       stuck: undefined,
       nextTry: undefined,
       stalled: true,

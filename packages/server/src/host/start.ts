@@ -13,6 +13,7 @@ import { createJwtSigner } from "../auth/jwt.ts";
 import type { Registration } from "../auth/sign-in.ts";
 import { openDiskBlobs } from "../blobs/disk.ts";
 import { refusal } from "../http/handler.ts";
+import { operatorHash } from "../http/operator.ts";
 import type { Rate } from "../http/rates.ts";
 import type { RateName } from "../http/route.ts";
 import { createTidelockServer, type TidelockServer } from "../server.ts";
@@ -69,6 +70,9 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const clock: Clock = { now: () => Date.now(), mono: () => performance.now() };
   const suite = await hostSuite();
+  // Before anything is opened that would have to be closed again.
+  const { operatorToken } = options;
+  const operator = operatorToken === undefined ? undefined : operatorHash(suite, operatorToken);
   const store = await openSqliteStore(join(folder, "server.db"), { writer: options.writer ?? "thread" });
   const blobs = await openDiskBlobs(join(folder, "blobs"), random);
   await blobs.tidy();
@@ -98,7 +102,8 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     log: options.log ?? { event: () => undefined },
     signer: await createJwtSigner(tokenKeys, audience, clock),
     audience,
-    ...pick(options, ["registration", "quota", "operatorToken", "origins", "rates"]),
+    ...(operator === undefined ? {} : { operator }),
+    ...pick(options, ["registration", "quota", "origins", "rates"]),
   });
   made = server;
   const metrics = options.metrics === undefined ? undefined : await serveMetrics(server, options.metrics);

@@ -1,0 +1,95 @@
+/** A server with an operator, and what people see of it. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Cli, createCli, type Running } from "./cli.ts";
+import { dump, founded, freePort, type Home, joined, makeDatabase, sql } from "./homes.ts";
+
+const TOKEN = "an-operator-of-the-command-line-01234";
+
+let cli: Cli;
+let port: number;
+let server: Running;
+let a: Home & { readonly words: string };
+const file = (name: string): string => join(cli.folder, name);
+const url = (): string => `http://127.0.0.1:${port}`;
+
+async function admin(method: string, path: string, json?: unknown): Promise<Record<string, unknown>> {
+  const answer = await fetch(`${url()}/v1/admin${path}`, {
+    method,
+    headers: { authorization: `Bearer ${TOKEN}` },
+    ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+  });
+  expect(answer.ok).toBe(true);
+  return (await answer.json()) as Record<string, unknown>;
+}
+
+beforeAll(async () => {
+  cli = await createCli();
+  port = await freePort();
+  writeFileSync(file("operator"), `${TOKEN}\n`, { mode: 0o600 });
+  const run = ["--home", file("server"), "server", "run", "--listen", `127.0.0.1:${port}`];
+  server = await cli.begin([...run, "--operator-token-file", file("operator")], /answers at/, {
+    env: { TIDELOCK_OPEN_REGISTRATION: "false" },
+  });
+}, 60_000);
+
+afterAll(async () => {
+  await server.stop();
+  await cli.remove();
+});
+
+describe("the operator of a server", { timeout: 60_000 }, () => {
+  test("[SRV80, IFC7] a token that could be guessed, and a file that others read, start no server", async () => {
+    const run = ["--home", file("other"), "server", "run", "--listen", "127.0.0.1:0"];
+    const env = { SHORT: "short" };
+    await cli.json("Error", [...run, "--operator-token-from-env", "SHORT"], 2, { env });
+    writeFileSync(file("open"), TOKEN, { mode: 0o644 });
+    await cli.json("Error", [...run, "--operator-token-file", file("open")], 2);
+    await cli.json("Error", run, 2, { env: { TIDELOCK_OPEN_REGISTRATION: "perhaps" } });
+  });
+
+  test("[SRV22] M-21 a server that is not open takes a person with a token of its operator's, and no other", async () => {
+    const init = [
+      "--home",
+      file("nobody"),
+      "--insecure-key-file",
+      "init",
+      "--remote",
+      url(),
+      "--device",
+      "x",
+    ];
+    const refused = await cli.json("Error", init, 10);
+    expect(refused).toMatchObject({ error: { code: "login" } });
+    const { token } = await admin("POST", "/registration-tokens", {});
+    a = await founded(cli, "a", url(), { TIDELOCK_TOKEN: String(token) });
+  });
+
+  test("[SRV82] [SRV74] T-16 a plan that ended: Upgrade, with what waits and what is read; renewed, Live", async () => {
+    const b = await joined(cli, "b", url(), a.words);
+    makeDatabase(file("a.db"), "CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT)");
+    await cli.json("Attachment", [...a.at, "db", "attach", file("a.db")]);
+    await cli.json("Attachment", [...b.at, "db", "attach", file("b.db")]);
+    sql(file("a.db"), "INSERT INTO note (text) VALUES ('before')");
+    await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
+    const { persons } = (await admin("GET", "/usage")) as { persons: { person: string }[] };
+    const subject = `/entitlements/${persons[0]?.person}`;
+    await admin("PUT", subject, { version: 1, plans: [], state: "lapsed" });
+
+    const upgrade = { code: "upgrade", label: "Upgrade", action: "Upgrade", exit: 11 };
+    expect(await cli.json("Status", [...b.at, "status"], 11)).toMatchObject(upgrade);
+    sql(file("b.db"), "INSERT INTO note (text) VALUES ('waits')");
+    expect(await cli.json("Error", [...b.at, "sync"], 11)).toMatchObject({ error: { code: "upgrade" } });
+    // What others had sent came in all the same.
+    expect(sql(file("b.db"), "SELECT text FROM note ORDER BY id")).toMatchObject([
+      { text: "before" },
+      { text: "waits" },
+    ]);
+    await admin("PUT", subject, { version: 2, plans: ["team"], state: "active" });
+    await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
+    expect(await cli.json("Status", [...b.at, "status"])).toMatchObject({ code: "live" });
+    await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
+    expect(dump(file("a.db"))).toEqual(dump(file("b.db")));
+  });
+});

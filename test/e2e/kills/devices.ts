@@ -25,7 +25,7 @@ async function programKills(place: "folder" | "server", ...given: Parameters<Beg
 /** The daemon dies, the app writes on: what it committed arrives once, and its rows stay as it left them. */
 export const daemonKills: Begin = async (folder, programs, seed) => {
   const pair = await Pair.make(folder, programs, seed, "server");
-  const app = new Victim(() => pair.app("plain", "a", "20"), pair.file("errors"));
+  const app = new Victim(() => pair.app("plain", "a", "40"), pair.file("errors"));
   await app.up();
 
   async function resting<T>(work: () => T | Promise<T>): Promise<T> {

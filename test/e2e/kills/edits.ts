@@ -20,7 +20,7 @@ export interface Edit {
   readonly row: string;
 }
 
-/** Rows that a device has at one time, about. */
+/** Rows that a device has at one time, about: few deletions, or a slow start would have them withheld as a mass. */
 const FULL = 120;
 
 export function shared(): readonly string[] {
@@ -30,10 +30,10 @@ export function shared(): readonly string[] {
 export function drawEdit(random: () => number, who: string, n: number, rows: readonly string[]): Edit {
   const [which, at] = [random(), random()];
   const row = rows[Math.floor(at * rows.length)];
-  if (row === undefined || which < (rows.length < FULL ? 0.4 : 0.2))
+  if (row === undefined || which < (rows.length < FULL ? 0.4 : 0.1))
     return { n, what: "insert", row: `${who}${n}` };
-  if (which < 0.6) return { n, what: "set", row };
-  if (which < 0.7) return { n, what: "set", row: shared()[Math.floor(at * shared().length)] ?? row };
+  if (which < 0.75) return { n, what: "set", row };
+  if (which < 0.9) return { n, what: "set", row: shared()[Math.floor(at * shared().length)] ?? row };
   return { n, what: "delete", row };
 }
 

@@ -116,6 +116,8 @@ export class Pair {
     try {
       // Twice: b's last entries reach a as well.
       for (const one of [a, b, a, b]) await one.sync({ wait: true, timeoutMs: QUIET });
+      for (const { withheld } of [...a.attachments.list(), ...b.attachments.list()])
+        if (withheld > 0) found.push(`${withheld} deletions wait for a person`);
       for (const session of [a, b])
         for (const check of (await verifySession(session)).checks)
           if (check.state !== "ok") found.push(`verify: ${check.name} ${check.state}: ${check.fact}`);

@@ -59,7 +59,7 @@ export interface Attachments {
   count(): number;
   /** The open attachment of a file. */
   at(path: string): DatabaseAttachment | undefined;
-  /** Rows that open databases do not show yet: what a wait can end for. Those of paused ones wait for a person. */
+  /** Rows that open databases do not show yet: what a wait can end for. Those of paused ones and withheld deletions wait for a person. */
   due(): number;
   /** Captures what programs wrote and shows what the vault has; false while a file stays locked. */
   settle(): Promise<boolean>;
@@ -280,13 +280,9 @@ export function createAttachments(d: AttachmentsDeps): Attachments {
     count: () => known().length,
     at: (path) => openByPath.get(pathOf(path)),
     due: () =>
-      engine.read((tx) => {
-        const live = records(tx).filter((record) => openByPath.get(record.path)?.state === "live");
-        const aside = live.reduce((sum, record) => sum + countsOf(tx, record).aside, 0);
-        const names = new Set(live.flatMap((record) => record.tables.map((table) => table.name)));
-        const all = tables.dirty(tx, tables.dirtyCount(tx));
-        return Math.max(0, all.filter((row) => names.has(row.table)).length - aside);
-      }),
+      [...openByPath.values()]
+        .filter((opened) => opened.state === "live")
+        .reduce((sum, opened) => sum + opened.counts().unprojected, 0),
     settle,
     unread: () => known().reduce((sum, record) => sum + (unreadIn(record.path) ?? 0), 0),
     facts: () =>

@@ -152,7 +152,31 @@ describe("database", () => {
     expect(told).toBeGreaterThan(0);
     await db.detach();
     expect(a.databases()).toEqual([]);
-  });
+  }, 60_000);
+
+  test("[IFC13, ATT15] a row whose deletion is withheld waits for a person, and no sync waits for it", async () => {
+    const words: string[] = [];
+    const a = await start("a", {
+      remote: at("remote"),
+      onPrompt: async (p) => void (p.kind === "phrase" && words.push(...p.words)),
+    });
+    makeNotes(at("a.db"));
+    const db = await a.database(at("a.db"));
+    await db.transaction((tx) => {
+      for (let i = 0; i < 300; i++) tx.run("INSERT INTO note VALUES (?, 'x')", [`k${i}`]);
+    });
+    await a.syncNow({ wait: true });
+    const b = await start("b", { remote: at("remote"), words: words.join(" ") });
+    const other = await b.database(at("b.db"));
+    await b.syncNow({ wait: true });
+
+    await db.transaction((tx) => tx.run("DELETE FROM note"));
+    await other.transaction((tx) => tx.run("UPDATE note SET text = 'from b' WHERE id = 'k7'"));
+    await b.syncNow({ wait: true });
+    await a.syncNow({ wait: true, timeoutMs: 10_000 });
+    expect(a.databases()).toMatchObject([{ withheld: 300 }]);
+    expect(await db.query("SELECT * FROM note")).toEqual([]);
+  }, 60_000);
 
   test("[IFC18, ATT31] a program that changed its own tables goes on; where a table is gone it is handed the database paused", async () => {
     const vault = await start("own");

@@ -59,10 +59,13 @@ export function createTidelockServer(options: ServerOptions): TidelockServer {
     suite,
     clock,
     quota,
-    placed: ({ vault, head, access }) => {
+    placed: ({ vault, head, access, members }) => {
       hub.placed(vault, head.seq);
       for (const { device, ended } of access)
         if (ended !== undefined) hub.removed(vault, toBase64Url(device));
+      // Of a person who leaves, also a device that nothing had admitted yet.
+      for (const { person, ended } of members)
+        if (ended !== undefined) hub.removed(vault, toBase64Url(person));
     },
   });
   let looked: { readonly at: number; readonly result: Promise<void> } | undefined;

@@ -178,6 +178,7 @@ export class Connection {
   #asListener(session: Session): Listener {
     this.#listener ??= {
       device: session.deviceName,
+      person: toBase64Url(session.person),
       wake: (vault, seq) => this.#send({ t: "wake", v: toBase64Url(vault), seq }),
       gone: (vault) => {
         const v = toBase64Url(vault);

@@ -13,6 +13,7 @@ function newHub(): { time: Time; hub: WakeHub } {
 function listener(told: string[], name = "a"): Listener {
   return {
     device: name,
+    person: `${name}'s`,
     wake: (of, seq) => told.push(`${name} ${toHex(of).slice(0, 2)} ${seq}`),
     gone: (of) => told.push(`${name} ${toHex(of).slice(0, 2)} gone`),
   };

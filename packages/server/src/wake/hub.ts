@@ -14,6 +14,7 @@ export interface Listener {
   readonly gone: (vault: Uint8Array) => void;
   /** What the connection's session says. */
   readonly device: string;
+  readonly person: string;
 }
 
 interface Topic {
@@ -62,10 +63,10 @@ export class WakeHub {
     if (!topic.busy) this.#tell(topic);
   }
 
-  /** A device that may no longer know of the vault. */
-  removed(vault: Uint8Array, device: string): void {
+  /** A device, or all devices of a person, that may no longer know of the vault. */
+  removed(vault: Uint8Array, who: string): void {
     for (const listener of this.#topics.get(toHex(vault))?.listeners ?? [])
-      if (listener.device === device) listener.gone(vault);
+      if (listener.device === who || listener.person === who) listener.gone(vault);
   }
 
   /** A connection of a device, whatever it listens to. The answer forgets it. */

@@ -91,7 +91,7 @@ function define(
 
   command(
     "join",
-    "this device into a vault, by its words",
+    "this device into a vault, by its words or an invite",
     async () => (await import("./commands/join.ts")).join,
   )
     .alias("recover")
@@ -100,7 +100,11 @@ function define(
     .option("--words", "ask for the 24 words (the default on a terminal)")
     .option("--words-from-env <var>", "take them from this variable")
     .option("--words-file <path>", "take them from a file that only you can read; - is stdin")
-    .option("--device <name>", "what this device is called (default: the machine's name)");
+    .option("--device <name>", "what this device is called (default: the machine's name)")
+    .option("--code", "by an invite: ask for its code")
+    .option("--code-from-env <var>", "take the invite's code from this variable")
+    .option("--code-file <path>", "take it from a file that only you can read; - is stdin")
+    .option("--name <name>", "what you are called to the others (default: this account's name)");
 
   command(
     "login",
@@ -146,6 +150,16 @@ function define(
   command("role <member> <role>", "make somebody admin, editor or viewer", person("role"), member);
   command("rm <member>", "take somebody out, with all their devices; asks first", person("rm"), member);
   command("transfer <member>", "make somebody else the owner; asks first", person("transfer"), member);
+
+  const invite = program.command("invite").description("let another person in").exitOverride();
+  const guest = (name: keyof typeof import("./commands/invite.ts")) => async () =>
+    (await import("./commands/invite.ts"))[name] as Run;
+  command("create", "a code for one person", guest("create"), invite)
+    .option("--role <role>", "admin, editor or viewer", "editor")
+    .option("--ttl <time>", "how long it is good: 30m, 2h, at most 7d");
+  command("ls", "the open invites", guest("ls"), invite);
+  command("revoke <id>", "this one lets nobody in any more", guest("revoke"), invite);
+  command("admit", "let in now who has answered; a daemon does so by itself", guest("admit"), invite);
 
   command("sync", "send and receive now", async () => (await import("./commands/sync.ts")).sync).option(
     "--wait",

@@ -71,6 +71,8 @@ const entered = {
   home: z.string(),
 };
 
+const invite = { id: hex(8), role: z.string(), expires: time, known: z.boolean() };
+
 export type ShapeName =
   | "Init"
   | "Join"
@@ -92,6 +94,9 @@ export type ShapeName =
   | "Why"
   | "ConflictList"
   | "Session"
+  | "Invite"
+  | "InviteList"
+  | "Admitted"
   | "QueueList"
   | "QueueActed"
   | "MemberList"
@@ -110,7 +115,7 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     remote: z.string().optional(),
     sheet: z.string().optional(),
   }),
-  Join: shape("Join", { ...entered, remote: z.string() }),
+  Join: shape("Join", { ...entered, remote: z.string(), sheet: z.string().optional() }),
   Status: shape("Status", {
     code: z.string(),
     label: z.enum([
@@ -277,6 +282,11 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
         nextTry: time.optional(),
       }),
     ),
+  }),
+  Invite: shape("Invite", { ...invite, code: z.string() }),
+  InviteList: shape("InviteList", { invites: z.array(z.object(invite)) }),
+  Admitted: shape("Admitted", {
+    admitted: z.array(z.object({ id: hex(8), name: z.string(), role: z.string() })),
   }),
   Session: shape("Session", { remote: z.url() }),
   QueueActed: shape("QueueActed", {

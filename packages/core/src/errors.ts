@@ -36,6 +36,9 @@ export type ErrorCode =
   | "phrase-length"
   | "phrase-word"
   | "phrase-checksum"
+  | "code-expired"
+  | "code-used"
+  | "code-wrong"
   | "unreachable"
   | "paused"
   | "remote-no-cas"
@@ -112,6 +115,10 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
     "the words do not belong together",
     "check the order and the spelling of the words",
   ),
+  // coming in
+  "code-expired": kind(1, "this code has run out or was called off", "ask for a new one"),
+  "code-used": kind(1, "somebody else has used this code", "ask for a new one, and tell whoever made it"),
+  "code-wrong": kind(1, "this is no code", "copy all of it, from the first letter to the last"),
   // remote
   unreachable: kind(14, "the remote cannot be reached", "tidelock status", true),
   paused: kind(14, "sync is paused", "tidelock resume"),

@@ -3,6 +3,7 @@ import { TidelockError } from "@tidelock/core/errors";
 import { withVault } from "@tidelock/node/daemon/connect";
 import type { VaultStatus } from "@tidelock/node/vault/status";
 import type { Context } from "../context.ts";
+import { duration } from "../duration.ts";
 import { columns } from "../output.ts";
 
 /** Ends with the state's own code. */
@@ -37,7 +38,10 @@ async function follow(ctx: Context): Promise<never> {
 
 export async function pause(ctx: Context, options: Record<string, unknown>): Promise<undefined> {
   const { for: text } = options;
-  const wish = typeof text === "string" ? { forMs: duration(text) } : {};
+  const wish =
+    typeof text === "string"
+      ? { forMs: duration(text, "--for wants a number with s, m, h or d", "tidelock pause --for 2h") }
+      : {};
   show(ctx, await withVault(ctx.connect("pause"), (vault) => vault.pause(wish)));
 }
 
@@ -48,19 +52,6 @@ export async function resume(ctx: Context): Promise<undefined> {
 function show(ctx: Context, found: VaultStatus): void {
   ctx.out.data("Status", found, () => [line(found), ...(ctx.out.verbose ? details(found) : [])]);
   for (const issue of found.issues) ctx.out.note(`  ${issue.code}: ${issue.why}\n    next: ${issue.next}`);
-}
-
-const unitByName: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-const LONGEST = 3650 * 86_400_000;
-
-function duration(text: string): number {
-  const [, digits, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  const ms = Number(digits) * (unitByName[unit ?? ""] ?? Number.NaN);
-  if (ms > 0 && ms <= LONGEST) return ms;
-  throw new TidelockError("usage", {
-    why: "--for wants a number with s, m, h or d",
-    next: "tidelock pause --for 2h",
-  });
 }
 
 async function look(ctx: Context): Promise<VaultStatus> {

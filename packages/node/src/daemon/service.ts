@@ -14,6 +14,15 @@ import {
   removeDevice,
   renameDevice,
 } from "../vault/devices.ts";
+import {
+  type Admitted,
+  answerInvites,
+  createInvite,
+  type Invited,
+  type InviteView,
+  inviteList,
+  revokeInvite,
+} from "../vault/invites.ts";
 import type { Issue } from "../vault/issues.ts";
 import { type LogEntry, type LogLine, logEntry, logLines } from "../vault/log-view.ts";
 import { type LoggedIn, logIn } from "../vault/login.ts";
@@ -71,6 +80,12 @@ export interface VaultService {
   deviceNamed(wish: { readonly wanted: string }): Promise<DeviceView>;
   removeDevice(wish: { readonly wanted: string; readonly certifiedSince?: string }): Promise<DeviceActed>;
   renameDevice(wish: { readonly name: string }): Promise<DeviceActed>;
+  /** The answer holds a secret: whoever has the code can come in. */
+  invite(wish: { readonly role: string; readonly lifeMs?: number }): Promise<Invited>;
+  invites(): Promise<readonly InviteView[]>;
+  revokeInvite(wish: { readonly id: string }): Promise<InviteView>;
+  /** Who has answered an invite that this device knows is let in. */
+  admit(): Promise<readonly Admitted[]>;
   /** `token`: of whoever runs the server, where this person is not known there. */
   logIn(wish: { readonly token?: string }): Promise<LoggedIn>;
   members(): Promise<readonly MemberView[]>;
@@ -130,6 +145,13 @@ export function createService(session: Session, running: boolean): VaultService 
     deviceNamed: async ({ wanted }) => deviceNamed(session, wanted),
     removeDevice: ({ wanted, certifiedSince }) => removeDevice(session, wanted, certifiedSince),
     renameDevice: ({ name }) => renameDevice(session, name),
+    invite: ({ role, lifeMs }) => createInvite(session, role, lifeMs),
+    invites: async () => inviteList(session),
+    revokeInvite: ({ id }) => revokeInvite(session, id),
+    admit: async () => {
+      if (!running) await session.sync();
+      return answerInvites(session);
+    },
     logIn: ({ token }) => logIn(session, token),
     members: async () => memberList(session),
     memberNamed: async ({ wanted }) => memberNamed(session, wanted),

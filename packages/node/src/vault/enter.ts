@@ -3,6 +3,7 @@ import { loadSuite } from "../crypto/load-suite.ts";
 import { createClock } from "../env.ts";
 import type { KeyOptions } from "../home/keys.ts";
 import type { HomePaths } from "../home/paths.ts";
+import { type AcceptOptions, acceptInvite, isFinal } from "./accept.ts";
 import { ownHome } from "./own.ts";
 import { openSession } from "./session.ts";
 import { foundHome, joinHome, needEmptyHome, type Setup } from "./setup.ts";
@@ -33,7 +34,14 @@ export type Plan =
       readonly deviceName: string;
       readonly entropy: Uint8Array;
       readonly expected?: Uint8Array | undefined;
-    };
+    }
+  /** By an invite of somebody else. */
+  | (AcceptOptions & {
+      readonly kind: "accept";
+      readonly remote: string;
+      /** Words that nobody has yet. */
+      readonly sheet: readonly string[] | undefined;
+    });
 
 export interface Entered {
   /** Hexadecimal. */
@@ -71,7 +79,7 @@ export async function enterVault(options: EnterOptions, plan: Plan): Promise<Ent
         deviceName: session.deviceName(),
         ...(plan.remote === undefined ? {} : { remote: plan.remote }),
         founded: plan.kind === "found",
-        sheet: plan.kind === "found" && plan.sheet !== undefined,
+        sheet: plan.kind !== "join" && plan.sheet !== undefined,
         head,
       };
     } finally {
@@ -85,13 +93,13 @@ export async function enterVault(options: EnterOptions, plan: Plan): Promise<Ent
 async function carryOut(setup: Setup, plan: Plan): Promise<void> {
   if (plan.kind === "join") return joinHome(setup, plan);
   needEmptyHome(setup.paths);
-  if (plan.sheet === undefined) return foundHome(setup, plan);
   // Durable first: a vault whose words are nowhere could never be opened again.
-  writeSheet(setup.paths, plan.sheet);
+  if (plan.sheet !== undefined) writeSheet(setup.paths, plan.sheet);
   try {
-    await foundHome(setup, plan);
+    await (plan.kind === "found" ? foundHome(setup, plan) : acceptInvite(setup, plan));
   } catch (error) {
-    dropSheet(setup.paths);
+    // A guest who was not let in yet goes on with the same words.
+    if (plan.sheet !== undefined && (plan.kind === "found" || isFinal(error))) dropSheet(setup.paths);
     throw error;
   }
 }

@@ -64,16 +64,32 @@ export function memberNamed(session: Session, wanted: string): MemberView {
 }
 
 export async function setRole(session: Session, wanted: string, given: string): Promise<MemberActed> {
+  const role = roleOf(given);
+  const target = memberNamed(session, wanted);
+  needPower(session, target, role);
+  const state = await act(session, { kind: "set-role", person: target.member, role });
+  return { member: target.member, name: target.name, state };
+}
+
+/** A role that this device's person may give. */
+export function needRole(session: Session, given: string): Role {
+  const role = roleOf(given);
+  const me = own(session);
+  if (me === undefined || !isAdmin(me.role) || !isBelow(me.role, role))
+    throw new TidelockError("no-access", {
+      why: `${me === undefined ? "who is not in the vault" : article(me.role)} does not make ${article(role)}`,
+    });
+  return role;
+}
+
+function roleOf(given: string): Role {
   const role = roles.find((one) => one === given);
   if (role === undefined || role === "owner")
     throw new TidelockError("usage", {
       why: "this is no role that can be given",
       next: "admin, editor or viewer; another owner by tidelock member transfer",
     });
-  const target = memberNamed(session, wanted);
-  needPower(session, target, role);
-  const state = await act(session, { kind: "set-role", person: target.member, role });
-  return { member: target.member, name: target.name, state };
+  return role;
 }
 
 /** All their devices go, and what is written from there on is sealed to those who stay. */

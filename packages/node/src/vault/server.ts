@@ -5,6 +5,7 @@ import type { Suite } from "@tidelock/core/crypto/suite";
 import type { Clock, Remote, ReplicaStore, Result, Scheduler } from "@tidelock/core/ports";
 import { parseCertificate } from "@tidelock/core/vault/certificate";
 import { logIn } from "@tidelock/remotes/login";
+import { meetAt, type Rendezvous } from "@tidelock/remotes/rendezvous";
 import { createServerRemote } from "@tidelock/remotes/server-remote";
 import type { ServerIdentity } from "@tidelock/remotes/session";
 import { listVaults } from "@tidelock/remotes/vaults";
@@ -65,6 +66,12 @@ export function openServer(url: string, vault: Uint8Array, access: ServerAccess)
     // Node's own WebSocket comes with version 22.
     openSocket: (address) => new WebSocket(address, { maxPayload: LARGEST_HINT }) as unknown as Socket,
   });
+}
+
+export { cancelMeeting, type HostOptions, reserveMeeting } from "@tidelock/remotes/rendezvous";
+
+export function meetingAt(url: string, id: Uint8Array, scheduler: Scheduler): Rendezvous {
+  return meetAt(id, { url, scheduler, fetch });
 }
 
 export function signInAt(url: string, access: ServerAccess): Promise<Result<"in">> {

@@ -20,6 +20,7 @@ import type { HomePaths } from "../home/paths.ts";
 import type { SqlStore } from "../store/sql-store.ts";
 import { type Attachments, createAttachments } from "./attachments.ts";
 import { checkPlacement, copiedError, noteEnrolAnew } from "./copied.ts";
+import { answerInvites } from "./invites.ts";
 import { createIssueBook, type Issue, type Matter } from "./issues.ts";
 import { orLate } from "./late-remote.ts";
 import { noLog } from "./log-file.ts";
@@ -97,6 +98,8 @@ const REST = 20;
 const LOCKED_ROUNDS = 3;
 /** How often the watchdog looks: often enough that 30 s stay about 30 s. */
 const LOOK = 2000;
+/** How often it is looked whether somebody has answered an invite, ms. */
+const GREET = 5000;
 /** Node.js takes a longer one for none at all. */
 const LONGEST_TIMER = 0x7fffffff;
 
@@ -289,7 +292,18 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
     return new TidelockError(code, { why: outcome.why, ...(next === undefined ? {} : { next }) });
   }
 
-  return {
+  /** Who has answered an invite is let in, also while nobody is at this machine. */
+  function greet(): void {
+    const due =
+      paused() === undefined && replica.read((tx) => replica.membership.roster(tx).invites.length > 0);
+    const done = due ? answerInvites(session).catch(() => []) : Promise.resolve([]);
+    void done.then((admitted) => {
+      if (admitted.length > 0) log.event("invite.admitted", { count: admitted.length });
+      scheduler.after(GREET, greet);
+    });
+  }
+
+  const session: Session = {
     ...parts,
     engine,
     remote,
@@ -305,6 +319,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
       started = true;
       follow();
       watch();
+      greet();
     },
     pause: (until) => {
       putPause(store, { until });
@@ -330,6 +345,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
       store.close();
     },
   };
+  return session;
 }
 
 /** A person's patience ends the waiting, not the work: nothing is lost by it. */

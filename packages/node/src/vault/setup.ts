@@ -13,6 +13,7 @@ import {
   wipeKeys,
 } from "@tidelock/core/crypto/identity";
 import type { Suite } from "@tidelock/core/crypto/suite";
+import { linkAt } from "@tidelock/core/engine/entries";
 import { failureCode } from "@tidelock/core/engine/failure";
 import { foundVault, makeGenesis } from "@tidelock/core/engine/found";
 import { findVault, joinVault } from "@tidelock/core/engine/join";
@@ -21,6 +22,7 @@ import { TidelockError } from "@tidelock/core/errors";
 import type { Clock, Failure, Remote, Result } from "@tidelock/core/ports";
 import { issueCertificate } from "@tidelock/core/vault/certificate";
 import type { Genesis } from "@tidelock/core/vault/genesis";
+import type { Head } from "@tidelock/core/vault/invite";
 import { loadSuite } from "../crypto/load-suite.ts";
 import { createScheduler } from "../env.ts";
 import { readConfig, writeConfig } from "../home/config.ts";
@@ -70,6 +72,15 @@ export interface JoinOptions {
   readonly entropy: Uint8Array;
   /** The vault that must live there, if one was named. */
   readonly expected?: Uint8Array | undefined;
+  /** Where the log was let in under these: they rest here already. */
+  readonly prepared?: Prepared;
+  /** Places that the log must show, or it is not the one that was meant. */
+  readonly floors?: readonly Head[];
+}
+
+export interface Prepared {
+  readonly form: KeyForm;
+  readonly secrets: DeviceSecrets;
 }
 
 /** Throws `exists` where this home has a vault. */
@@ -133,7 +144,7 @@ export async function joinHome(setup: Setup, options: JoinOptions): Promise<void
   const patience = patienceFor(options.remote, setup.timeoutMs);
   await needAnswer(options.remote, patience);
   const person = personKeys(suite, options.entropy);
-  const drawn: DeviceSecrets = { seeds: drawDeviceSeeds(suite), local: suite.random(32) };
+  const drawn = options.prepared?.secrets ?? { seeds: drawDeviceSeeds(suite), local: suite.random(32) };
   const early = deviceKeys(suite, drawn.seeds);
   const asking = await look(setup, options, person, early, patience);
   let remote = asking;
@@ -141,7 +152,7 @@ export async function joinHome(setup: Setup, options: JoinOptions): Promise<void
     const genesis = await findVault(suite, asking, person, options.expected);
     const place = placeOf(paths, toHex(genesis.vault));
     const aside = await makeRoom(setup, genesis, place);
-    const { form, secrets } = await ownSecrets(setup, place, drawn);
+    const { form, secrets } = options.prepared ?? (await ownSecrets(setup, place, drawn));
     const device = deviceKeys(suite, secrets.seeds);
     const certificate = issueCertificate(suite, person, device, clock.now()).bytes;
     if (isServer(options.remote)) {
@@ -154,6 +165,7 @@ export async function joinHome(setup: Setup, options: JoinOptions): Promise<void
       rememberCertificate(store, certificate);
       // Where garbage stands at a number, it waits a minute for a signature past it.
       await joinVault(suite, clock, replica, remote, person, options.deviceName, createScheduler());
+      needFloors(replica, options.floors ?? []);
       // Together: a replica that knows its place is a set-up that was not cut short.
       replica.write(() => {
         if (aside !== undefined) carryOver(suite, aside, replica);
@@ -167,6 +179,17 @@ export async function joinHome(setup: Setup, options: JoinOptions): Promise<void
     remote.close();
     if (remote !== asking) asking.close();
     wipeKeys(suite, early);
+  }
+}
+
+function needFloors(replica: Replica, floors: readonly Head[]): void {
+  for (const { seq, hash } of floors) {
+    const link = replica.read((tx) => linkAt(tx, replica.vault, seq));
+    if (link === undefined || !equalBytes(link.hash, hash))
+      throw new TidelockError("rollback", {
+        why: `the remote does not show entry ${seq} as who invited this device has seen it`,
+        next: "ask whoever invited you; nothing was set up here",
+      });
   }
 }
 
@@ -303,17 +326,29 @@ function lastAside(paths: HomePaths, id: string): VaultPlace | undefined {
   return last;
 }
 
+/** New secrets, durable; or those of a set-up that was cut short. */
+export async function prepareSecrets(setup: Setup, place: VaultPlace): Promise<Prepared> {
+  const { suite } = setup;
+  const known = await knownSecrets(setup, place);
+  return known ?? newSecrets(setup, place, { seeds: drawDeviceSeeds(suite), local: suite.random(32) });
+}
+
 /** New secrets, or those of a set-up that was cut short: its admission may be in the log already. */
-async function ownSecrets(
-  setup: Setup,
+async function ownSecrets(setup: Setup, place: VaultPlace, secrets: DeviceSecrets): Promise<Prepared> {
+  const known = existsSync(place.replica) ? await knownSecrets(setup, place) : undefined;
+  return known ?? newSecrets(setup, place, secrets);
+}
+
+async function knownSecrets({ suite, keys }: Setup, place: VaultPlace): Promise<Prepared | undefined> {
+  const form = await storedForm(suite, place.keys, keys);
+  return form === undefined ? undefined : { form, secrets: await loadSecrets(suite, place.keys, form, keys) };
+}
+
+async function newSecrets(
+  { suite, keys }: Setup,
   place: VaultPlace,
   secrets: DeviceSecrets,
-): Promise<{ form: KeyForm; secrets: DeviceSecrets }> {
-  const { suite, keys } = setup;
-  if (existsSync(place.replica)) {
-    const form = await storedForm(suite, place.keys, keys);
-    if (form !== undefined) return { form, secrets: await loadSecrets(suite, place.keys, form, keys) };
-  }
+): Promise<Prepared> {
   const form = await chooseKeyForm(keys);
   privateFolder(place.folder);
   await storeSecrets(suite, place.keys, form, secrets, keys);

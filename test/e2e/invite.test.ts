@@ -33,20 +33,10 @@ const sync = (home: Pick<Home, "at">): Promise<unknown> =>
   cli.json("SyncResult", [...home.at, "sync", "--wait"]);
 const invited = (...more: readonly string[]): Promise<Invited> =>
   cli.json<Invited>("Invite", [...owner.at, "invite", "create", ...more]);
-const accepts = (name: string, timeout = "40"): readonly string[] => [
-  ...at(name),
-  ...[
-    "--timeout",
-    timeout,
-    "join",
-    "--code-from-env",
-    "CODE",
-    "--name",
-    name,
-    "--device",
-    `${name}'s laptop`,
-  ],
-];
+const accepts = (name: string, timeout = "40"): readonly string[] => {
+  const asked = ["--name", name, "--device", `${name}'s laptop`];
+  return [...at(name), "--timeout", timeout, "join", "--code-from-env", "CODE", ...asked];
+};
 
 /** Runs the guest's command until it is in; the owner lets in who has answered. */
 async function comesIn(name: string, invite: Invited): Promise<Home> {

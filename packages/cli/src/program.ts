@@ -223,6 +223,22 @@ function define(
     conflicts,
   ).option("--all", "settled ones too");
 
+  const drive = program.command("drive").description("files of the vault").exitOverride();
+  const file = (name: keyof typeof import("./commands/drive.ts")) => async () =>
+    (await import("./commands/drive.ts"))[name] as Run;
+  command("ls [path]", "what lies in a folder of the drive", file("ls"), drive);
+  command("put <file> [path]", "a file of this machine into the drive", file("put"), drive);
+  command("get <path> [file]", "a file of the drive into a new file here", file("get"), drive);
+  command("cat <path>", "a file of the drive to stdout", file("cat"), drive);
+  command("mkdir <path>", "a folder, with those above it", file("mkdir"), drive);
+  command("mv <from> <to>", "to another name or folder", file("mv"), drive);
+  command(
+    "delete <path>",
+    "a file, or a folder with all in it; asks first for a folder",
+    file("remove"),
+    drive,
+  );
+
   const queue = program.command("queue").description("edits without a verdict").exitOverride();
   const edit = (name: keyof typeof import("./commands/queue.ts")) => async () =>
     (await import("./commands/queue.ts"))[name] as Run;

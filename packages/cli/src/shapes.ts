@@ -99,6 +99,8 @@ export type ShapeName =
   | "Admitted"
   | "QueueList"
   | "QueueActed"
+  | "DriveList"
+  | "DriveActed"
   | "MemberList"
   | "MemberActed"
   | "VerifyReport"
@@ -287,6 +289,24 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
   InviteList: shape("InviteList", { invites: z.array(z.object(invite)) }),
   Admitted: shape("Admitted", {
     admitted: z.array(z.object({ id: hex(8), name: z.string(), role: z.string() })),
+  }),
+  DriveList: shape("DriveList", {
+    items: z.array(
+      z.object({
+        path: z.string(),
+        kind: z.enum(["dir", "file", "link"]),
+        size: count.optional(),
+        mtime: time.optional(),
+        executable: z.boolean().optional(),
+        target: z.string().optional(),
+        id: z.string(),
+        revision: z.string(),
+      }),
+    ),
+  }),
+  DriveActed: shape("DriveActed", {
+    path: z.string(),
+    state: z.enum(["accepted", "waits", "written"]),
   }),
   Session: shape("Session", { remote: z.url() }),
   QueueActed: shape("QueueActed", {

@@ -2,6 +2,7 @@
 export { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
 export type { DatabaseInfo } from "./vault/attachments.ts";
 export type { Committed, SqlValue, Transaction, VaultDatabase } from "./vault/database.ts";
+export type { FileActed, FileInput, FileView } from "./vault/drive.ts";
 export type { Issue } from "./vault/issues.ts";
 export {
   type DatabaseOptions,

@@ -3,7 +3,7 @@ import { concat, equalBytes } from "../bytes/bytes.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { openChunk } from "../log/chunk.ts";
 import type { Content } from "../log/content.ts";
-import { type Location, locate } from "../log/locations.ts";
+import { locate, locateHeld } from "../log/locations.ts";
 import type { Tx } from "../log/tx.ts";
 import type { Failure, Remote } from "../ports.ts";
 
@@ -26,14 +26,9 @@ type Piece = { readonly kind: "ok"; readonly plain: Uint8Array } | { readonly ki
 
 const ADDRESS = 32;
 
-/** `where` says where a chunk lies that the log does not locate yet. */
-export async function fetchContent(
-  deps: FetchDeps,
-  content: Content,
-  where: (address: Uint8Array) => readonly Location[] = () => [],
-): Promise<Fetched> {
+export async function fetchContent(deps: FetchDeps, content: Content): Promise<Fetched> {
   const { body, size, hash } = content;
-  const chunks = new Chunks(deps, where);
+  const chunks = new Chunks(deps);
   if (body.kind === "inline") return whole(deps, [body.bytes], size, hash);
   let addresses = body.addresses;
   if (body.kind === "manifest") {
@@ -57,13 +52,11 @@ function whole({ suite }: FetchDeps, pieces: readonly Uint8Array[], size: number
 
 class Chunks {
   readonly #deps: FetchDeps;
-  readonly #where: (address: Uint8Array) => readonly Location[];
   /** The pack that was read last: neighbours mostly lie in one. */
   #last: { readonly pack: Uint8Array; readonly bytes: Uint8Array } | undefined;
 
-  constructor(deps: FetchDeps, where: (address: Uint8Array) => readonly Location[]) {
+  constructor(deps: FetchDeps) {
     this.#deps = deps;
-    this.#where = where;
   }
 
   /** `most`: bytes that they may have together. */
@@ -89,7 +82,8 @@ class Chunks {
   async #one(address: Uint8Array): Promise<Piece> {
     const { suite, vault, read } = this.#deps;
     let failure: Failure | undefined;
-    for (const { pack, offset, record } of [...read((tx) => locate(tx, address)), ...this.#where(address)]) {
+    const places = read((tx) => [...locate(tx, address), ...locateHeld(tx, address)]);
+    for (const { pack, offset, record } of places) {
       const blob = await this.#pack(pack);
       if (blob.kind !== "ok") {
         failure = blob;

@@ -145,7 +145,9 @@ export interface Replica {
   /** Genesis and blobs that the remote does not have yet. */
   unfounded(): Sealed | undefined;
   markFounded(): void;
-  spooled(): readonly { readonly id: Uint8Array; readonly bytes: Sealed }[];
+  /** Blobs that wait to be stored, at most so many: they may be large. */
+  spooled(limit?: number): readonly { readonly id: Uint8Array; readonly bytes: Sealed }[];
+  spooledBlob(id: Uint8Array): Uint8Array | undefined;
   spool(tx: Tx, id: Uint8Array, bytes: Sealed): void;
   dropSpooled(id: Uint8Array): void;
   attestDue(): number | undefined;
@@ -598,10 +600,13 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     settled: () => read((tx) => getOwn(tx).settled),
     unfounded: () => (store.get(META, FOUNDED) === undefined ? genesis.bytes : undefined),
     markFounded: () => write((tx) => tx.put(META, FOUNDED, new Uint8Array([1]))),
-    spooled: () =>
+    spooled: (limit) =>
       read((tx) =>
-        tx.scan(SPOOL, new Uint8Array(0), undefined).map(([id, bytes]) => ({ id, bytes: bytes as Sealed })),
+        tx
+          .scan(SPOOL, new Uint8Array(0), undefined, limit)
+          .map(([id, bytes]) => ({ id, bytes: bytes as Sealed })),
       ),
+    spooledBlob: (id) => read((tx) => tx.get(SPOOL, id)),
     spool,
     submitAct,
     rotateIfDue,

@@ -349,12 +349,13 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
 
   /** What waiting frames name. Undefined when all of it is stored. */
   async function storeBlobs(): Promise<SyncEvent | undefined> {
-    for (const blob of replica.spooled()) {
+    for (;;) {
+      const [blob] = replica.spooled(1);
+      if (blob === undefined) return undefined;
       const stored = await remote.putBlob(blob.id, blob.bytes);
       if (stored.kind !== "ok") return noteFailure(stored);
       replica.dropSpooled(blob.id);
     }
-    return undefined;
   }
 
   /** After passing an unsigned entry, others wait for a frame of ours that is anchored past it. */

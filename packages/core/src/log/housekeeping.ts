@@ -9,7 +9,7 @@ import { decodeWith, Malformed, type Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
 import { sizes } from "../crypto/suite.ts";
 import type { Kind } from "./kind.ts";
-import { addPack, giveUpPacks, locationSpaces } from "./locations.ts";
+import { addPack, giveUpPacks, holdPack, locationSpaces, releasePacks } from "./locations.ts";
 import { readStored, type Stored, writeStored } from "./pack.ts";
 
 export const HOUSEKEEPING = 1;
@@ -70,9 +70,11 @@ export function createHousekeeping(): Kind<readonly HousekeepingRecord[]> {
         if (record.kind === "stored") addPack(tx, record.stored, at.seq);
         else giveUpPacks(tx, record.packs, at.seq);
     },
-    // What is unconfirmed here is on its way: nobody asks for it before that.
-    hold: () => undefined,
-    release: () => undefined,
+    hold(tx, id, sections) {
+      releasePacks(tx, id);
+      for (const record of sections.flat()) if (record.kind === "stored") holdPack(tx, id, record.stored);
+    },
+    release: (tx, id) => releasePacks(tx, id),
     settle: () => undefined,
   };
 }

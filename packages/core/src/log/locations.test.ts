@@ -6,7 +6,7 @@ import { toHex } from "../bytes/bytes.ts";
 import { type ChunkSecret, type SealedChunk, sealChunk } from "./chunk.ts";
 import type { Content } from "./content.ts";
 import { createHousekeeping, encodeHousekeeping, type HousekeepingRecord } from "./housekeeping.ts";
-import { isStored, locate, locationSpaces, packOf, relyOn } from "./locations.ts";
+import { isStored, locate, locateHeld, locationSpaces, packOf, relyOn } from "./locations.ts";
 import { PACK_HEAD, PackBuilder, type Stored } from "./pack.ts";
 import { digestedSpaces, Tx } from "./tx.ts";
 
@@ -107,6 +107,22 @@ describe("where content lies", () => {
     log.stored(one);
     expect(log.tx((tx) => packOf(tx, one.pack))).toEqual(one);
     expect(log.digest).not.toBe(before);
+  });
+});
+
+describe("what has no verdict yet", () => {
+  test("[CNT5] is found where its run has put it, as long as that waits, and counts for nothing", () => {
+    const log = new Log();
+    const [a, b] = [chunk(1), chunk(2)];
+    const one = pack(a, b);
+    const places = (of: SealedChunk): readonly number[] =>
+      log.tx((tx) => locateHeld(tx, of.record.id)).map((place) => place.offset);
+    log.tx((tx) => kind.hold(tx, 7, [[{ kind: "stored", stored: one }], []]));
+    log.tx((tx) => kind.hold(tx, 8, [[{ kind: "stored", stored: pack(b) }]]));
+    expect([places(a), places(b).length]).toEqual([[PACK_HEAD], 2]);
+    expect([log.has(ofChunks(a)), log.digest]).toEqual([false, 0n]);
+    log.tx((tx) => kind.release(tx, 7));
+    expect([places(a), places(b)]).toEqual([[], [PACK_HEAD]]);
   });
 });
 

@@ -2,7 +2,7 @@
  * Where chunks lie, as the log says: which packs a remote was given, which were given up, and what
  * content relies on. Every kind that holds content asks here, and says what it holds (CNT5, CNT6).
  */
-import { concat, equalBytes } from "../bytes/bytes.ts";
+import { concat, equalBytes, u64Key } from "../bytes/bytes.ts";
 import { Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
 import { sizes } from "../crypto/suite.ts";
@@ -25,10 +25,18 @@ const names = {
   need: "c.need",
 } as const;
 
-export const locationSpaces: readonly Space[] = Object.values(names).map((name) => ({
-  name,
-  digested: true,
-}));
+/** The same of runs that have no verdict yet: their packs wait here, or are on the remote already. */
+const held = {
+  /** run, pack → what it holds. */
+  pack: "c.held",
+  /** address, pack → the run. */
+  at: "c.heldat",
+} as const;
+
+export const locationSpaces: readonly Space[] = [
+  ...Object.values(names).map((name) => ({ name, digested: true })),
+  ...Object.values(held).map((name) => ({ name, digested: false })),
+];
 
 export interface Location {
   readonly pack: Uint8Array;
@@ -85,6 +93,32 @@ export function locate(tx: Tx, address: Uint8Array): readonly Location[] {
   });
 }
 
+/** Notes what a run of this device brings, so that it can be read before the log has it. */
+export function holdPack(tx: Tx, run: number, stored: Stored): void {
+  tx.put(held.pack, concat(u64Key(run), stored.pack), encoded(stored));
+  for (const { id } of stored.chunks) tx.put(held.at, concat(id, stored.pack), u64Key(run));
+}
+
+export function releasePacks(tx: Tx, run: number): void {
+  for (const [key, bytes] of tx.scan(held.pack, u64Key(run), u64Key(run + 1))) {
+    for (const { id } of readStored(new Reader(bytes)).chunks)
+      tx.delete(held.at, concat(id, key.subarray(8)));
+    tx.delete(held.pack, key);
+  }
+}
+
+/** Where runs without a verdict have put a chunk. */
+export function locateHeld(tx: Tx, address: Uint8Array): readonly Location[] {
+  return placesOf(tx, address, undefined, held.at).flatMap(([key, run]) => {
+    const pack = key.slice(sizes.digest);
+    const bytes = tx.get(held.pack, concat(run, pack));
+    if (bytes === undefined) return [];
+    const stored = readStored(new Reader(bytes));
+    const i = stored.chunks.findIndex(({ id }) => equalBytes(id, address));
+    return [{ pack, offset: offsetsOf(stored)[i] as number, record: stored.chunks[i] as ChunkRecord }];
+  });
+}
+
 /** Whether all that a content names is on the remote, as far as the log says. */
 export function isStored(tx: Tx, { body }: Content): boolean {
   if (body.kind === "inline") return true;
@@ -105,11 +139,16 @@ function isNeeded(tx: Tx, { pack, chunks }: Stored): boolean {
   return chunks.some(({ id }) => tx.get(names.use, id) !== undefined && placesOf(tx, id, 2).length === 1);
 }
 
-function placesOf(tx: Tx, address: Uint8Array, limit?: number): [Uint8Array, Uint8Array][] {
+function placesOf(
+  tx: Tx,
+  address: Uint8Array,
+  limit?: number,
+  space: string = names.at,
+): [Uint8Array, Uint8Array][] {
   const end = new Uint8Array(2 * sizes.digest).fill(0xff);
   end.set(address);
   // No pack's name is all ones: it is a hash.
-  return tx.scan(names.at, address, end, limit);
+  return tx.scan(space, address, end, limit);
 }
 
 function count(tx: Tx, space: string, key: Uint8Array, step: number): void {

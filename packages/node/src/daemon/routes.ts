@@ -43,6 +43,12 @@ export const routes: Readonly<Record<Operation, Route>> = {
   setRole: { method: "POST", path: "/v1/vaults/{v}/members/role" },
   removeMember: { method: "POST", path: "/v1/vaults/{v}/members/remove" },
   transferVault: { method: "POST", path: "/v1/vaults/{v}/members/transfer" },
+  files: { method: "GET", path: "/v1/vaults/{v}/files" },
+  putFile: { method: "POST", path: "/v1/vaults/{v}/files/put" },
+  getFile: { method: "POST", path: "/v1/vaults/{v}/files/get" },
+  makeFolder: { method: "POST", path: "/v1/vaults/{v}/files/mkdir" },
+  moveFile: { method: "POST", path: "/v1/vaults/{v}/files/move" },
+  removeFile: { method: "POST", path: "/v1/vaults/{v}/files/remove" },
   doctor: { method: "POST", path: "/v1/vaults/{v}/doctor" },
 };
 

@@ -15,6 +15,16 @@ import {
   renameDevice,
 } from "../vault/devices.ts";
 import {
+  type FileActed,
+  type FileView,
+  getFile,
+  listFiles,
+  makeFolder,
+  moveFile,
+  putFile,
+  removeFile,
+} from "../vault/drive.ts";
+import {
   type Admitted,
   answerInvites,
   createInvite,
@@ -93,6 +103,13 @@ export interface VaultService {
   setRole(wish: { readonly wanted: string; readonly role: string }): Promise<MemberActed>;
   removeMember(wish: { readonly wanted: string }): Promise<MemberActed>;
   transferVault(wish: { readonly wanted: string }): Promise<MemberActed>;
+  files(wish: { readonly path: string }): Promise<readonly FileView[]>;
+  /** `from` and `to` are files of this machine. */
+  putFile(wish: { readonly from: string; readonly path: string }): Promise<FileActed>;
+  getFile(wish: { readonly path: string; readonly to: string }): Promise<FileView>;
+  makeFolder(wish: { readonly path: string }): Promise<FileActed>;
+  moveFile(wish: { readonly from: string; readonly to: string }): Promise<FileActed>;
+  removeFile(wish: { readonly path: string }): Promise<FileActed>;
   doctor(): Promise<readonly Finding[]>;
 }
 
@@ -158,6 +175,12 @@ export function createService(session: Session, running: boolean): VaultService 
     setRole: ({ wanted, role }) => setRole(session, wanted, role),
     removeMember: ({ wanted }) => removeMember(session, wanted),
     transferVault: ({ wanted }) => transferVault(session, wanted),
+    files: async ({ path }) => listFiles(session, path),
+    putFile: ({ from, path }) => putFile(session, from, path),
+    getFile: ({ path, to }) => getFile(session, path, to),
+    makeFolder: ({ path }) => makeFolder(session, path),
+    moveFile: ({ from, to }) => moveFile(session, from, to),
+    removeFile: ({ path }) => removeFile(session, path),
     doctor: async () => (await import("../doctor/vault.ts")).vaultFindings(session, running),
   };
 }

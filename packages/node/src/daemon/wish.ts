@@ -46,6 +46,12 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   setRole: { wanted: "text", role: "text" },
   removeMember: { wanted: "text" },
   transferVault: { wanted: "text" },
+  files: { path: "text" },
+  putFile: { from: "text", path: "text" },
+  getFile: { path: "text", to: "text" },
+  makeFolder: { path: "text" },
+  moveFile: { from: "text", to: "text" },
+  removeFile: { path: "text" },
   doctor: {},
 };
 

@@ -3,12 +3,14 @@ import { equalBytes, toHex } from "@tidelock/core/bytes/bytes";
 import { type Entry, entriesAfter, getCursor, getEntry } from "@tidelock/core/engine/entries";
 import { getVerdict } from "@tidelock/core/engine/verdicts";
 import { TidelockError } from "@tidelock/core/errors";
+import { decodeSection as decodeFiles } from "@tidelock/core/kinds/files/codec";
 import { decodeSection } from "@tidelock/core/kinds/tables/codec";
 import { hlcMs } from "@tidelock/core/kinds/tables/hlc";
 import type { RowKey, TableChange, TableDeclaration } from "@tidelock/core/kinds/tables/types";
 import { integerCell } from "@tidelock/core/kinds/tables/value";
 import { type Frame, frameFlags, frameKinds, openFrame, parseFrame } from "@tidelock/core/log/frame";
-import { decodePlaintext, decodeSections } from "@tidelock/core/log/plaintext";
+import { createHousekeeping, HOUSEKEEPING } from "@tidelock/core/log/housekeeping";
+import { decodePlaintext, decodeSections, type Sections } from "@tidelock/core/log/plaintext";
 import type { Tx } from "@tidelock/core/log/tx";
 import { parseBody } from "@tidelock/core/vault/records";
 import type { Session } from "./session.ts";
@@ -16,6 +18,7 @@ import { optional } from "./status.ts";
 import { type JsonValue, jsonOfCell, jsonOfKey } from "./values.ts";
 
 export const TABLES_SECTION = 2;
+const FILES_SECTION = 3;
 
 export interface LogLine {
   readonly seq: number;
@@ -132,12 +135,13 @@ function lineOf(session: Session, tx: Tx, entry: Entry): LogLine {
     const records = recordsOf(frame) ?? [];
     return { ...head, kind: "membership", changes: records.length, summary: records.join(", ") };
   }
-  const changes = changesOf(session, tx, frame);
+  const sections = sectionsOf(session, tx, frame);
+  const [changes, others] = [tablesIn(sections), sections === undefined ? [] : otherChanges(sections)];
   return {
     ...head,
     kind: "data",
-    changes: changes?.length ?? 0,
-    summary: changes === undefined ? "sealed" : summarise(changes),
+    changes: (changes?.length ?? 0) + others.length,
+    summary: changes === undefined ? "sealed" : summarise(changes, others),
   };
 }
 
@@ -152,8 +156,30 @@ function runPart(frame: Frame): NonNullable<LogEntry["run"]> {
   return continues ? "last" : "alone";
 }
 
-/** Undefined for a frame that this device cannot open or read. */
 function changesOf(session: Session, tx: Tx, frame: Frame): readonly TableChange[] | undefined {
+  return tablesIn(sectionsOf(session, tx, frame));
+}
+
+function tablesIn(sections: Sections | undefined): readonly TableChange[] | undefined {
+  const section = sections?.get(TABLES_SECTION);
+  if (sections === undefined) return undefined;
+  return section === undefined ? [] : decodeSection(section)?.changes;
+}
+
+/** What is done to files, and said of what is stored: words without a name. */
+export function otherChanges(sections: Sections): readonly string[] {
+  const [files, stored] = [sections.get(FILES_SECTION), sections.get(HOUSEKEEPING)];
+  const records = stored === undefined ? undefined : createHousekeeping().decode(stored)?.value;
+  return [
+    ...(records ?? []).map((record) => (record.kind === "stored" ? "store pack" : "give up packs")),
+    ...((files === undefined ? undefined : decodeFiles(files)?.changes) ?? []).map(
+      (change) => `${change.do} ${change.do === "mkdir" ? "folder" : "file"}`,
+    ),
+  ];
+}
+
+/** Undefined for a frame that this device cannot open or read. */
+function sectionsOf(session: Session, tx: Tx, frame: Frame): Sections | undefined {
   const { replica, suite } = session;
   if (frame.kind !== frameKinds.data) return undefined;
   const author = replica.membership.device(tx, frame.device);
@@ -161,17 +187,13 @@ function changesOf(session: Session, tx: Tx, frame: Frame): readonly TableChange
     author === undefined ? undefined : replica.ring.frameKey(tx, frame.epoch, author.id, frame.device);
   const plain = key === undefined ? null : openFrame(suite, replica.vault, frame, key);
   const text = plain === null ? undefined : decodePlaintext(suite, plain);
-  const sections = text?.kind === "ok" ? decodeSections(text.changes) : null;
-  if (sections === null) return undefined;
-  const section = sections.get(TABLES_SECTION);
-  return section === undefined ? [] : decodeSection(section)?.changes;
+  return (text?.kind === "ok" ? decodeSections(text.changes) : null) ?? undefined;
 }
 
 /** What is done how often to which table; no value. */
-export function summarise(changes: readonly TableChange[]): string {
+export function summarise(changes: readonly TableChange[], others: readonly string[] = []): string {
   const countByWhat = new Map<string, number>();
-  for (const change of changes) {
-    const what = `${verbs[change.op]} ${tableOf(change)}`;
+  for (const what of [...changes.map((change) => `${verbs[change.op]} ${tableOf(change)}`), ...others]) {
     countByWhat.set(what, (countByWhat.get(what) ?? 0) + 1);
   }
   const parts = [...countByWhat].map(([what, n]) => (n === 1 ? what : `${what} ×${n}`));

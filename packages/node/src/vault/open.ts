@@ -13,6 +13,18 @@ import { homePaths } from "../home/paths.ts";
 import type { DatabaseInfo } from "./attachments.ts";
 import { copiedError } from "./copied.ts";
 import { openDatabase, type VaultDatabase } from "./database.ts";
+import {
+  type FileActed,
+  type FileInput,
+  type FileView,
+  listFiles,
+  makeFolder,
+  moveFile,
+  readFile,
+  removeFile,
+  statFile,
+  writeFile,
+} from "./drive.ts";
 import { type EnterOptions, enterVault } from "./enter.ts";
 import { ownHome } from "./own.ts";
 import { needAnswer, patienceFor } from "./patient.ts";
@@ -78,6 +90,7 @@ export interface Vault {
   history(object: string): RowHistory;
   conflicts(filter?: { readonly open?: boolean }): readonly ConflictView[];
   readonly queue: VaultQueue;
+  readonly files: VaultFiles;
   /** Called after the state changed: the log, the queue, or what tables show. */
   onChange(listener: () => void): () => void;
   /** Edits are kept and nothing goes out or comes in, also after the next start, until `resume`. */
@@ -96,6 +109,21 @@ export interface VaultQueue {
   save(id: number): QueueActed;
   /** Gives an edit up that is not under way; a copy is kept. */
   drop(id: number): Promise<QueueActed>;
+}
+
+/** A drive of the vault's own: no folder of this machine takes part. */
+export interface VaultFiles {
+  /** What lies in a folder, or the file itself; of the whole drive with "". */
+  list(path: string): readonly FileView[];
+  stat(path: string): FileView;
+  /** Whole and checked. Throws `unreachable` or `blob-damaged` where it can be had nowhere. */
+  read(path: string): Promise<Uint8Array>;
+  /** Durable here when it resolves; `accepted` where the vault has taken it already. */
+  write(path: string, input: FileInput): Promise<FileActed>;
+  mkdir(path: string): Promise<FileActed>;
+  move(from: string, to: string): Promise<FileActed>;
+  /** A folder with all that lies in it. */
+  remove(path: string): Promise<FileActed>;
 }
 
 /** Resolves offline too. Throws `in-use` while another process (a daemon, say) has the home. */
@@ -233,6 +261,15 @@ function vaultOver(session: Session, release: () => void): Vault {
       retry: (id) => retryEdit(session, id),
       save: (id) => saveEdit(session, id),
       drop: (id) => dropEdit(session, id),
+    },
+    files: {
+      list: (path) => listFiles(session, path),
+      stat: (path) => statFile(session, path),
+      read: (path) => readFile(session, path),
+      write: (path, input) => writeFile(session, path, input),
+      mkdir: (path) => makeFolder(session, path),
+      move: (from, to) => moveFile(session, from, to),
+      remove: (path) => removeFile(session, path),
     },
     onChange: (listener) => session.engine.onChange(listener),
     pause: () => session.pause(),

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { replicaSpaces } from "@tidelock/core/engine/replica";
+import { createFilesKind, type FilesKind } from "@tidelock/core/kinds/files/files";
 import { createTablesKind, type TablesKind } from "@tidelock/core/kinds/tables/tables";
 import type { Kind } from "@tidelock/core/log/kind";
 import { attachmentSpaces } from "../database/registry.ts";
@@ -31,12 +32,14 @@ export function placeOf(paths: HomePaths, id: string): VaultPlace {
 
 export interface Kinds {
   readonly tables: TablesKind;
+  readonly files: FilesKind;
   readonly all: readonly Kind[];
 }
 
 export function createKinds(suite: Suite): Kinds {
   const tables = createTablesKind(suite);
-  return { tables, all: [tables as Kind] };
+  const files = createFilesKind(suite);
+  return { tables, files, all: [tables as Kind, files as Kind] };
 }
 
 export function openStore(place: VaultPlace, kinds: Kinds): SqlStore {

@@ -13,7 +13,7 @@ import { decodeSections } from "@tidelock/core/log/plaintext";
 import type { Tx } from "@tidelock/core/log/tx";
 import { writeWhole } from "../home/files.ts";
 import { copiedError } from "./copied.ts";
-import { describeChange, type LogChange, summarise, TABLES_SECTION } from "./log-view.ts";
+import { describeChange, type LogChange, otherChanges, summarise, TABLES_SECTION } from "./log-view.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import type { Session } from "./session.ts";
 import { optional } from "./status.ts";
@@ -138,8 +138,14 @@ const LOOKED_AT = 4;
 function summaryOf(tx: Tx, run: OutRun): string {
   if (run.frames > LOOKED_AT) return `a transaction of ${run.frames} frames`;
   return changesOfRun(tx, run.id)
-    .map(({ frame, changes }) => actOf(frame) ?? (changes === undefined ? "membership" : summarise(changes)))
+    .map(({ frame, changes }) => actOf(frame) ?? summaryOfFrame(frame, changes))
     .join(", ");
+}
+
+function summaryOfFrame({ changes: bytes }: OutFrame, changes: FrameContent["changes"]): string {
+  if (changes !== undefined) return summarise(changes);
+  const sections = bytes.length === 0 ? null : decodeSections(bytes);
+  return sections === null ? "membership" : summarise([], otherChanges(sections));
 }
 
 function actOf(frame: OutFrame): string | undefined {

@@ -1,0 +1,328 @@
+/** Files of the vault by their paths: what a program or a person does with them, one at a time. */
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync, statSync, utimesSync } from "node:fs";
+import { basename } from "node:path";
+import { toHex } from "@tidelock/core/bytes/bytes";
+import { limits } from "@tidelock/core/bytes/limits";
+import type { RunFrame } from "@tidelock/core/engine/api";
+import { contentSecret } from "@tidelock/core/engine/content-secret";
+import { failureCode } from "@tidelock/core/engine/failure";
+import { fetchContent } from "@tidelock/core/engine/fetch-content";
+import { ContentPacker } from "@tidelock/core/engine/pack-content";
+import { TidelockError } from "@tidelock/core/errors";
+import { encodeSection } from "@tidelock/core/kinds/files/codec";
+import { nfc } from "@tidelock/core/kinds/files/fold";
+import { isNameIn, ROOT } from "@tidelock/core/kinds/files/names";
+import type { FileChange, Item, ItemId, Op } from "@tidelock/core/kinds/files/types";
+import { encodeHousekeeping, HOUSEKEEPING } from "@tidelock/core/log/housekeeping";
+import { locate } from "@tidelock/core/log/locations";
+import type { Pack } from "@tidelock/core/log/pack";
+import type { Tx } from "@tidelock/core/log/tx";
+import { writeWhole } from "../home/files.ts";
+import { copiedError } from "./copied.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
+import type { Session } from "./session.ts";
+import { optional } from "./status.ts";
+
+const FILES = 3;
+/** Held in memory while it is packed or checked. */
+export const LARGEST: number = 256 << 20;
+const PAGE = 1000;
+/** Of one frame: their records stay well below its size. */
+const CHUNKS_PER_FRAME = 2048;
+
+export interface FileView {
+  readonly path: string;
+  readonly kind: Item["kind"];
+  /** Bytes of a file. */
+  readonly size?: number;
+  /** As its author's disk said, RFC 3339. */
+  readonly mtime?: string;
+  readonly executable?: boolean;
+  readonly target?: string;
+  /** Hexadecimal: the item's name for ever, and what it holds now. */
+  readonly id: string;
+  readonly revision: string;
+}
+
+export interface FileActed {
+  readonly path: string;
+  readonly state: Outcome;
+}
+
+export interface FileInput {
+  readonly bytes: Uint8Array;
+  /** ms since 1970. */
+  readonly mtime?: number;
+  readonly executable?: boolean;
+}
+
+/** What lies in a folder, or the file itself. */
+export function listFiles(session: Session, path: string): readonly FileView[] {
+  const names = partsOf(path);
+  return session.replica.read((tx) => {
+    const found = names.length === 0 ? undefined : need(session, tx, names);
+    if (found !== undefined && found.kind !== "dir") return [viewOf(names, found)];
+    const views: FileView[] = [];
+    for (let after: string | undefined; ; ) {
+      const page: readonly Item[] = session.kinds.files.list(tx, found?.id ?? ROOT, after, PAGE);
+      for (const item of page) views.push(viewOf([...names, item.name], item));
+      after = page.at(-1)?.name;
+      if (page.length < PAGE) return views;
+    }
+  });
+}
+
+export function statFile(session: Session, path: string): FileView {
+  const names = partsOf(path);
+  return session.replica.read((tx) => viewOf(names, need(session, tx, names)));
+}
+
+/** Whole and checked; from the remote where it is not here. */
+export async function readFile(session: Session, path: string): Promise<Uint8Array> {
+  const names = partsOf(path);
+  const { content } = session.replica.read((tx) => need(session, tx, names));
+  if (content === undefined)
+    throw new TidelockError("usage", { why: `${path} is no file`, next: "tidelock drive ls" });
+  if (content.size > LARGEST) throw tooLarge(path);
+  const { suite, replica, remote } = session;
+  const { vault } = replica;
+  const deps = { suite, vault, read: replica.read, spooled: replica.spooledBlob, remote };
+  const got = await fetchContent(deps, content);
+  if (got.kind === "ok") return got.bytes;
+  if (got.kind === "damaged")
+    throw new TidelockError("blob-damaged", { why: `${path} is in one piece nowhere on the remote` });
+  throw new TidelockError(failureCode(got), { why: `${path} is not here, and the remote does not give it` });
+}
+
+/** Makes it, or the next version of it; folders on the way are made. */
+export async function writeFile(session: Session, path: string, input: FileInput): Promise<FileActed> {
+  if (input.bytes.length > LARGEST) throw tooLarge(path);
+  const names = partsOf(path);
+  const made = prepare(session, path);
+  const packer = packerOf(session, path);
+  const content = packer.add(input.bytes);
+  const packs = packer.finish();
+  const mtime = Math.max(0, Math.round((input.mtime ?? session.clock.now()) * 1000));
+  return act(session, path, packs, (tx) => {
+    const { parent, name, changes } = folders(session, tx, names.slice(0, -1), made, names.at(-1) as string);
+    const there = session.kinds.files.child(tx, parent, name);
+    if (there !== undefined && there.kind !== "file") throw taken(path, there.kind);
+    if (there === undefined) {
+      const meta = { mtime, executable: input.executable === true };
+      return [...changes, { do: "create", ...made(), parent, name, content, meta }];
+    }
+    changes.push({ do: "write", ...made(), id: there.id, rev: there.rev, content, mtime });
+    const { executable } = input;
+    if (executable !== undefined && executable !== there.executable)
+      changes.push({ do: "meta", ...made(), id: there.id, set: { key: "executable", value: executable } });
+    return changes;
+  });
+}
+
+/** From a file of this machine, under its own name where the path is a folder or ends like one. */
+export async function putFile(session: Session, from: string, path: string): Promise<FileActed> {
+  const stat = statSync(from, { throwIfNoEntry: false });
+  if (stat?.isFile() !== true)
+    throw new TidelockError("not-found", { why: `${from} is no file here`, next: "check the path" });
+  if (stat.size > LARGEST) throw tooLarge(from);
+  const names = partsOf(path);
+  const isFolder = (tx: Tx): boolean => names.length === 0 || find(session, tx, names)?.kind === "dir";
+  const target =
+    path.endsWith("/") || session.replica.read(isFolder) ? [...names, basename(from)].join("/") : path;
+  const bytes = new Uint8Array(readFileSync(from));
+  return writeFile(session, target, {
+    bytes,
+    mtime: stat.mtimeMs,
+    executable: process.platform !== "win32" && (stat.mode & 0o100) !== 0,
+  });
+}
+
+/** Into a new file of this machine. */
+export async function getFile(session: Session, path: string, to: string): Promise<FileView> {
+  const view = statFile(session, path);
+  if (existsSync(to))
+    throw new TidelockError("exists", { why: `${to} is there already`, next: "name another" });
+  const bytes = await readFile(session, path);
+  writeWhole(to, bytes, view.executable === true ? 0o755 : 0o644);
+  const mtime = new Date(view.mtime ?? 0);
+  utimesSync(to, mtime, mtime);
+  return view;
+}
+
+export async function makeFolder(session: Session, path: string): Promise<FileActed> {
+  const names = partsOf(path);
+  const made = prepare(session, path);
+  return act(session, path, [], (tx) => {
+    const { parent, name, changes } = folders(session, tx, names.slice(0, -1), made, names.at(-1) as string);
+    const there = session.kinds.files.child(tx, parent, name);
+    if (there !== undefined) throw taken(path, there.kind);
+    return [...changes, { do: "mkdir", ...made(), parent, name }];
+  });
+}
+
+/** To another path; into a folder that is there, or that the path ends like. */
+export async function moveFile(session: Session, from: string, to: string): Promise<FileActed> {
+  const [old, wanted] = [partsOf(from), partsOf(to)];
+  const made = prepare(session, from);
+  return act(session, to, [], (tx) => {
+    const item = need(session, tx, old);
+    const target = wanted.length === 0 ? undefined : find(session, tx, wanted);
+    const into =
+      wanted.length === 0 ||
+      to.endsWith("/") ||
+      (target?.kind === "dir" && toHex(target.id) !== toHex(item.id));
+    const places = into ? [...wanted, old.at(-1) as string] : wanted;
+    const { parent, name, changes } = folders(
+      session,
+      tx,
+      places.slice(0, -1),
+      made,
+      places.at(-1) as string,
+    );
+    const there = session.kinds.files.child(tx, parent, name);
+    if (there !== undefined && toHex(there.id) !== toHex(item.id)) throw taken(places.join("/"), there.kind);
+    return [...changes, { do: "move", ...made(), id: item.id, place: item.place, parent, name }];
+  });
+}
+
+/** With all that lies in it; it can be restored. */
+export async function removeFile(session: Session, path: string): Promise<FileActed> {
+  const names = partsOf(path);
+  const made = prepare(session, path);
+  return act(session, path, [], (tx) => [{ do: "delete", ...made(), id: need(session, tx, names).id }]);
+}
+
+type Made = () => { readonly op: Op; readonly base: number; readonly time: number };
+
+function prepare(session: Session, path: string): Made {
+  if (session.copied) throw copiedError();
+  if (partsOf(path).length === 0)
+    throw new TidelockError("usage", { why: "the drive itself stays as it is", next: "tidelock drive ls" });
+  const said = { base: session.replica.cursor().applied, time: Math.max(0, Math.floor(session.clock.now())) };
+  return () => ({ op: new Uint8Array(randomBytes(16)) as Op, ...said });
+}
+
+function packerOf(session: Session, path: string): ContentPacker {
+  const { suite, replica } = session;
+  const secrets = replica.read((tx) => contentSecret(suite, replica, tx));
+  if (secrets === undefined)
+    throw new TidelockError("key-missing", {
+      why: `nothing can seal ${path} before the vault's key is here`,
+    });
+  const packOf = (id: Uint8Array): Uint8Array | undefined => replica.read((tx) => locate(tx, id)[0]?.pack);
+  return new ContentPacker({ suite, ...secrets, packOf });
+}
+
+/** Durable here in one transaction: the packs to be stored, and the run that names them. */
+async function act(
+  session: Session,
+  path: string,
+  packs: readonly Pack[],
+  changes: (tx: Tx) => readonly FileChange[],
+): Promise<FileActed> {
+  const { engine, replica } = session;
+  const run = engine.write((tx) => {
+    const section = { label: session.deviceName(), approved: false, changes: changes(tx) };
+    for (const { stored, bytes } of packs) replica.spool(tx, stored.pack, bytes);
+    const last: RunFrame = { sections: new Map([[FILES, encodeSection(section)]]) };
+    return engine.submit(tx, { frames: [...packs.map(storedFrame), last] });
+  });
+  return { path, state: await outcomeOf(session, run) };
+}
+
+function storedFrame({ stored }: Pack): RunFrame {
+  if (stored.chunks.length > CHUNKS_PER_FRAME) throw new RangeError("more chunks than a pack has");
+  return { sections: new Map([[HOUSEKEEPING, encodeHousekeeping([{ kind: "stored", stored }])]]) };
+}
+
+/** The folder of these names; those that are missing are made. */
+function folders(
+  session: Session,
+  tx: Tx,
+  names: readonly string[],
+  made: Made,
+  name: string,
+): { readonly parent: ItemId; readonly name: string; readonly changes: FileChange[] } {
+  const changes: FileChange[] = [];
+  let parent: ItemId = ROOT;
+  for (const folder of names) {
+    const there: Item | undefined =
+      changes.length > 0 ? undefined : session.kinds.files.child(tx, parent, folder);
+    if (there !== undefined && there.kind !== "dir") throw taken(names.join("/"), there.kind);
+    if (there !== undefined) {
+      parent = there.id;
+      continue;
+    }
+    checkName(parent, folder);
+    const said = made();
+    changes.push({ do: "mkdir", ...said, parent, name: folder });
+    parent = said.op as Uint8Array as ItemId;
+  }
+  checkName(parent, name);
+  return { parent, name, changes };
+}
+
+function find(session: Session, tx: Tx, names: readonly string[]): Item | undefined {
+  let item: Item | undefined;
+  for (const name of names) {
+    if (item !== undefined && item.kind !== "dir") return undefined;
+    item = session.kinds.files.child(tx, item?.id ?? ROOT, name);
+    if (item === undefined) return undefined;
+  }
+  return item;
+}
+
+function need(session: Session, tx: Tx, names: readonly string[]): Item {
+  const item = find(session, tx, names);
+  if (item === undefined)
+    throw new TidelockError("not-found", {
+      why: `there is no ${names.join("/")} in the drive`,
+      next: "tidelock drive ls",
+    });
+  return item;
+}
+
+/** `a/b`, with or without slashes around; never out of the drive. */
+function partsOf(path: string): readonly string[] {
+  if (path.length > limits.name * 256) throw badName();
+  const names = nfc(path)
+    .split("/")
+    .filter((name) => name !== "" && name !== ".");
+  if (names.includes("..")) throw badName();
+  return names;
+}
+
+function checkName(parent: ItemId, name: string): void {
+  if (!isNameIn(parent, name)) throw badName();
+}
+
+function badName(): TidelockError {
+  return new TidelockError("usage", {
+    why: "this is no path in a drive: each name has 1 to 255 bytes, and none is `..`",
+    next: "tidelock drive ls",
+  });
+}
+
+function taken(path: string, kind: Item["kind"]): TidelockError {
+  const what = { dir: "a folder", file: "a file", link: "a link" }[kind];
+  return new TidelockError("exists", { why: `${path} is ${what}`, next: "tidelock drive ls" });
+}
+
+function tooLarge(path: string): TidelockError {
+  return new TidelockError("too-large", { why: `${path} is above ${LARGEST >> 20} MiB` });
+}
+
+function viewOf(names: readonly string[], item: Item): FileView {
+  const { kind, content, target, mtime, executable } = item;
+  return {
+    path: names.join("/"),
+    kind,
+    ...optional("size", content?.size),
+    ...optional("mtime", kind === "file" ? new Date(mtime / 1000).toISOString() : undefined),
+    ...optional("executable", kind === "file" ? executable : undefined),
+    ...optional("target", target === undefined ? undefined : new TextDecoder().decode(target)),
+    id: toHex(item.id),
+    revision: toHex(item.rev),
+  };
+}

@@ -1,0 +1,171 @@
+/** Files of a vault by command: on one device, then on another, offline, over a remote that loses them. */
+import { randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Cli, createCli } from "./cli.ts";
+import { founded, type Home, joined } from "./homes.ts";
+
+let cli: Cli;
+let remote: string;
+let a: Home;
+let b: Home;
+const SECRET = "a name that nobody else may read";
+
+beforeAll(async () => {
+  cli = await createCli();
+  remote = join(cli.folder, "remote");
+  const first = await founded(cli, "a", remote);
+  a = first;
+  b = await joined(cli, "b", remote, first.words);
+}, 60_000);
+
+afterAll(() => cli.remove());
+
+interface Listed {
+  readonly items: readonly { readonly path: string; readonly kind: string; readonly size?: number }[];
+}
+
+const ls = async (home: Home, ...path: readonly string[]): Promise<readonly string[]> =>
+  (await cli.json<Listed>("DriveList", [...home.at, "drive", "ls", ...path])).items.map((item) => item.path);
+const does = (home: Home, ...args: readonly string[]): Promise<{ readonly state: string }> =>
+  cli.json("DriveActed", [...home.at, "drive", ...args]);
+const fails = (home: Home, exit: number, ...args: readonly string[]): Promise<{ error: { code: string } }> =>
+  cli.json("Error", [...home.at, "drive", ...args], exit);
+const sync = (home: Home): Promise<unknown> => cli.json("SyncResult", [...home.at, "sync", "--wait"]);
+
+function local(name: string, bytes: Uint8Array | string): string {
+  const path = join(cli.folder, name);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+describe("drive", { timeout: 60_000 }, () => {
+  test("[IFC54] Y-1: a file arrives with its bytes, its time and whether it can be run", async () => {
+    const large = local("large.bin", randomBytes(3_000_000));
+    chmodSync(large, 0o755);
+    utimesSync(large, 1_700_000_000, 1_700_000_000);
+    const small = local("small.txt", `${SECRET}\n`);
+    for (const file of [large, small])
+      expect(await does(a, "put", file, "docs/2026/")).toMatchObject({ state: "accepted" });
+    await does(a, "mkdir", SECRET);
+    await sync(b);
+    expect(await ls(b)).toEqual([SECRET, "docs"]);
+    expect(await ls(b, "docs/2026")).toEqual(["docs/2026/large.bin", "docs/2026/small.txt"]);
+    const out = join(cli.folder, "out.bin");
+    await does(b, "get", "docs/2026/large.bin", out);
+    expect(readFileSync(out).equals(readFileSync(large))).toBe(true);
+    expect([statSync(out).mode & 0o777, statSync(out).mtimeMs]).toEqual([0o755, 1_700_000_000_000]);
+    const shown = await cli.run([...b.at, "drive", "cat", "docs/2026/small.txt"]);
+    expect([shown.code, shown.stdout]).toEqual([0, `${SECRET}\n`]);
+    // Y-15: again it is named, not sent.
+    const before = blobs().length;
+    await does(a, "put", large, "copy.bin");
+    expect(blobs().length).toBe(before);
+  });
+
+  test("[IFC54] the remote holds no name and no byte of them", () => {
+    const held = [...blobs(), ...files(join(remote, "log"))].map((path) =>
+      readFileSync(path).toString("latin1"),
+    );
+    expect(held.length).toBeGreaterThan(3);
+    for (const word of [SECRET, "small.txt", "docs"])
+      expect(held.some((bytes) => bytes.includes(word))).toBe(false);
+  });
+
+  test("[IFC54] Y-31: what is done without the remote waits, is seen here at once, and arrives", async () => {
+    const away = `${remote}-away`;
+    renameSync(remote, away);
+    const file = local("offline.bin", randomBytes(400_000));
+    expect(await does(a, "put", file, "offline.bin")).toMatchObject({ state: "waits" });
+    expect(await does(a, "mv", "docs/2026", "docs/old")).toMatchObject({ state: "waits" });
+    expect(await ls(a, "docs")).toEqual(["docs/old"]);
+    const back = join(cli.folder, "back.bin");
+    await does(a, "get", "offline.bin", back);
+    expect(readFileSync(back).equals(readFileSync(file))).toBe(true);
+    // What is only there is missed, by name.
+    expect(await fails(b, 14, "get", "docs/2026/large.bin", join(cli.folder, "none"))).toMatchObject({
+      error: { code: "unreachable" },
+    });
+    renameSync(away, remote);
+    await sync(a);
+    await sync(b);
+    expect(await ls(b)).toEqual([SECRET, "copy.bin", "docs", "offline.bin"]);
+    expect(await ls(b, "docs/old")).toEqual(["docs/old/large.bin", "docs/old/small.txt"]);
+  });
+
+  test("[IFC54] Y-8: both write at once: one stands, the other lies beside it, and nothing is lost", async () => {
+    await does(a, "put", local("report.txt", "old"), "report.txt");
+    await sync(b);
+    const away = `${remote}-away`;
+    renameSync(remote, away);
+    await does(a, "put", local("report.txt", "by a"), "report.txt");
+    await does(b, "put", local("report.txt", "by b"), "report.txt");
+    renameSync(away, remote);
+    for (const home of [a, b, a]) await sync(home);
+    const names = (await ls(a)).filter((path) => path.startsWith("report"));
+    expect(names).toEqual(["report (b conflict ", "report.txt"].map((name) => expect.stringContaining(name)));
+    expect(await ls(b)).toEqual(await ls(a));
+    const texts = await Promise.all(
+      names.map(async (name) => (await cli.run([...b.at, "drive", "cat", name])).stdout),
+    );
+    expect(texts).toEqual(["by b", "by a"]);
+  });
+
+  test("[IFC54] a folder is deleted on a yes only, with all that lies in it", async () => {
+    expect(await fails(a, 2, "delete", "docs")).toMatchObject({ error: { code: "usage" } });
+    await cli.json("DriveActed", [...a.at, "--yes", "drive", "delete", "docs"]);
+    await sync(b);
+    expect((await ls(b)).filter((path) => path.startsWith("docs"))).toEqual([]);
+  });
+
+  test("[IFC54] nonsense is refused by name, and changes nothing", async () => {
+    const before = await ls(a);
+    const file = local("x", "x");
+    const bad: readonly (readonly [string, number, ...string[]])[] = [
+      ["usage", 2, "put", file, "a/../b"],
+      ["usage", 2, "put", file, `${"x".repeat(256)}`],
+      ["usage", 2, "mkdir", ".tidelock"],
+      ["usage", 2, "delete", "/"],
+      ["exists", 2, "put", file, "copy.bin/x"],
+      ["exists", 2, "mkdir", "copy.bin"],
+      ["exists", 2, "mv", "copy.bin", "offline.bin"],
+      ["exists", 2, "get", "copy.bin", file],
+      ["not-found", 15, "put", join(cli.folder, "nothing"), "x"],
+      ["not-found", 15, "get", "nothing", join(cli.folder, "none")],
+      ["not-found", 15, "ls", "nothing"],
+      ["usage", 2, "cat", SECRET],
+    ];
+    for (const [code, exit, ...args] of bad)
+      expect([args, (await fails(a, exit, ...args)).error.code]).toEqual([args, code]);
+    expect(await ls(a)).toEqual(before);
+    expect(existsSync(join(cli.folder, "none"))).toBe(false);
+  });
+
+  test("[IFC54] a pack that was altered gives nothing out, and says so", async () => {
+    for (const path of blobs()) writeFileSync(path, randomBytes(statSync(path).size));
+    const out = join(cli.folder, "damaged");
+    expect(await fails(b, 17, "get", "copy.bin", out)).toMatchObject({ error: { code: "blob-damaged" } });
+    expect(existsSync(out)).toBe(false);
+    rmSync(join(remote, "blob"), { recursive: true });
+    expect((await fails(b, 17, "get", "copy.bin", out)).error.code).toBe("blob-damaged");
+  });
+});
+
+function files(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? files(join(folder, entry.name)) : [join(folder, entry.name)],
+  );
+}
+
+const blobs = (): readonly string[] => files(join(remote, "blob"));

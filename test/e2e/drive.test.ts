@@ -122,11 +122,71 @@ describe("drive", { timeout: 60_000 }, () => {
     expect(texts).toEqual(["by b", "by a"]);
   });
 
+  test("[IFC55] Y-8: the conflict is listed with both sides, and ends on every device where one settles it", async () => {
+    interface Conflicts {
+      readonly conflicts: readonly { id: string; state: string; current: Side; other: Side }[];
+    }
+    interface Side {
+      readonly path: string;
+      readonly deviceName: string;
+      readonly size: number;
+    }
+    const conflicts = (home: Home, ...more: readonly string[]): Promise<Conflicts> =>
+      cli.json("FileConflictList", [...home.at, "conflicts", "ls", "--kind", "files", ...more]);
+    const [one] = (await conflicts(b)).conflicts;
+    expect(one).toMatchObject({
+      state: "open",
+      current: { path: "report.txt", deviceName: "a", size: 4 },
+      other: { path: expect.stringContaining("report (b conflict "), deviceName: "b", size: 4 },
+    });
+    const id = one?.id ?? "";
+    await cli.json("Error", [...b.at, "conflicts", "settle", id, "mine"], 2);
+    const done = await cli.json("FileSettled", [...b.at, "conflicts", "settle", id, "use-other"]);
+    expect(done).toMatchObject({ id, state: "use-other" });
+    await sync(a);
+    expect((await conflicts(a)).conflicts).toEqual([]);
+    expect((await conflicts(a, "--all")).conflicts).toMatchObject([{ id, state: "use-other" }]);
+    expect((await ls(a)).filter((path) => path.startsWith("report"))).toEqual(["report.txt"]);
+    expect((await cli.run([...a.at, "drive", "cat", "report.txt"])).stdout).toBe("by b");
+  });
+
+  test("[IFC55] every version is there, and an earlier one becomes the newest", async () => {
+    interface History {
+      readonly versions: readonly { revision: string; size: number; current: boolean; deviceName: string }[];
+    }
+    const history = (): Promise<History> =>
+      cli.json("FileHistory", [...a.at, "history", "report.txt", "--kind", "files"]);
+    const before = (await history()).versions;
+    expect(before.map((version) => [version.size, version.deviceName, version.current])).toEqual([
+      [4, "b", true],
+      [4, "a", false],
+      [3, "a", false],
+    ]);
+    const first = before.at(-1)?.revision ?? "";
+    await cli.json("DriveActed", [...a.at, "restore", "report.txt", "--at", first.slice(0, 12)]);
+    expect((await cli.run([...a.at, "drive", "cat", "report.txt"])).stdout).toBe("old");
+    expect((await history()).versions.length).toBe(4);
+    await cli.json("Error", [...a.at, "restore", "report.txt", "--at", "ffff"], 15);
+  });
+
   test("[IFC54] a folder is deleted on a yes only, with all that lies in it", async () => {
     expect(await fails(a, 2, "delete", "docs")).toMatchObject({ error: { code: "usage" } });
     await cli.json("DriveActed", [...a.at, "--yes", "drive", "delete", "docs"]);
     await sync(b);
     expect((await ls(b)).filter((path) => path.startsWith("docs"))).toEqual([]);
+  });
+
+  test("[IFC55] what was deleted lies in the trash, and comes back whole", async () => {
+    const { items } = await cli.json<{ items: readonly { id: string; path: string }[] }>("TrashList", [
+      ...b.at,
+      "trash",
+    ]);
+    const docs = items.find((item) => item.path === "docs");
+    expect(docs).toBeDefined();
+    await cli.json("DriveActed", [...b.at, "restore", "docs", "--to", "papers"]);
+    await sync(a);
+    expect(await ls(a, "papers/old")).toEqual(["papers/old/large.bin", "papers/old/small.txt"]);
+    await cli.json("Error", [...a.at, "restore", "docs"], 15);
   });
 
   test("[IFC54] nonsense is refused by name, and changes nothing", async () => {

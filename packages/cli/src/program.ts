@@ -211,17 +211,32 @@ function define(
   );
   command(
     "history <object>",
-    "every version of a row: TABLE/KEY",
+    "every version of a row (TABLE/KEY), or of a file of the drive",
     async () => (await import("./commands/rows.ts")).history,
+  ).option("--kind <kind>", "rows or files", "rows");
+  command(
+    "restore <object>",
+    "a file of the drive as it was: an earlier version, or what was deleted, by its path or id",
+    async () => (await import("./commands/past.ts")).restore,
+  )
+    .option("--at <revision>", "which version: see tidelock history PATH --kind files")
+    .option("--to <path>", "under another path, of what was deleted");
+  command(
+    "trash",
+    "files and folders that were deleted and can be restored",
+    async () => (await import("./commands/past.ts")).trash,
   );
 
   const conflicts = program.command("conflicts").description("edits that lost").exitOverride();
+  command("ls", "open conflicts", async () => (await import("./commands/rows.ts")).conflicts, conflicts)
+    .option("--all", "settled ones too")
+    .option("--kind <kind>", "rows or files", "rows");
   command(
-    "ls",
-    "open conflicts",
-    async () => (await import("./commands/rows.ts")).conflicts,
+    "settle <id> <choice>",
+    "end a conflict of files: keep-current, use-other or keep-both",
+    async () => (await import("./commands/past.ts")).settle,
     conflicts,
-  ).option("--all", "settled ones too");
+  );
 
   const drive = program.command("drive").description("files of the vault").exitOverride();
   const file = (name: keyof typeof import("./commands/drive.ts")) => async () =>

@@ -71,6 +71,21 @@ const entered = {
   home: z.string(),
 };
 
+const fileSide = z.object({
+  path: z.string(),
+  revision: z.string(),
+  device: count,
+  deviceName: z.string().optional(),
+  time,
+  size: count,
+});
+const fileConflict = {
+  id: z.string(),
+  why: z.enum(["write", "create"]),
+  state: z.enum(["open", "over", "keep-current", "use-other", "keep-both"]),
+  current: fileSide,
+  other: fileSide,
+};
 const invite = { id: hex(8), role: z.string(), expires: time, known: z.boolean() };
 
 export type ShapeName =
@@ -101,6 +116,10 @@ export type ShapeName =
   | "QueueActed"
   | "DriveList"
   | "DriveActed"
+  | "FileHistory"
+  | "TrashList"
+  | "FileConflictList"
+  | "FileSettled"
   | "MemberList"
   | "MemberActed"
   | "VerifyReport"
@@ -304,6 +323,32 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
       }),
     ),
   }),
+  FileHistory: shape("FileHistory", {
+    path: z.string(),
+    id: z.string(),
+    versions: z.array(
+      z.object({
+        revision: z.string(),
+        time,
+        device: count,
+        deviceName: z.string().optional(),
+        size: count,
+        current: z.boolean(),
+      }),
+    ),
+  }),
+  TrashList: shape("TrashList", {
+    items: z.array(
+      z.object({
+        id: z.string(),
+        path: z.string(),
+        kind: z.enum(["dir", "file", "link"]),
+        size: count.optional(),
+      }),
+    ),
+  }),
+  FileConflictList: shape("FileConflictList", { conflicts: z.array(z.object(fileConflict)) }),
+  FileSettled: shape("FileSettled", fileConflict),
   DriveActed: shape("DriveActed", {
     path: z.string(),
     state: z.enum(["accepted", "waits", "written"]),

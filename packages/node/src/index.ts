@@ -3,6 +3,7 @@ export { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors
 export type { DatabaseInfo } from "./vault/attachments.ts";
 export type { Committed, SqlValue, Transaction, VaultDatabase } from "./vault/database.ts";
 export type { FileActed, FileInput, FileView } from "./vault/drive.ts";
+export type { FileConflict, FileHistory, FileSide, FileVersion, TrashedFile } from "./vault/drive-past.ts";
 export type { Issue } from "./vault/issues.ts";
 export {
   type DatabaseOptions,

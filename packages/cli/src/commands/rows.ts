@@ -3,12 +3,14 @@ import { withVault } from "@tidelock/node/daemon/connect";
 import type { ConflictSideView } from "@tidelock/node/vault/rows-view";
 import type { Context } from "../context.ts";
 import { columns } from "../output.ts";
+import { fileConflicts, fileHistory, kindOf } from "./past.ts";
 
 export async function history(
   ctx: Context,
-  _options: Record<string, unknown>,
+  options: Record<string, unknown>,
   object: string,
 ): Promise<undefined> {
+  if (kindOf(options) === "files") return fileHistory(ctx, object);
   const found = await withVault(ctx.connect("history"), (vault) => vault.history({ object }));
   ctx.out.data("HistoryList", found, () =>
     found.versions.flatMap((v) => [
@@ -43,6 +45,7 @@ export async function why(
 }
 
 export async function conflicts(ctx: Context, options: Record<string, unknown>): Promise<undefined> {
+  if (kindOf(options) === "files") return fileConflicts(ctx, options["all"] === true);
   const list = await withVault(ctx.connect("conflicts"), (vault) =>
     vault.conflicts({ all: options["all"] === true }),
   );

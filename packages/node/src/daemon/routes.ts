@@ -49,6 +49,11 @@ export const routes: Readonly<Record<Operation, Route>> = {
   makeFolder: { method: "POST", path: "/v1/vaults/{v}/files/mkdir" },
   moveFile: { method: "POST", path: "/v1/vaults/{v}/files/move" },
   removeFile: { method: "POST", path: "/v1/vaults/{v}/files/remove" },
+  fileHistory: { method: "GET", path: "/v1/vaults/{v}/files/history" },
+  restoreFile: { method: "POST", path: "/v1/vaults/{v}/files/restore" },
+  trash: { method: "GET", path: "/v1/vaults/{v}/trash" },
+  fileConflicts: { method: "GET", path: "/v1/vaults/{v}/files/conflicts" },
+  settleConflict: { method: "POST", path: "/v1/vaults/{v}/files/conflicts/settle" },
   doctor: { method: "POST", path: "/v1/vaults/{v}/doctor" },
 };
 

@@ -25,6 +25,16 @@ import {
   removeFile,
 } from "../vault/drive.ts";
 import {
+  type FileConflict,
+  type FileHistory,
+  fileConflicts,
+  fileHistory,
+  restoreFile,
+  settleConflict,
+  type TrashedFile,
+  trashList,
+} from "../vault/drive-past.ts";
+import {
   type Admitted,
   answerInvites,
   createInvite,
@@ -110,6 +120,15 @@ export interface VaultService {
   makeFolder(wish: { readonly path: string }): Promise<FileActed>;
   moveFile(wish: { readonly from: string; readonly to: string }): Promise<FileActed>;
   removeFile(wish: { readonly path: string }): Promise<FileActed>;
+  fileHistory(wish: { readonly path: string }): Promise<FileHistory>;
+  restoreFile(wish: {
+    readonly object: string;
+    readonly revision?: string;
+    readonly to?: string;
+  }): Promise<FileActed>;
+  trash(): Promise<readonly TrashedFile[]>;
+  fileConflicts(wish: { readonly all?: boolean }): Promise<readonly FileConflict[]>;
+  settleConflict(wish: { readonly id: string; readonly pick: string }): Promise<FileConflict>;
   doctor(): Promise<readonly Finding[]>;
 }
 
@@ -181,6 +200,11 @@ export function createService(session: Session, running: boolean): VaultService 
     makeFolder: ({ path }) => makeFolder(session, path),
     moveFile: ({ from, to }) => moveFile(session, from, to),
     removeFile: ({ path }) => removeFile(session, path),
+    fileHistory: async ({ path }) => fileHistory(session, path),
+    restoreFile: ({ object, revision, to }) => restoreFile(session, object, revision, to),
+    trash: async () => trashList(session),
+    fileConflicts: async ({ all }) => fileConflicts(session, all !== true),
+    settleConflict: ({ id, pick }) => settleConflict(session, id, pick),
     doctor: async () => (await import("../doctor/vault.ts")).vaultFindings(session, running),
   };
 }

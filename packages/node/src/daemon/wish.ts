@@ -52,6 +52,11 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   makeFolder: { path: "text" },
   moveFile: { from: "text", to: "text" },
   removeFile: { path: "text" },
+  fileHistory: { path: "text" },
+  restoreFile: { object: "text", revision: "text?", to: "text?" },
+  trash: {},
+  fileConflicts: { all: "flag?" },
+  settleConflict: { id: "text", pick: "text" },
   doctor: {},
 };
 

@@ -195,7 +195,7 @@ export async function removeFile(session: Session, path: string): Promise<FileAc
 
 type Made = () => { readonly op: Op; readonly base: number; readonly time: number };
 
-function prepare(session: Session, path: string): Made {
+export function prepare(session: Session, path: string): Made {
   if (session.copied) throw copiedError();
   if (partsOf(path).length === 0)
     throw new TidelockError("usage", { why: "the drive itself stays as it is", next: "tidelock drive ls" });
@@ -215,7 +215,7 @@ function packerOf(session: Session, path: string): ContentPacker {
 }
 
 /** Durable here in one transaction: the packs to be stored, and the run that names them. */
-async function act(
+export async function act(
   session: Session,
   path: string,
   packs: readonly Pack[],
@@ -263,7 +263,7 @@ function folders(
   return { parent, name, changes };
 }
 
-function find(session: Session, tx: Tx, names: readonly string[]): Item | undefined {
+export function find(session: Session, tx: Tx, names: readonly string[]): Item | undefined {
   let item: Item | undefined;
   for (const name of names) {
     if (item !== undefined && item.kind !== "dir") return undefined;
@@ -273,7 +273,7 @@ function find(session: Session, tx: Tx, names: readonly string[]): Item | undefi
   return item;
 }
 
-function need(session: Session, tx: Tx, names: readonly string[]): Item {
+export function need(session: Session, tx: Tx, names: readonly string[]): Item {
   const item = find(session, tx, names);
   if (item === undefined)
     throw new TidelockError("not-found", {
@@ -284,7 +284,7 @@ function need(session: Session, tx: Tx, names: readonly string[]): Item {
 }
 
 /** `a/b`, with or without slashes around; never out of the drive. */
-function partsOf(path: string): readonly string[] {
+export function partsOf(path: string): readonly string[] {
   if (path.length > limits.name * 256) throw badName();
   const names = nfc(path)
     .split("/")

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 
 import { TidelockError } from "@tidelock/core/errors";
+import type { Pick } from "@tidelock/core/kinds/files/types";
 import type { Log } from "@tidelock/core/ports";
 import { createClock } from "../env.ts";
 import { readConfig } from "../home/config.ts";
@@ -25,6 +26,16 @@ import {
   statFile,
   writeFile,
 } from "./drive.ts";
+import {
+  type FileConflict,
+  type FileHistory,
+  fileConflicts,
+  fileHistory,
+  restoreFile,
+  settleConflict,
+  type TrashedFile,
+  trashList,
+} from "./drive-past.ts";
 import { type EnterOptions, enterVault } from "./enter.ts";
 import { ownHome } from "./own.ts";
 import { needAnswer, patienceFor } from "./patient.ts";
@@ -124,6 +135,13 @@ export interface VaultFiles {
   move(from: string, to: string): Promise<FileActed>;
   /** A folder with all that lies in it. */
   remove(path: string): Promise<FileActed>;
+  /** What it held, the newest first. */
+  history(path: string): FileHistory;
+  /** An earlier version by its revision, or what was deleted, by its path or id. */
+  restore(object: string, wish?: { readonly revision?: string; readonly to?: string }): Promise<FileActed>;
+  trash(): readonly TrashedFile[];
+  conflicts(filter?: { readonly open?: boolean }): readonly FileConflict[];
+  settle(id: string, pick: Pick): Promise<FileConflict>;
 }
 
 /** Resolves offline too. Throws `in-use` while another process (a daemon, say) has the home. */
@@ -270,6 +288,11 @@ function vaultOver(session: Session, release: () => void): Vault {
       mkdir: (path) => makeFolder(session, path),
       move: (from, to) => moveFile(session, from, to),
       remove: (path) => removeFile(session, path),
+      history: (path) => fileHistory(session, path),
+      restore: (object, { revision, to } = {}) => restoreFile(session, object, revision, to),
+      trash: () => trashList(session),
+      conflicts: (filter = {}) => fileConflicts(session, filter.open !== false),
+      settle: (id, pick) => settleConflict(session, id, pick),
     },
     onChange: (listener) => session.engine.onChange(listener),
     pause: () => session.pause(),

@@ -21,4 +21,6 @@ export interface FilesView {
   /** In the order of the log. */
   conflicts(tx: Tx, filter: { readonly open: boolean }): readonly Entry[];
   entry(tx: Tx, op: Op): Entry | undefined;
+  /** What was deleted and can be restored; of a folder only itself, where all in it died with it. */
+  trash(tx: Tx): readonly Item[];
 }

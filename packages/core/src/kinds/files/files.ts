@@ -74,5 +74,15 @@ export function createFilesKind(
         .sort((a, b) => a.seq - b.seq || a.index - b.index);
     },
     entry: (tx, op) => entryOf(within(tx).view, op),
+    trash(tx) {
+      const { view } = within(tx);
+      const dead = view
+        .scan(confirmed.grave, NOTHING)
+        .map(([key]) => view.item(key.slice(ID) as ItemId) as Item);
+      return dead.filter(({ parent, dead: end }) => {
+        const above = view.item(parent)?.dead;
+        return above === undefined || textOf(above.op) !== textOf((end as { op: Op }).op);
+      });
+    },
   };
 }

@@ -53,7 +53,7 @@ const never: Scheduler = { after: () => () => undefined };
 const transportOf = (url: string, scheduler: Scheduler = never): Transport =>
   createTransport(url, fetch, scheduler);
 
-test("[SRV72] [SRV74] who sends its callers elsewhere is not followed, and no session gets there", async () => {
+test("[SRV72] [SRV90] who sends its callers elsewhere is not followed, and no session gets there", async () => {
   const seen: string[] = [];
   const elsewhere = await serve((request, response) => {
     seen.push(request.url ?? "");
@@ -73,7 +73,7 @@ test("[SRV72] [SRV74] who sends its callers elsewhere is not followed, and no se
   expect(seen).toEqual([]);
 });
 
-test("[SRV74] no cookie is kept, and nothing of a page is more than bytes", async () => {
+test("[SRV90] no cookie is kept, and nothing of a page is more than bytes", async () => {
   const cookies: unknown[] = [];
   const url = await serve((request, response) => {
     cookies.push(request.headers.cookie);
@@ -105,7 +105,7 @@ test("[SRV74] no cookie is kept, and nothing of a page is more than bytes", asyn
   expect(cookies).toEqual([undefined, undefined, undefined]);
 });
 
-test("[SRV74] an answer byte by byte ends with the minute, wherever it stands", async () => {
+test("[SRV90] an answer byte by byte ends with the minute, wherever it stands", async () => {
   const drips: Readonly<Record<string, Work>> = {
     "nothing at all": () => undefined,
     "a head without an end": (request) => void request.socket.write("HTTP/1.1 200 OK\r\nx-a: "),
@@ -154,7 +154,7 @@ test("[P14] [SRV72] what has no end, or unpacks to what has none, is cut where a
   }
 });
 
-test("[P14] [SRV74] an answer in pieces of one byte is the answer, and costs what it holds", async () => {
+test("[P14] [SRV90] an answer in pieces of one byte is the answer, and costs what it holds", async () => {
   const size = 20_000;
   const url = await serve((_, response) => {
     response.writeHead(200, mark);

@@ -1,6 +1,6 @@
 /**
  * A vault on a Tidelock server. The server gives positions itself, so an append is `behind` only
- * where reading shows something that must be seen first. Rules SRV70 to SRV74.
+ * where reading shows something that must be seen first. Rules SRV70 to SRV73, SRV90.
  */
 import { toBase64Url } from "@tidelock/core/bytes/base64url";
 import type { Sealed } from "@tidelock/core/bytes/brand";

@@ -9,5 +9,5 @@ export const bug: Bug = {
   replace: `      job.done(value);
       return () => undefined;`,
   profile: "server",
-  seed: 64,
+  seed: 59,
 };

@@ -14,6 +14,8 @@ import type { World } from "@tidelock/testkit/world/world";
 const COMMIT: readonly FaultKind[] = ["server-down", "kill", "power-cut", "disk-full", "corrupt"];
 /** One way between the thread that answers and the one that writes, ms. */
 const HOP = 0.05;
+/** A flush takes no longer, ms. */
+const MOST = 10_000;
 
 /** What a disk needs of the process that uses it. */
 export interface DiskUser {
@@ -23,6 +25,8 @@ export interface DiskUser {
   readonly dies: (ms: number) => void;
   /** Its disk has failed: what it says from now on is no fault of its own. */
   readonly breaks: () => void;
+  /** A write has become durable, or the file was opened. */
+  readonly durable: (db: Db) => void;
 }
 
 export interface DiskHabits {
@@ -40,6 +44,7 @@ export function openSimDoor(
   path: string,
 ): WriteDoor {
   const db = openFile(path);
+  user.durable(db);
   const site = world.site("server/commit", COMMIT);
   /** It does nothing more, and nobody knows yet. */
   let mute = false;
@@ -48,13 +53,18 @@ export function openSimDoor(
     fail = resolve;
   });
 
+  function flushed(real: () => unknown): void {
+    real();
+    user.durable(db);
+  }
+
   function commit(real: () => unknown): void {
     const decision = world.decide(site);
     switch (decision?.fault) {
       case "server-down":
       case "kill":
       case "power-cut":
-        if (random.chance(0.5)) real();
+        if (random.chance(0.5)) flushed(real);
         mute = true;
         // Answers that were given before this moment are on their way.
         user.dies(random.logUniform(0.1, 200));
@@ -64,7 +74,7 @@ export function openSimDoor(
       case "corrupt":
         user.breaks();
         // Whether it is durable is not known when a flush fails.
-        if (random.chance(0.5)) real();
+        if (random.chance(0.5)) flushed(real);
         throw Object.assign(new Error("simulated"), { code: "SQLITE_IOERR_FSYNC" });
       case undefined:
       // Not drawn here.
@@ -76,7 +86,7 @@ export function openSimDoor(
       case "slow":
       case "busy":
       case "no-hint":
-        real();
+        flushed(real);
     }
   }
 
@@ -91,7 +101,8 @@ export function openSimDoor(
     later((error) => fail(error)),
     (turn) => {
       const flush = habits.flush * (0.5 + random.float());
-      user.after(random.chance(habits.stalls) ? flush * random.logUniform(10, 3_000) : flush, turn);
+      const stalls = random.chance(habits.stalls) && world.chaos;
+      user.after(stalls ? Math.min(MOST, flush * random.logUniform(10, 3_000)) : flush, turn);
     },
   );
   return {

@@ -1,39 +1,24 @@
-/** The server that ships, from its handler to its store, on a machine that crashes and comes back. */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+/** The machine that the server runs on: it crashes, comes back, and may come back with an older file. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
-import { decodeUtf8, encodeUtf8, toHex } from "@tidelock/core/bytes/bytes";
 import type { Suite } from "@tidelock/core/crypto/suite";
-import type { Clock, Scheduler } from "@tidelock/core/ports";
-import type { TokenSigner } from "@tidelock/server/auth/token";
-import type { BlobBytes } from "@tidelock/server/blobs/bytes";
+import type { Clock } from "@tidelock/core/ports";
 import type { Call } from "@tidelock/server/http/call";
-import { Problem } from "@tidelock/server/problem";
-import { createTidelockServer, type TidelockServer } from "@tidelock/server/server";
-import { openSqliteStore } from "@tidelock/server/sqlite/store";
-import type { LogStore } from "@tidelock/server/store";
-import { Connection, type Wire } from "@tidelock/server/wake/connection";
+import type { Db } from "@tidelock/server/sqlite/file";
 import { createFastSuite } from "@tidelock/testkit/world/fast-suite";
 import type { FaultKind } from "@tidelock/testkit/world/faults";
 import { Stream } from "@tidelock/testkit/world/random";
 import type { World } from "@tidelock/testkit/world/world";
 import { disks } from "./scratch.ts";
-import { type DiskHabits, openSimDoor } from "./server-disk.ts";
+import { Boot, type Exchange, type Line, signer } from "./server-boot.ts";
+import type { DiskHabits } from "./server-disk.ts";
 import type { Ear } from "./server-wake.ts";
 
-export const ORIGIN = "https://sync.example.org";
+const DAY = 86_400_000;
 const REQUEST: readonly FaultKind[] = ["server-down"];
-
-/** One request as the machine sees it: where its answer goes. */
-export interface Exchange {
-  /** Nobody listens at the address. */
-  refused(): void;
-  head(status: number, headers: Readonly<Record<string, string>>): void;
-  part(bytes: Uint8Array): void;
-  end(): void;
-  /** The connection is gone; a machine without power does not say so. */
-  lost(silent: boolean): void;
-}
+/** `synchronous` of a connection whose commits are flushed (SQLite, "PRAGMA synchronous"). */
+const FULL = 2;
+const IMAGES = 8;
 
 export class ServerMachine {
   readonly #world: World;
@@ -47,6 +32,11 @@ export class ServerMachine {
   #boot: Boot | undefined;
   #boots = 0;
   #restarting = false;
+  /** The file as it was after each of the newest commits, where it may go back to one. */
+  #images: { readonly head: number; readonly bytes: Uint8Array }[] = [];
+  /** Its commits do not wait for the disk: a power cut takes the newest. */
+  #lax = false;
+  #files = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -63,11 +53,7 @@ export class ServerMachine {
   }
 
   get path(): string {
-    return join(this.#folder, "server.db");
-  }
-
-  get boots(): number {
-    return this.#boots;
+    return join(this.#folder, `${this.#files}.db`);
   }
 
   start(): void {
@@ -76,18 +62,25 @@ export class ServerMachine {
     this.#boots++;
     const world = this.#world;
     world.say(() => "server  starts");
+    const { epoch, stampOffset } = world.plan.knobs;
+    const random = new Stream(world.seed, `boot:${this.#boots}`);
+    // A machine may come back with another time.
+    const jumps = world.plan.rates["clock-jump"] !== undefined && this.#boots > 1;
+    const jump = jumps ? random.pick([0, -2 * DAY, -3_600_000, 3_600_000]) : 0;
+    const clock: Clock = {
+      now: () => Math.floor(epoch + stampOffset + jump + world.timeline.now),
+      mono: () => world.timeline.now,
+    };
     const user = {
-      clock: {
-        now: () => Math.floor(world.plan.knobs.epoch + world.plan.knobs.stampOffset + world.timeline.now),
-        mono: () => world.timeline.now,
-      },
+      clock,
       suite: this.#suite,
       random: (n: number) => this.#random.bytes(n),
-      signer: signer(this.#suite, this.#signing, world),
+      signer: signer(this.#suite, this.#signing, clock),
       blobs: this.blobs,
       path: this.path,
       habits: this.#habits,
-      seed: new Stream(world.seed, `disk:${this.#boots}`),
+      seed: random,
+      durable: (db: Db) => this.#keep(db),
     };
     const boot = new Boot(world, user, (silent) => this.crash(boot, silent));
     this.#boot = boot;
@@ -102,6 +95,7 @@ export class ServerMachine {
     world.mix(this.#boots, 99);
     this.#boot = undefined;
     boot.end(silent);
+    if (silent && this.#lax) this.#goBack(this.#images.at(-2));
     for (const one of Array.from(this.#open)) one.lost(silent);
     this.#open.clear();
     this.#restarting = true;
@@ -110,8 +104,32 @@ export class ServerMachine {
     });
   }
 
+  /** Whoever runs it puts a backup in the place of its file. */
+  restore(entries: number): void {
+    const newest = this.#images.at(-1)?.head ?? 0;
+    const image = this.#images.findLast((one) => one.head <= newest - entries);
+    if (image === undefined) return;
+    this.crash();
+    this.#goBack(image);
+  }
+
+  #goBack(image: { readonly bytes: Uint8Array } | undefined): void {
+    if (image === undefined) return;
+    this.#files++;
+    this.#images = [];
+    writeFileSync(this.path, image.bytes);
+  }
+
+  #keep(db: Db): void {
+    this.#lax = (db.pragma("synchronous", { simple: true }) as number) < FULL;
+    if (!this.#lax && this.#world.plan.rates.truncate === undefined) return;
+    const head = (db.prepare("SELECT head_seq FROM vaults").pluck().get() as number | undefined) ?? 0;
+    this.#images.push({ head, bytes: db.serialize() });
+    if (this.#images.length > IMAGES) this.#images.shift();
+  }
+
   /** A socket for hints; undefined where nobody listens. */
-  listen(address: string, wire: Wire & { lost(silent: boolean): void }): Ear | undefined {
+  listen(address: string, wire: Line): Ear | undefined {
     const boot = this.#boot;
     if (boot?.server === undefined) return undefined;
     return boot.listen(boot.server, address, wire);
@@ -135,201 +153,4 @@ export class ServerMachine {
     this.#boot = undefined;
     rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-interface BootOptions {
-  readonly clock: Clock;
-  readonly suite: Suite;
-  readonly random: (n: number) => Uint8Array;
-  readonly signer: TokenSigner;
-  readonly blobs: Map<string, Uint8Array>;
-  readonly path: string;
-  readonly habits: DiskHabits;
-  readonly seed: Stream;
-}
-
-/** One process from its start to its end. */
-class Boot {
-  readonly #world: World;
-  readonly #crash: (silent: boolean) => void;
-  #alive = true;
-  #broken = false;
-  #store: LogStore | undefined;
-  readonly #wires = new Set<{ lost(silent: boolean): void }>();
-  readonly all = new Set<Connection>();
-  readonly waitingByAddress = new Map<string, number>();
-  server: TidelockServer | undefined;
-
-  constructor(world: World, options: BootOptions, crash: (silent: boolean) => void) {
-    this.#world = world;
-    this.#crash = crash;
-    void this.#start(options);
-  }
-
-  async #start(options: BootOptions): Promise<void> {
-    const { clock, suite, random, signer, habits, seed } = options;
-    const store = await openSqliteStore(options.path, {
-      writer: (path) => openSimDoor(this.#world, this, habits, seed, path),
-      endOfTurn: (work) => this.after(0, work),
-    });
-    this.#store = store;
-    // Whoever runs it starts it again.
-    void store.failed.then(() => this.dies(1_000));
-    this.server = createTidelockServer({
-      store: this.#whileAlive(store),
-      blobs: blobsIn(options.blobs, (ms) => this.#pause(ms)),
-      suite,
-      clock,
-      scheduler: this.#scheduler(),
-      random,
-      log: { event: (name, fields) => this.#event(name, fields) },
-      signer,
-      audience: ORIGIN,
-      registration: "open",
-    });
-  }
-
-  after(ms: number, work: () => void): void {
-    this.#world.timeline.after(ms, () => {
-      if (this.#alive) work();
-    });
-  }
-
-  dies(ms: number): void {
-    this.after(ms, () => this.#crash(ms % 1 < 0.5));
-  }
-
-  breaks(): void {
-    this.#broken = true;
-  }
-
-  listen(server: TidelockServer, address: string, wire: Wire & { lost(silent: boolean): void }): Ear {
-    const { all, waitingByAddress } = this;
-    this.#wires.add(wire);
-    const connection = new Connection(wire, address, { server, all, waitingByAddress });
-    return {
-      receive: (text) => {
-        if (this.#alive) connection.receive(text);
-      },
-      ended: () => {
-        this.#wires.delete(wire);
-        if (this.#alive) connection.ended();
-      },
-    };
-  }
-
-  end(silent: boolean): void {
-    this.#alive = false;
-    for (const one of this.#wires) one.lost(silent);
-    void this.#store?.close();
-  }
-
-  async answer(server: TidelockServer, call: Call, exchange: Exchange): Promise<void> {
-    const { status, headers, body } = await server.handler(call);
-    if (!this.#alive) return;
-    exchange.head(status, headers);
-    if (body instanceof Uint8Array) exchange.part(body);
-    else
-      for await (const part of body ?? []) {
-        exchange.part(part);
-        await this.#pause(1);
-      }
-    exchange.end();
-  }
-
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => this.after(ms, resolve));
-  }
-
-  #scheduler(): Scheduler {
-    return {
-      after: (ms, work) => {
-        let wanted = true;
-        this.after(ms, () => {
-          if (wanted) work();
-        });
-        return () => {
-          wanted = false;
-        };
-      },
-    };
-  }
-
-  /** What is left of a process that is gone waits for ever. */
-  #whileAlive(store: LogStore): LogStore {
-    const guarded = Object.entries(store).map(([name, value]) => [
-      name,
-      typeof value === "function"
-        ? (...args: readonly unknown[]) =>
-            this.#alive
-              ? (value as (...given: readonly unknown[]) => unknown)(...args)
-              : new Promise(() => undefined)
-        : value,
-    ]);
-    return Object.fromEntries(guarded) as LogStore;
-  }
-
-  #event(name: string, fields: Readonly<Record<string, unknown>> | undefined): void {
-    this.#world.say(() => `server  ${name} ${JSON.stringify(fields)}`);
-    // A connection that broke, or a disk that did.
-    if (fields?.["why"] === "ECONNRESET" || this.#broken) return;
-    this.#world.fail("error", `the server failed: ${name} ${JSON.stringify(fields)}`);
-  }
-}
-
-/** Durable when its promise resolves, and never half. */
-function blobsIn(kept: Map<string, Uint8Array>, pause: (ms: number) => Promise<void>): BlobBytes {
-  const name = (vault: Uint8Array, id: Uint8Array): string => `${toHex(vault)}/${toHex(id)}`;
-  return {
-    put: async (vault, id, bytes) => {
-      const parts: Uint8Array[] = [];
-      for await (const part of bytes) parts.push(part);
-      const whole = Uint8Array.from(parts.flatMap((part) => [...part]));
-      await pause(1);
-      kept.set(name(vault, id), whole);
-      return { size: whole.length };
-    },
-    get: async (vault, id, from, to) => {
-      const whole = kept.get(name(vault, id));
-      if (whole === undefined) return undefined;
-      return (async function* () {
-        yield whole.slice(from, to);
-      })();
-    },
-    drop: async (vault) => {
-      for (const key of kept.keys()) if (key.startsWith(name(vault, new Uint8Array(0)))) kept.delete(key);
-    },
-    check: async () => undefined,
-  };
-}
-
-/** Stands in for JSON Web Tokens, whose WebCrypto ends in turns of a real event loop. */
-function signer(suite: Suite, pair: ReturnType<Suite["signPair"]>, world: World): TokenSigner {
-  const { epoch, stampOffset } = world.plan.knobs;
-  return {
-    sign: async ({ deviceName, person, issued, until }) => {
-      const claims = encodeUtf8(JSON.stringify([deviceName, toBase64Url(person), issued, until]));
-      return `${toBase64Url(claims)}.${toBase64Url(suite.sign(claims, pair.secretKey))}`;
-    },
-    open: async (token) => {
-      const [claims, signature] = token.split(".").map((part) => fromBase64Url(part));
-      if (
-        claims === undefined ||
-        signature?.length !== 64 ||
-        !suite.verify(signature, claims, pair.publicKey)
-      )
-        throw new Problem("bad-proof", "no session of this server");
-      const [deviceName, person, issued, until] = JSON.parse(decodeUtf8(claims) ?? "") as [
-        string,
-        string,
-        number,
-        number,
-      ];
-      if (until <= epoch + stampOffset + world.timeline.now)
-        throw new Problem("session-expired", "the session has ended");
-      const [device, who] = [fromBase64Url(deviceName), fromBase64Url(person)];
-      if (device === undefined || who === undefined) throw new Problem("bad-proof", "no session");
-      return { device, person: who, deviceName, issued, until };
-    },
-  };
 }

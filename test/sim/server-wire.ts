@@ -6,7 +6,8 @@ import { latency } from "@tidelock/testkit/world/network";
 import type { Life, SimNode } from "@tidelock/testkit/world/node";
 import { Stream } from "@tidelock/testkit/world/random";
 import type { World } from "@tidelock/testkit/world/world";
-import type { Exchange, ServerMachine } from "./server-machine.ts";
+import type { Exchange } from "./server-boot.ts";
+import type { ServerMachine } from "./server-machine.ts";
 
 const CALL: readonly FaultKind[] = [
   "reset",

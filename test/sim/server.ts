@@ -10,7 +10,8 @@ import type { Site } from "@tidelock/testkit/world/history";
 import type { Shelf } from "@tidelock/testkit/world/log-server";
 import type { Life, SimNode } from "@tidelock/testkit/world/node";
 import type { World } from "@tidelock/testkit/world/world";
-import { ORIGIN, ServerMachine } from "./server-machine.ts";
+import { ORIGIN } from "./server-boot.ts";
+import { ServerMachine } from "./server-machine.ts";
 import { socketsOver } from "./server-wake.ts";
 import { fetchOver } from "./server-wire.ts";
 
@@ -21,7 +22,11 @@ export function serverSite(world: World): Site {
     shelf,
     connect: (node, life) => connect(world, machine, shelf, node, life),
     powerCut: () => machine.crash(undefined, true),
-    heal: () => machine.start(),
+    // Also one whose disk has failed, or that has lost its power and nobody knows yet.
+    heal: () => {
+      machine.crash();
+      machine.start();
+    },
     close: () => {
       shelf.close();
       machine.close();
@@ -129,13 +134,24 @@ interface LogEntry {
 class ServerShelf implements Shelf {
   readonly #world: World;
   readonly #machine: ServerMachine;
-  readonly #db: Db;
-  readonly #objects: LogObject[] = [];
+  #path = "";
+  #opened: Db | undefined;
+  #objects: LogObject[] = [];
 
   constructor(world: World, machine: ServerMachine) {
     this.#world = world;
     this.#machine = machine;
-    this.#db = openReader(machine.path);
+  }
+
+  get #db(): Db {
+    const { path } = this.#machine;
+    if (this.#opened === undefined || path !== this.#path) {
+      this.#opened?.close();
+      this.#opened = openReader(path);
+      this.#objects = [];
+      this.#path = path;
+    }
+    return this.#opened;
   }
 
   get genesis(): Uint8Array | undefined {
@@ -147,7 +163,8 @@ class ServerShelf implements Shelf {
   }
 
   get objects(): readonly LogObject[] {
-    const rows = this.#db
+    const db = this.#db;
+    const rows = db
       .prepare("SELECT seq, time, frame FROM log WHERE seq > ? ORDER BY seq")
       .all(this.#objects.length) as LogEntry[];
     for (const { seq, time, frame } of rows)
@@ -169,7 +186,9 @@ class ServerShelf implements Shelf {
     return { objects: this.objects.slice(after), head: this.head };
   }
 
+  truncate = (entries: number): void => this.#machine.restore(entries);
+
   close(): void {
-    this.#db.close();
+    this.#opened?.close();
   }
 }

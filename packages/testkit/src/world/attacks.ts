@@ -20,26 +20,27 @@ export function attack(world: World, shelf: Shelf, what: Attack, step: number): 
     ledger.unsigned.add(shelf.head);
     ledger.planted.add(shelf.head);
   };
-  if (shelf.place === undefined || shelf.placeGarbage === undefined) return;
   if (what === "garbage") {
+    if (shelf.placeGarbage === undefined) return;
     shelf.placeGarbage(random.bytes(random.int(0, 80)));
     wasted();
     return;
   }
   if (pages.length === 0) return;
+  if (shelf.place === undefined && what !== "rewrite" && what !== "truncate") return;
   const { entries } = random.pick(pages);
   const { frame } = random.pick(entries);
   switch (what) {
     case "repeated-frame":
-      shelf.place(null, [frame], time);
+      shelf.place?.(null, [frame], time);
       ledger.planted.add(shelf.head);
       break;
     case "altered-frame":
-      shelf.place(null, [altered(frame, random)], time);
+      shelf.place?.(null, [altered(frame, random)], time);
       wasted();
       break;
     case "stray-page":
-      shelf.place(random.bytes(32), [frame], time);
+      shelf.place?.(random.bytes(32), [frame], time);
       wasted();
       break;
     case "rewrite": {

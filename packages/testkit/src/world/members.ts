@@ -1,4 +1,5 @@
 /** What devices of several persons do to the membership, and what a thief tries with keys that were taken out. */
+import type { Sealed } from "@tidelock/core/bytes/brand";
 import { equalBytes } from "@tidelock/core/bytes/bytes";
 import { deviceId, personId } from "@tidelock/core/crypto/identity";
 import type { MemberAct } from "@tidelock/core/engine/acts";
@@ -107,7 +108,7 @@ export function thief(world: World, shelf: Shelf, nodes: readonly SimNode[], ste
   const random = new Stream(world.seed, `thief:${step}`);
   const { suite, ledger } = world;
   // Where the log was cut his removal may be gone with it.
-  if (ledger.rewritten || shelf.place === undefined) return;
+  if (ledger.rewritten) return;
   const gone = nodes.filter((n) => n.home.halt === "device-removed" || isViewer(n));
   const readers = nodes.filter((n) => n.home.halt === undefined && n.life?.engine !== undefined);
   if (gone.length === 0 || readers.length === 0) return;
@@ -120,6 +121,13 @@ export function thief(world: World, shelf: Shelf, nodes: readonly SimNode[], ste
   if (frame === undefined) return;
   // A program that does this is another one than the device's own, which will find its number used.
   home.doubled = true;
+  if (shelf.place === undefined) {
+    // Only the server places: he has to ask it, and it has to know better.
+    const head = reader.head();
+    void life.remote.append([frame as Sealed], head);
+    world.say(() => `thief  asks as ${home.name}, head ${head.seq}`);
+    return;
+  }
   shelf.place(null, [frame], Math.floor(world.plan.knobs.epoch + world.timeline.now));
   // Whether it may count is for the end: his role, as he knew it, may have been another one by then.
   ledger.sending([frame]);

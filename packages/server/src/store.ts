@@ -112,12 +112,37 @@ export interface StateQuery {
   readonly placed: readonly { readonly device: Uint8Array; readonly deviceSeq: number }[];
 }
 
+/** What was taken from a person in a vault though there was no room for it, in the window that began at `since`. */
+export interface SparedRow {
+  readonly person: Uint8Array;
+  readonly since: number;
+  readonly bytes: number;
+}
+
+/**
+ * So much is taken of each person: nobody's removal waits for room or for money. By person, so that
+ * whoever is to be removed cannot use it up; bounded, so that nobody keeps his files in it. Blobs go
+ * up to a part of it: the frame that speaks of them must still find room.
+ */
+export const SPARED: { readonly window: number; readonly bytes: number; readonly blobs: number } = {
+  window: 86_400_000,
+  bytes: 2 << 20,
+  blobs: 1 << 20,
+};
+
+/** What a person has used of it at `now`. */
+export function sparedAt(row: SparedRow | undefined, now: number): number {
+  return row !== undefined && now - row.since < SPARED.window ? row.bytes : 0;
+}
+
 export interface VaultState {
   readonly row: VaultRow;
   /** Those asked for that are known. */
   readonly devices: readonly DeviceRow[];
   readonly members: readonly MemberRow[];
   readonly placed: readonly PlacedRow[];
+  /** Of the persons asked for. */
+  readonly spared: readonly SparedRow[];
 }
 
 /** All of it or none, and only on the head it was planned on. */
@@ -131,6 +156,8 @@ export interface VaultWrite {
   readonly used: readonly { readonly device: Uint8Array; readonly lastSeq: number }[];
   readonly members: readonly MemberRow[];
   readonly audit: readonly AuditRow[];
+  /** To be added to what was spared, at the head's time. */
+  readonly spared: readonly Omit<SparedRow, "since">[];
 }
 
 export interface BlobRow {
@@ -243,10 +270,8 @@ export interface LogStore {
   eraseVault(vault: Uint8Array, most: number): Promise<boolean>;
 
   blob(vault: Uint8Array, id: Uint8Array): Promise<BlobRow | undefined>;
-  /** After its bytes are durable. Again: nothing changes. `spared`: taken though there was no room. */
-  addBlob(vault: Uint8Array, blob: BlobRow, spared?: boolean): Promise<void>;
-  /** Bytes of blobs that were spared after `since`. */
-  spared(vault: Uint8Array, since: number): Promise<number>;
+  /** After its bytes are durable. Again: nothing changes. `spared`: the person for whom it was taken though there was no room. */
+  addBlob(vault: Uint8Array, blob: BlobRow, spared?: Uint8Array): Promise<void>;
   /** By id, after `after`. */
   blobs(vault: Uint8Array, after: Uint8Array, most: number): Promise<readonly BlobRow[]>;
 

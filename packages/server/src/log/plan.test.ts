@@ -12,7 +12,15 @@ import {
 } from "@tidelock/testkit/vault-people";
 import { beforeAll, expect, test } from "vitest";
 import { noTerms } from "../auth/terms.ts";
-import type { DeviceRow, Level, LogRow, MemberRow, VaultState } from "../store.ts";
+import {
+  type DeviceRow,
+  type Level,
+  type LogRow,
+  type MemberRow,
+  SPARED,
+  type SparedRow,
+  type VaultState,
+} from "../store.ts";
 import { accessRow } from "./access.ts";
 import { type Appended, type AppendRequest, parseSent, planAppends } from "./plan.ts";
 import { Rosters } from "./rosters.ts";
@@ -34,6 +42,7 @@ class Scene {
   devices: DeviceRow[];
   members: MemberRow[];
   placed: readonly LogRow[] = [];
+  spared: SparedRow[] = [];
   readonly audited: string[] = [];
 
   constructor() {
@@ -196,6 +205,38 @@ test("[SRV9] a full vault takes no more data, and still the small membership fra
   expect(brief(first)).toEqual([1, false]);
   const [data] = scene.plan([scene.request(founder, vault.data(founder, 0, 2, "x"))], 10);
   expect(brief(data)).toBe("quota");
+});
+
+test("[SRV9] [SRV82] what is spared is bounded for each person, and nobody uses up another's", () => {
+  const scene = new Scene();
+  const { vault, founder } = scene;
+  const frame = vault.first();
+  const used = (bytes: number, since: number, person = founder.person.id): Appended | undefined => {
+    scene.spared = [{ person, since, bytes }];
+    const request = { ...scene.request(founder, frame), terms: { ...noTerms, covered: false } };
+    const { answers, write } = planAppends({ suite, quota: PLENTY }, scene, scene.roster, [request], TIME);
+    if (write !== undefined)
+      expect(write.spared).toEqual([{ person: founder.person.id, bytes: frame.length }]);
+    return answers[0];
+  };
+  expect(brief(used(SPARED.bytes - frame.length, TIME))).toEqual([1, false]);
+  expect(brief(used(SPARED.bytes - frame.length + 1, TIME))).toBe("no-plan");
+  expect(brief(used(SPARED.bytes, TIME - SPARED.window))).toEqual([1, false]);
+  expect(brief(used(SPARED.bytes, TIME, new Uint8Array(32)))).toEqual([1, false]);
+});
+
+test("[SRV82] [SRV83] a plan is asked of data: its room is counted within a batch, and its end refuses", () => {
+  const scene = new Scene();
+  const { vault, founder } = scene;
+  const frames = [1, 2, 3].map((n) => vault.data(founder, 0, n, "x"));
+  const size = (frames[0] as Uint8Array).length;
+  const requests = (over: object) =>
+    frames.map((frame) => ({ ...scene.request(founder, frame), terms: { ...noTerms, ...over } }));
+  const answers = scene.plan(requests({ room: 2 * size }));
+  expect(answers.map(brief)).toEqual([[1, false], [2, false], "quota"]);
+  const again = scene.plan(requests({ covered: false }));
+  // What stands in the log already was paid for.
+  expect(again.map(brief)).toEqual([[1, true], [2, true], "no-plan"]);
 });
 
 test("[SRV10] a device sends under its own index, and nobody in another one's place", () => {

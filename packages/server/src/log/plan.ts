@@ -10,15 +10,17 @@ import { type Frame, frameKinds, parseFrame } from "@tidelock/core/log/frame";
 import type { Roster } from "@tidelock/core/vault/roster";
 import type { Terms } from "../auth/terms.ts";
 import type { ProblemCode } from "../problem.ts";
-import type {
-  AccessRow,
-  AuditRow,
-  DeviceRow,
-  Head,
-  LogRow,
-  MemberRow,
-  VaultState,
-  VaultWrite,
+import {
+  type AccessRow,
+  type AuditRow,
+  type DeviceRow,
+  type Head,
+  type LogRow,
+  type MemberRow,
+  SPARED,
+  sparedAt,
+  type VaultState,
+  type VaultWrite,
 } from "../store.ts";
 import {
   judgeData,
@@ -62,8 +64,8 @@ export interface PlanRules {
   readonly quota: number;
 }
 
-/** Bytes of membership frames that are always taken: nobody's removal waits for room or for money. */
-const ALWAYS_ROOM = 64 << 10;
+/** Bytes of membership frames that are taken though there is no room, in one append. */
+const SMALL = 64 << 10;
 
 export interface Plan {
   /** Undefined where nothing is to be written. */
@@ -123,6 +125,7 @@ class Draft {
   #head: Head;
   #room: number;
   #taken = 0;
+  readonly #spared = new Map<string, { readonly person: Uint8Array; readonly bytes: number }>();
   roster: Roster | undefined;
   #devices: Map<string, DeviceRow>;
   #members: Map<string, MemberRow>;
@@ -176,10 +179,9 @@ class Draft {
 
   #place(sender: Sender, terms: Terms, frames: readonly SentFrame[]): Appended {
     const bytes = frames.reduce((sum, one) => sum + one.bytes.length, 0);
-    const spared = bytes <= ALWAYS_ROOM && frames.every(isMembershipFrame);
-    if (!terms.covered && !spared) return refused("no-plan", "no plan and no seat covers this person here");
-    if (bytes > this.#room && !spared) return refused("quota", "the vault has used up its room");
-    if (bytes > terms.room - this.#taken && !spared) return refused("quota", "the plan has no room left");
+    const lack = this.#lack(terms, bytes);
+    const spared = lack !== undefined && this.#maySpare(sender, frames, bytes);
+    if (lack !== undefined && !spared) return lack;
     const first = this.#head.seq + 1;
     const undo = frames.some(isMembershipFrame) ? this.#memory() : undefined;
     for (const one of frames) {
@@ -196,7 +198,25 @@ class Draft {
     }
     this.#room -= bytes;
     this.#taken += bytes;
+    if (spared) {
+      const key = toHex(sender.person);
+      const before = this.#spared.get(key)?.bytes ?? 0;
+      this.#spared.set(key, { person: sender.person, bytes: before + bytes });
+    }
     return { kind: "placed", first, time: this.#time, head: this.#head, again: false };
+  }
+
+  /** What these bytes want that is not there. */
+  #lack(terms: Terms, bytes: number): Appended | undefined {
+    if (!terms.covered) return refused("no-plan", "no plan and no seat covers this person here");
+    if (bytes > this.#room) return refused("quota", "the vault has used up its room");
+    return bytes > terms.room - this.#taken ? refused("quota", "the plan has no room left") : undefined;
+  }
+
+  #maySpare({ person }: Sender, frames: readonly SentFrame[], bytes: number): boolean {
+    const row = this.#state.spared.find((one) => equalBytes(one.person, person));
+    const used = sparedAt(row, this.#time) + (this.#spared.get(toHex(person))?.bytes ?? 0);
+    return bytes <= SMALL && used + bytes <= SPARED.bytes && frames.every(isMembershipFrame);
   }
 
   /** What brings everything back to how it is now. */
@@ -267,6 +287,7 @@ class Draft {
       })),
       members: [...this.#changedMembers.values()],
       audit: this.#audit,
+      spared: [...this.#spared.values()],
     };
   }
 }

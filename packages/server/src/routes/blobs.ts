@@ -1,15 +1,16 @@
 /** Packs of content, under the SHA-256 of their bytes. */
 import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
+import { concat } from "@tidelock/core/bytes/bytes";
 import { limits } from "@tidelock/core/bytes/limits";
+import type { Terms } from "../auth/terms.ts";
 import { type Answer, BINARY, declaredLength, empty, json } from "../http/call.ts";
-import { type Context, idParam, type Route, type VaultContext, vaultOf } from "../http/route.ts";
-import { Problem } from "../problem.ts";
+import { type Context, idParam, type Route, sessionOf, vaultOf } from "../http/route.ts";
+import { notFound, Problem } from "../problem.ts";
 import type { Services } from "../services.ts";
+import { SPARED, sparedAt, type VaultState } from "../store.ts";
 import { freeOf } from "./usage.ts";
 
 const LIST = 4096;
-const SPARED_A_DAY = 1 << 20;
-const DAY = 86_400_000;
 const base = { path: "/v1/vaults/{v}/blobs/{b}" } as const;
 
 export const blobRoutes: readonly Route[] = [
@@ -24,18 +25,26 @@ export const blobRoutes: readonly Route[] = [
     answers: { 200: "it was there", 201: "stored" },
     handle: async (context) => {
       const { services, call } = context;
-      const { row } = vaultOf(context);
+      const { row, terms } = vaultOf(context);
       const id = idParam(context, "b");
       const length = declaredLength(call, limits.blob);
       if (length === 0) throw new Problem("bad-request", "a blob has at least one byte");
       const { store, clock, blobs, uploads } = services;
       const known = await store.blob(row.vault, id);
-      const spared = known === undefined && (await isSpared(services, vaultOf(context), length));
-      return uploads.run(row.vault, known === undefined ? length : 0, async () => {
+      const { person } = sessionOf(context);
+      const state = await store.state({ vault: row.vault, devices: [], persons: [person], placed: [] });
+      if (state === undefined) throw notFound();
+      const spared = known === undefined && isSpared(services, state, terms, person, length);
+      const counted = spared ? concat(row.vault, person) : row.vault;
+      return uploads.run(counted, known === undefined ? length : 0, async () => {
         const stored = await blobs.put(row.vault, id, bounded(call.body, length));
         if (stored === "mismatch") throw new Problem("hash-mismatch", "the bytes have another hash");
         if (known !== undefined) return empty(200);
-        await store.addBlob(row.vault, { id, size: stored.size, storedAt: clock.now() }, spared);
+        await store.addBlob(
+          row.vault,
+          { id, size: stored.size, storedAt: clock.now() },
+          spared ? person : undefined,
+        );
         return empty(201);
       });
     },
@@ -83,15 +92,20 @@ export const blobRoutes: readonly Route[] = [
 
 /**
  * Whether a blob is one of the few that are taken though there is no room, or no plan: a removal
- * brings the list of envelopes of the new epoch. Throws where it is too much even for that.
+ * brings the list of envelopes of the new epoch. Throws where it is too much even for that. Waits for
+ * nothing: what it finds is counted before anybody else looks.
  */
-async function isSpared(services: Services, { row, terms }: VaultContext, length: number): Promise<boolean> {
-  const fits = length <= freeOf(services, row, terms);
-  if (terms.covered && fits) return false;
-  const { store, clock, uploads } = services;
-  const since = clock.now() - DAY;
-  const used = (await store.spared(row.vault, since)) + uploads.of(row.vault);
-  if (used + length <= SPARED_A_DAY) return true;
+function isSpared(
+  services: Services,
+  { row, spared }: VaultState,
+  terms: Terms,
+  person: Uint8Array,
+  length: number,
+): boolean {
+  if (terms.covered && length <= freeOf(services, row, terms)) return false;
+  const { clock, uploads } = services;
+  const used = sparedAt(spared[0], clock.now()) + uploads.of(concat(row.vault, person));
+  if (used + length <= SPARED.blobs) return true;
   throw terms.covered
     ? new Problem("quota", "the vault has used up its room")
     : new Problem("no-plan", "no plan and no seat covers this person here");

@@ -6,7 +6,7 @@ import type { Db } from "./file.ts";
 type Bytes = Uint8Array;
 
 /** What hangs on a vault, the largest first. */
-const tables = ["log", "blobs", "notes", "members", "devices"] as const;
+const tables = ["log", "blobs", "notes", "members", "devices", "spared"] as const;
 
 export function prepareDeletions(db: Db) {
   const { audit, auditAlone } = prepareAudit(db);
@@ -23,7 +23,14 @@ export function prepareDeletions(db: Db) {
      WHERE n = ? AND deleted_at > ? AND (deleted_by = ? OR ? = 'operator')`,
   );
   const erase = tables.map((table) => {
-    const key = { log: "rowid", blobs: "id", notes: "device", members: "person", devices: "device" }[table];
+    const key = {
+      log: "rowid",
+      blobs: "id",
+      notes: "device",
+      members: "person",
+      devices: "device",
+      spared: "person",
+    }[table];
     return db.prepare(
       `DELETE FROM ${table} WHERE vault_n = @n AND ${key} IN (SELECT ${key} FROM ${table} WHERE vault_n = @n LIMIT @most)`,
     );

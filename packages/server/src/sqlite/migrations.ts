@@ -117,8 +117,13 @@ export const migrations: readonly string[] = [
   CREATE INDEX vaults_by_owner ON vaults (owner);
   CREATE INDEX vaults_by_deletion ON vaults (deleted_at) WHERE deleted_at IS NOT NULL;
   ALTER TABLE audit ADD COLUMN address TEXT NOT NULL DEFAULT 'unknown';
-  ALTER TABLE blobs ADD COLUMN spared INTEGER NOT NULL DEFAULT 0;
-  CREATE INDEX blobs_spared ON blobs (vault_n, stored_at) WHERE spared = 1;
+  CREATE TABLE spared (
+    vault_n INTEGER NOT NULL,
+    person BLOB NOT NULL,
+    since INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (vault_n, person)
+  ) WITHOUT ROWID;
   ALTER TABLE persons ADD COLUMN closed INTEGER;
   CREATE INDEX persons_by_closing ON persons (closed) WHERE closed IS NOT NULL;
   CREATE TABLE entitlements (

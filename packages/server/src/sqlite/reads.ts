@@ -11,6 +11,7 @@ import type {
   PersonRow,
   PlacedRow,
   Slot,
+  SparedRow,
   StateQuery,
   VaultRow,
   VaultState,
@@ -55,9 +56,7 @@ function prepareVaultReads(db: Db) {
   );
   const blob = select("id, size, stored_at FROM blobs WHERE vault_n = ? AND id = ?");
   const blobs = select("id, size, stored_at FROM blobs WHERE vault_n = ? AND id > ? ORDER BY id LIMIT ?");
-  const spared = select(
-    "coalesce(sum(size), 0) FROM blobs WHERE vault_n = ? AND spared = 1 AND stored_at > ?",
-  );
+  const spared = select("person, since, bytes FROM spared WHERE vault_n = ? AND person = ?");
   const deleted = select("vault FROM vaults WHERE deleted_at <= ? ORDER BY deleted_at LIMIT ?");
   const notes = select("device, time, note FROM notes WHERE vault_n = ? ORDER BY device");
   const slots = {
@@ -90,8 +89,13 @@ function prepareVaultReads(db: Db) {
       const one = member.get(n, id);
       return one === undefined ? [] : [memberRow(one)];
     });
+    const sparedRows = query.persons.flatMap((id): SparedRow[] => {
+      const one = spared.get(n, id) as readonly [Bytes, number, number] | undefined;
+      return one === undefined ? [] : [{ person: plain(one[0]), since: one[1], bytes: one[2] }];
+    });
     if (found === undefined) return undefined;
-    return { row: vaultRow(found), devices: known, members: theirs, placed: placedRows };
+    const row = vaultRow(found);
+    return { row, devices: known, members: theirs, placed: placedRows, spared: sparedRows };
   };
 
   return {
@@ -150,11 +154,6 @@ function prepareVaultReads(db: Db) {
     blobs(id: Bytes, after: Bytes, most: number): readonly BlobRow[] {
       const n = numberOf(id);
       return n === undefined ? [] : blobs.all(n, after, most).map(blobRow);
-    },
-
-    spared(id: Bytes, since: number): number {
-      const n = numberOf(id);
-      return n === undefined ? 0 : (spared.get(n, since)?.[0] as number);
     },
 
     deletedVaults: (until: number, most: number): readonly Bytes[] =>

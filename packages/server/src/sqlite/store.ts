@@ -51,7 +51,6 @@ export async function openSqliteStore(path: string, options: SqliteOptions): Pro
     deletedVaults: (until, most) => read("deletedVaults", until, most),
     eraseVault: (vault, most) => write("eraseVault", vault, most),
     addBlob: (vault, blob, spared) => write("addBlob", vault, blob, spared),
-    spared: (vault, since) => read("spared", vault, since),
     blobs: (vault, after, most) => read("blobs", vault, after, most),
     putNote: (vault, note) => write("putNote", vault, note),
     notes: (vault) => read("notes", vault),

@@ -16,7 +16,7 @@ import type {
   VaultRow,
   VaultWrite,
 } from "../store.ts";
-import { KEPT } from "../store.ts";
+import { KEPT, SPARED } from "../store.ts";
 import { prepareAudit } from "./audit.ts";
 import { prepareDeletions } from "./deletions.ts";
 import type { Db } from "./file.ts";
@@ -57,8 +57,17 @@ function prepareVaultWrites(db: Db) {
   const putUsed = db.prepare("UPDATE devices SET last_seq = ? WHERE vault_n = ? AND device = ?");
   const { audit, auditAlone } = prepareAudit(db);
   const addBlob = db.prepare(
-    "INSERT OR IGNORE INTO blobs (vault_n, id, size, stored_at, spared) VALUES (?, ?, ?, ?, ?)",
+    "INSERT OR IGNORE INTO blobs (vault_n, id, size, stored_at) VALUES (?, ?, ?, ?)",
   );
+  const addSpared = db.prepare(
+    `INSERT INTO spared (vault_n, person, since, bytes) VALUES (@n, @person, @now, @bytes)
+     ON CONFLICT DO UPDATE SET
+       bytes = CASE WHEN since > @ended THEN bytes + @bytes ELSE @bytes END,
+       since = CASE WHEN since > @ended THEN since ELSE @now END`,
+  );
+  const spare = (n: number, person: Bytes, bytes: number, now: number): void => {
+    addSpared.run({ n, person, bytes, now, ended: now - SPARED.window });
+  };
   const growBlobs = db.prepare("UPDATE vaults SET blob_bytes = blob_bytes + ? WHERE n = ?");
   const putNote = db.prepare(
     `INSERT INTO notes (vault_n, device, time, note) VALUES (?, ?, ?, ?)
@@ -160,12 +169,15 @@ function prepareVaultWrites(db: Db) {
       for (const one of write.access) access(n, one);
       for (const { device, lastSeq } of write.used) putUsed.run(lastSeq, n, device);
       for (const one of write.audit) audit(n, one);
+      for (const one of write.spared) spare(n, one.person, one.bytes, head.time);
       return true;
     },
 
-    addBlob(vault: Bytes, { id, size, storedAt }: BlobRow, spared = false): void {
+    addBlob(vault: Bytes, { id, size, storedAt }: BlobRow, person?: Bytes): void {
       const n = numberOf(vault);
-      if (addBlob.run(n, id, size, storedAt, spared ? 1 : 0).changes === 1) growBlobs.run(size, n);
+      if (addBlob.run(n, id, size, storedAt).changes !== 1) return;
+      growBlobs.run(size, n);
+      if (person !== undefined) spare(n, person, size, storedAt);
     },
 
     putNote(vault: Bytes, { device: by, time, note }: NoteRow): void {

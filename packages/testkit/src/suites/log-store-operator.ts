@@ -1,7 +1,7 @@
 /** The part of the store's contract that an operator and a leaving owner rely on. */
 import { toHex } from "@tidelock/core/bytes/bytes";
 import type { Entitlement } from "@tidelock/server/auth/terms";
-import { KEPT } from "@tidelock/server/store";
+import { KEPT, SPARED } from "@tidelock/server/store";
 import { expect } from "vitest";
 import { NOON, newPerson, TestVault } from "../vault-people.ts";
 import type { ContractCase } from "./cases.ts";
@@ -103,15 +103,27 @@ export const operatorCases: readonly ContractCase<CreateLogStore>[] = [
     }),
   },
   {
-    title: "[SRV9] blobs that were spared are counted by themselves, for as long as is asked",
-    run: inStore(async ({ store, vault }) => {
+    title: "[SRV9] what was spared is counted by person, frames and blobs together, from window to window",
+    run: inStore(async ({ store, vault, device }) => {
       await foundIn(store, vault);
-      await store.addBlob(vault.id, { id: id(1), size: 10, storedAt: 100 });
-      await store.addBlob(vault.id, { id: id(2), size: 20, storedAt: 100 }, true);
-      await store.addBlob(vault.id, { id: id(3), size: 40, storedAt: 200 }, true);
-      await store.addBlob(vault.id, { id: id(3), size: 40, storedAt: 300 }, true);
-      expect([await store.spared(vault.id, 99), await store.spared(vault.id, 100)]).toEqual([60, 40]);
-      expect((await store.vault(vault.id))?.blobBytes).toBe(70);
+      const state = () =>
+        store.state({ vault: vault.id, devices: [], persons: [id(1), id(2), device.person.id], placed: [] });
+      const blob = (n: number, size: number, storedAt: number) => ({ id: id(n), size, storedAt });
+      await store.addBlob(vault.id, blob(1, 10, NOON));
+      await store.addBlob(vault.id, blob(2, 20, NOON), id(1));
+      await store.addBlob(vault.id, blob(3, 40, NOON + 5), id(1));
+      await store.addBlob(vault.id, blob(3, 40, NOON + 9), id(1));
+      await store.addBlob(vault.id, blob(4, 80, NOON + SPARED.window), id(2));
+      const write = await planned(store, vault, device, [vault.first()]);
+      await store.commit([{ ...write, spared: [{ person: id(1), bytes: 7 }] }]);
+      expect((await state())?.spared).toEqual([
+        { person: id(1), since: NOON, bytes: 67 },
+        { person: id(2), since: NOON + SPARED.window, bytes: 80 },
+      ]);
+      await store.addBlob(vault.id, blob(5, 1, NOON + SPARED.window), id(1));
+      const { since, bytes } = (await state())?.spared[0] ?? { since: 0, bytes: 0 };
+      expect([since, bytes]).toEqual([NOON + SPARED.window, 1]);
+      expect((await store.vault(vault.id))?.blobBytes).toBe(151);
     }),
   },
   {

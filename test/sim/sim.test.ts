@@ -75,6 +75,7 @@ describe("histories", () => {
   });
 
   for (const [profile, count, title] of [
+    ["files", 100, "[FIL14][P1][P2][P3][P4][P5][P6] a person's files"],
     ["server", 30, "[P1][P2][P3][P4][P5][P6][P9] the server that ships, on a machine that loses power"],
     ["server-members", 12, "[P13][P1][P3][P4] persons come, go and change roles on the server that ships"],
   ] as const)

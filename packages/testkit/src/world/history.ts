@@ -5,6 +5,7 @@ import type { App } from "./app.ts";
 import { type Attack, attack, isAttack } from "./attacks.ts";
 import { ChainWalk } from "./chain.ts";
 import type { Decision } from "./faults.ts";
+import { createFilesApp } from "./files-app.ts";
 import { LogServer, type Shelf } from "./log-server.ts";
 import { actOn, letAllIn, owesRotation, thief } from "./members.ts";
 import { Network } from "./network.ts";
@@ -51,6 +52,7 @@ export interface Options extends WorldOptions {
 }
 
 const apps: Readonly<Record<string, (suite: Suite) => App>> = {
+  files: createFilesApp,
   register: createRegisterApp,
   tables: createTablesApp,
 };

@@ -83,6 +83,14 @@ export const profiles: Readonly<Record<string, Profile>> = {
     edits: [4, 12],
     span: [4_000, 90_000],
   },
+  files: {
+    name: "files",
+    app: "files",
+    remote: "memory",
+    devices: [2, 4],
+    edits: [4, 12],
+    span: [4_000, 90_000],
+  },
   folder: {
     name: "folder",
     app: "tables",

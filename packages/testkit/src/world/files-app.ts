@@ -122,17 +122,11 @@ function one(
 
 /** Right after it was committed here, every change that was not beaten by one of the same edit shows. */
 function shows(files: FilesKind, tx: Tx, change: FileChange, marker: number, suite: Suite): boolean {
-  switch (change.do) {
-    case "create": {
-      const item = files.item(tx, change.op as Uint8Array as ItemId);
-      const hashes = [contentOf(suite, marker), contentOf(suite, 0)].map(({ hash }) => toHex(hash));
-      return item?.dead === undefined && hashes.includes(toHex(item?.content?.hash as Uint8Array));
-    }
-    case "mkdir":
-      return files.item(tx, change.op as Uint8Array as ItemId)?.kind === "dir";
-    default:
-      return true;
-  }
+  const item = "id" in change ? undefined : files.item(tx, change.op as Uint8Array as ItemId);
+  if (change.do === "mkdir") return item?.kind === "dir";
+  if (change.do !== "create") return true;
+  const hashes = [contentOf(suite, marker), contentOf(suite, 0)].map(({ hash }) => toHex(hash));
+  return item?.content !== undefined && item.dead === undefined && hashes.includes(toHex(item.content.hash));
 }
 
 /** A folder with so many files, one or more a frame: all of it or nothing. */

@@ -14,6 +14,11 @@ const steps: readonly Step[] = [
     command: "npx vitest run --testTimeout=1800000",
     env: { TIDELOCK_RUNS: runs },
   },
+  {
+    name: "spoiled requests, answers and messages",
+    command: "npx vitest run --testTimeout=1800000 fuzz.test.ts",
+    env: { TIDELOCK_RUNS: String(Number(runs) * 5) },
+  },
   // Each on its own: the one that fails must not keep the others from running. 50 runs are 1,000 kills.
   ...["server", "client", "daemon", "folder"].map((victim) => ({
     name: `real kills: ${victim}`,

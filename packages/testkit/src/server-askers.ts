@@ -21,6 +21,8 @@ export interface Asker {
   readonly rank: Rank;
   readonly own: Place;
   readonly foreign: Place;
+  /** Nobody's any more. */
+  readonly gone: Place;
   /** Reserved by the device. */
   readonly rendezvous: Uint8Array;
   /** Its place in `own`, or the one that it would claim. */
@@ -29,7 +31,7 @@ export interface Asker {
 
 /** Sessions need a past: the stage is at least a quarter of an hour old. */
 export async function createAskers(stage: ServerStage, cast: Cast): Promise<readonly Asker[]> {
-  const { inHome, home, away, neighbour, joining, late, signedOut, unknown } = cast;
+  const { inHome, home, away, gone, neighbour, joining, late, signedOut, unknown } = cast;
   const { owner } = inHome;
   const { store } = stage.server.services;
   const all: Asker[] = [];
@@ -44,6 +46,7 @@ export async function createAskers(stage: ServerStage, cast: Cast): Promise<read
       rank,
       own: home,
       foreign: away,
+      gone,
       rendezvous,
       token: await stage.session(device),
       claims: admitted ?? { index: 6, next: 1 },
@@ -68,6 +71,7 @@ export async function createAskers(stage: ServerStage, cast: Cast): Promise<read
   await asOwner("an expired token", { session: "session-expired", token: expired });
   await add("a device that never came", unknown, "stranger", { session: "bad-proof" });
   await add("a device that was signed out", signedOut, "joining", { session: "signed-out" });
+  await add("an account that was closed", gone.vault.founder, "owner", { session: "account-closed" });
   await add("another account", neighbour.device, "owner", { own: away, foreign: home });
   await add("a new device of the removed", late, "stranger");
   for (const name of ["removed", "revoked"] as const) await add(name, inHome[name].device, "removed");

@@ -38,6 +38,8 @@ export type CastName = "owner" | "admin" | "editor" | "viewer" | "removed" | "re
 export interface Cast {
   readonly home: Place;
   readonly away: Place;
+  /** Deleted by its founder, with his account. */
+  readonly gone: Place;
   /** In `home`, now or once. */
   readonly inHome: Readonly<Record<CastName, Admitted>>;
   /** Of the editor, admitted by nobody yet. */
@@ -63,6 +65,9 @@ export async function createCast(stage: ServerStage): Promise<Cast> {
   const owner = newDevice(suite, newPerson(suite));
   const home = await found(stage, owner, "home");
   const away = await found(stage, newDevice(suite, newPerson(suite)), "away");
+  const gone = await found(stage, newDevice(suite, newPerson(suite)), "gone");
+  const leaver = await stage.session(gone.vault.founder);
+  await done(stage.ask({ method: "DELETE", path: "/v1/persons/me", token: leaver }));
   const founder = { device: owner, index: 0, person: 0, next: 2 };
   const inHome: Partial<Record<CastName, Admitted>> = { owner: founder };
   const roles: readonly (readonly [CastName, Role])[] = [
@@ -108,6 +113,7 @@ export async function createCast(stage: ServerStage): Promise<Cast> {
   return {
     home,
     away,
+    gone,
     inHome: cast,
     joining,
     late,

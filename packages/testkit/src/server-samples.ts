@@ -12,8 +12,8 @@ import { blobOf, type Cast, proofOf } from "./server-cast.ts";
 import type { ServerStage, StageRequest } from "./server-stage.ts";
 import { TestVault } from "./vault-people.ts";
 
-/** `another`: an id of one's own that names another kind of thing. */
-export type IdKind = "own" | "foreign" | "absent" | "malformed" | "another";
+/** `gone`: another's too, and deleted by him. `another`: an id of one's own that names another kind of thing. */
+export type IdKind = "own" | "foreign" | "gone" | "absent" | "malformed" | "another";
 
 export interface Sample {
   readonly name: string;
@@ -43,11 +43,14 @@ export const nobodysBlob = "a blob that is nowhere";
 export function idOf(
   name: string,
   kind: IdKind,
-  { own, foreign, device, rendezvous }: Asker,
+  { own, foreign, gone, device, rendezvous }: Asker,
 ): string | undefined {
   if (name === "slot") return { own: "1", malformed: "3" }[kind as string];
+  if (kind === "gone") return name === "v" ? toBase64Url(gone.vault.id) : undefined;
   const { suite, id } = own.vault;
-  const examples: Readonly<Record<string, Readonly<Record<Exclude<IdKind, "malformed">, Uint8Array>>>> = {
+  const examples: Readonly<
+    Record<string, Readonly<Record<Exclude<IdKind, "malformed" | "gone">, Uint8Array>>>
+  > = {
     v: { own: id, foreign: foreign.vault.id, absent: some(32), another: own.blobId },
     b: {
       own: own.blobId,

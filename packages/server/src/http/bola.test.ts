@@ -144,7 +144,7 @@ interface Cell {
   readonly answer: StageAnswer;
 }
 
-const allKinds: readonly IdKind[] = ["own", "foreign", "absent", "malformed", "another"];
+const allKinds: readonly IdKind[] = ["own", "foreign", "gone", "absent", "malformed", "another"];
 
 /** Every kind of id for each parameter of the address. */
 function kindsFor({ path }: Route, asker: Asker): readonly Kinds[] {
@@ -242,6 +242,6 @@ test("[SRV51] no route is without honest requests, and no asker without ids", ()
       kindsFor(route, asker).flatMap((kinds) => samplesOf(route, asker, kinds, prepared)),
     ),
   );
-  expect(askers).toHaveLength(19);
+  expect(askers).toHaveLength(20);
   expect(cells.length).toBeGreaterThan(6 * routes.length * askers.length);
 });

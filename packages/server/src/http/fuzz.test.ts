@@ -17,7 +17,7 @@ import {
 } from "@tidelock/testkit/server-samples";
 import { ServerStage, type StageAnswer, type StageRequest } from "@tidelock/testkit/server-stage";
 import { Spoiler } from "@tidelock/testkit/spoiler";
-import { draws, seeds } from "@tidelock/testkit/suites/seeds";
+import { draws, repeatable, seeds } from "@tidelock/testkit/suites/seeds";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ProblemCode, problemKinds } from "../problem.ts";
 import { routes } from "../routes.ts";
@@ -207,23 +207,21 @@ function shown({ method, path, headers, bytes }: StageRequest): string {
 
 test.each(seeds(20))(
   "[P14] [SRV50] [SRV52] whatever is sent, the answer is the server's own, and a refusal leaves all as it was (seed %d)",
-  async (seed) => {
-    await stage.restore();
-    const spoiler = new Spoiler(draws(seed));
-    const codes = new Set<string>();
-    for (let n = 0; n < REQUESTS; n++) {
-      const request = spoiled(spoiler, spoiler.pick(weighted));
-      try {
-        const { code, status } = await check(request);
+  (seed) =>
+    repeatable("packages/server/src/http/fuzz.test.ts", seed, async () => {
+      await stage.restore();
+      const spoiler = new Spoiler(draws(seed));
+      const codes = new Set<string>();
+      for (let n = 0; n < REQUESTS; n++) {
+        const request = spoiled(spoiler, spoiler.pick(weighted));
+        const { code, status } = await check(request).catch((cause: unknown) => {
+          const what = cause instanceof Error ? cause.message : String(cause);
+          throw new Error(`request ${n}: ${what}\n${shown(request)}`, { cause });
+        });
         codes.add(code ?? String(status));
-      } catch (error) {
-        const what = error instanceof Error ? error.message : String(error);
-        const again = `TIDELOCK_SEED=${seed} npx vitest run packages/server/src/http/fuzz.test.ts`;
-        throw new Error(`request ${n}: ${what}\n${shown(request)}\nrepeat: ${again}`, { cause: error });
       }
-    }
-    // It got further than to the door.
-    expect(codes.size).toBeGreaterThan(8);
-    expect(stage.events).toEqual([]);
-  },
+      // It got further than to the door.
+      expect(codes.size).toBeGreaterThan(8);
+      expect(stage.events).toEqual([]);
+    }),
 );

@@ -19,6 +19,16 @@ export async function forSeeds(count: number, work: (seed: number) => Promise<vo
   }
 }
 
+/** One seed of a file's: a failure ends with the line that repeats it. */
+export async function repeatable(file: string, seed: number, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const what = error instanceof Error ? error.message : String(error);
+    throw new Error(`${what}\nrepeat: TIDELOCK_SEED=${seed} npx vitest run ${file}`, { cause: error });
+  }
+}
+
 /** The same draws in 0 .. 1 for the same seed (mulberry32). */
 export function draws(seed: number): () => number {
   let state = seed | 0;

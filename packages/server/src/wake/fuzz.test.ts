@@ -6,7 +6,7 @@ import { createCast } from "@tidelock/testkit/server-cast";
 import { type IdKind, idOf } from "@tidelock/testkit/server-samples";
 import { ServerStage } from "@tidelock/testkit/server-stage";
 import { Spoiler } from "@tidelock/testkit/spoiler";
-import { draws, seeds } from "@tidelock/testkit/suites/seeds";
+import { draws, repeatable, seeds } from "@tidelock/testkit/suites/seeds";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Connection, type Shared } from "./connection.ts";
 
@@ -115,46 +115,47 @@ test("[P11] [SRV51] [SRV62] everybody hears of the vaults that he is in, and of 
 
 test.each(seeds(8))(
   "[P14] [SRV62] [SRV64] whatever is said, a connection is told what it may know or closed, and leaves nothing behind (seed %d)",
-  async (seed) => {
-    const spoiler = new Spoiler(draws(seed));
-    const closes = new Set<number | undefined>();
-    for (let n = 0; n < CONNECTIONS; n++) {
-      const asker = spoiler.pick(askers);
-      const own = toBase64Url(asker.own.vault.id);
-      const line = new Line();
-      const honest: readonly Told[] = [
-        { t: "auth", token: asker.token, subs: [own] },
-        { t: "sub", v: own },
-        { t: "unsub", v: own },
-      ];
-      if (spoiler.chance(0.5)) line.say(honest[0]);
-      for (let said = spoiler.int(6); said > 0; said--) {
-        const message = spoiler.pick(honest);
-        line.say(spoiler.chance(0.8) ? spoiler.json(message) : message);
+  (seed) =>
+    repeatable("packages/server/src/wake/fuzz.test.ts", seed, async () => {
+      const spoiler = new Spoiler(draws(seed));
+      const closes = new Set<number | undefined>();
+      for (let n = 0; n < CONNECTIONS; n++) {
+        const asker = spoiler.pick(askers);
+        const own = toBase64Url(asker.own.vault.id);
+        const line = new Line();
+        const honest: readonly Told[] = [
+          { t: "auth", token: asker.token, subs: [own] },
+          { t: "sub", v: own },
+          { t: "unsub", v: own },
+        ];
+        if (spoiler.chance(0.5)) line.say(honest[0]);
+        for (let said = spoiler.int(6); said > 0; said--) {
+          const message = spoiler.pick(honest);
+          line.say(spoiler.chance(0.8) ? spoiler.json(message) : message);
+        }
+        // Some leave before they are answered.
+        if (spoiler.chance(0.8)) await line.answered();
+        line.end();
+        closes.add(line.closed);
+        const vaults = line.told.flatMap((one) =>
+          one["t"] === "wake" ? [one["v"]] : Object.keys(one["heads"] ?? {}),
+        );
+        expect(vaults.filter((v) => v !== own)).toEqual([]);
+        expect(line.told.filter(({ t }) => !["ok", "wake", "gone"].includes(String(t)))).toEqual([]);
+        expect([undefined, 1008, 4401, 4403]).toContain(line.closed);
       }
-      // Some leave before they are answered.
-      if (spoiler.chance(0.8)) await line.answered();
-      line.end();
-      closes.add(line.closed);
-      const vaults = line.told.flatMap((one) =>
-        one["t"] === "wake" ? [one["v"]] : Object.keys(one["heads"] ?? {}),
-      );
-      expect(vaults.filter((v) => v !== own)).toEqual([]);
-      expect(line.told.filter(({ t }) => !["ok", "wake", "gone"].includes(String(t)))).toEqual([]);
-      expect([undefined, 1008, 4401, 4403]).toContain(line.closed);
-    }
-    expect(closes.size).toBeGreaterThan(2);
-    // Behind what those who left had begun.
-    const last = new Line();
-    last.say({ t: "auth", token: askers.find(({ rank }) => rank === "viewer")?.token, subs: [] });
-    await last.answered();
-    last.end();
-    const { hub } = stage.server;
-    const names = new Set(askers.map(({ device }) => toBase64Url(device.id)));
-    expect([...names].filter((name) => hub.connectionsOf(name) > 0)).toEqual([]);
-    expect([shared.all.size, shared.waitingByAddress.size, hub.size()]).toEqual([0, 0, 0]);
-    expect(stage.changed()).toEqual([]);
-  },
+      expect(closes.size).toBeGreaterThan(2);
+      // Behind what those who left had begun.
+      const last = new Line();
+      last.say({ t: "auth", token: askers.find(({ rank }) => rank === "viewer")?.token, subs: [] });
+      await last.answered();
+      last.end();
+      const { hub } = stage.server;
+      const names = new Set(askers.map(({ device }) => toBase64Url(device.id)));
+      expect([...names].filter((name) => hub.connectionsOf(name) > 0)).toEqual([]);
+      expect([shared.all.size, shared.waitingByAddress.size, hub.size()]).toEqual([0, 0, 0]);
+      expect(stage.changed()).toEqual([]);
+    }),
 );
 
 test("[P13] [SRV63] who is removed hears no more, also on a device that nothing had admitted", async () => {

@@ -629,7 +629,7 @@ describe("shorter logs", () => {
 });
 
 describe("garbage at a number", () => {
-  test("[LOG4, LOG7] L14, H49: bytes that are no page, another number, another previous hash: one void entry each", async () => {
+  test("[LOG4, LOG7] L14, H49, M-40: bytes that are no page, another number, another previous hash: one void entry each", async () => {
     const garbage: readonly ((s: Scene) => Uint8Array)[] = [
       () => Uint8Array.of(0),
       () => suite.random(5000),

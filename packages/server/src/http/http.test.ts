@@ -1,9 +1,11 @@
 /** The routes over real HTTP: who may do what, and what a stranger learns. */
+import { join } from "node:path";
 import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
 import { encodeUtf8 } from "@tidelock/core/bytes/bytes";
 import { encodeFrameList, parsePageList } from "@tidelock/core/log/frame-list";
 import { OPERATOR, ServerRig } from "@tidelock/testkit/server-rig";
 import { type LogPoint, newPerson, type TestDevice, TestVault, textOf } from "@tidelock/testkit/vault-people";
+import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { routes } from "../routes.ts";
 import type { Route } from "./route.ts";
@@ -64,6 +66,29 @@ describe("the log", () => {
     expect(pages.flatMap(({ page }) => page.entries.map(({ frame }) => textOf(frame)))).toEqual(["b", "c"]);
     const nothing = await rig.send("GET", at("/frames?after=3", one), { as: founder });
     expect([nothing.status, nothing.headers.get("tidelock-head")]).toEqual([204, "3"]);
+  });
+
+  test("[SRV4] M-17: a reader's position is its own: reading leaves nothing on the server", async () => {
+    const one = await newVault();
+    await rig.append(one, one.founder, one.first());
+    const held = (): string => {
+      const db = new Database(join(rig.folder, "server.db"), { readonly: true });
+      try {
+        const tables = db
+          .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+          .pluck()
+          .all() as string[];
+        // When an account was seen last is of its sign-in.
+        const kept = tables.filter((name) => name !== "account_devices");
+        return JSON.stringify(kept.map((name) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]));
+      } finally {
+        db.close();
+      }
+    };
+    const before = held();
+    for (const path of ["/frames?after=0", "/frames?after=1", "/head", "/genesis"])
+      expect((await rig.send("GET", at(path, one), { as: one.founder })).status).toBeLessThan(300);
+    expect(held()).toBe(before);
   });
 
   test("[SRV4] a long log is read in bounded answers, each made of pages that join", async () => {

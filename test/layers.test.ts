@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { importsOf, impurities, violation } from "./layers.ts";
+import { importsOf, impurities, outbursts, violation } from "./layers.ts";
 import { assertNone, filesUnder, read } from "./repo.ts";
 
 const sources = filesUnder("packages", /^packages\/[^/]+\/src\/.*\.ts$/);
@@ -27,6 +27,16 @@ test("the core asks no clock, no dice and no locale", () => {
   );
 });
 
+test("M-30: nothing is said past the log and the command line, and what was planted is seen", () => {
+  assertNone(
+    "words in shipped source",
+    sources.flatMap((file) => outbursts(file, read(file))),
+  );
+  for (const planted of ["console.log(row)", "process.stderr.write(name)", "  console.error(cells);"])
+    expect(outbursts("packages/node/src/vault/open.ts", planted)).toHaveLength(1);
+  expect(outbursts("packages/cli/src/main.ts", "process.stdout")).toEqual([]);
+});
+
 test("a planted violation is seen, and what is allowed is not", () => {
   const core = (path: string): string => `packages/core/src/${path}`;
   const refused: readonly (readonly [string, string])[] = [
@@ -43,6 +53,9 @@ test("a planted violation is seen, and what is allowed is not", () => {
     ["packages/node/src/sql.ts", "tidelock"],
     ["packages/testkit/src/world/cli.ts", "@tidelock/node"],
     ["packages/unknown/src/index.ts", "zod"],
+    ["packages/server/src/fetch.ts", "@tidelock/core/engine/sync"],
+    ["packages/server/src/fetch.ts", "@tidelock/core/kinds/tables/codec"],
+    ["packages/server/src/fetch.ts", "@tidelock/core/log/chunk"],
   ];
   const accepted: readonly (readonly [string, string])[] = [
     [core("adapters/events/index.ts"), "../../engine/sync.ts"],

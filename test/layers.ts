@@ -26,6 +26,10 @@ export function importsOf(from: string, source: string): Import[] {
   return [...code.matchAll(statement)].map((match) => ({ from, to: match[1] ?? match[2] ?? "" }));
 }
 
+/** What opens content, or means something by it: whoever holds a log for others has no use for it. */
+const opening =
+  /^@tidelock\/core\/(?:kinds|engine|adapters)\/|^@tidelock\/core\/log\/(?:chunk|pack|plaintext)$/;
+
 /** Why this import may not stand, or undefined. Test files reach wherever a test needs. */
 export function violation({ from, to }: Import): string | undefined {
   if (/\.(test|bench)\.ts$/.test(from)) return undefined;
@@ -35,6 +39,7 @@ export function violation({ from, to }: Import): string | undefined {
   if (!to.startsWith(".")) {
     const ours = /^(@tidelock\/[^/]+|tidelock)(\/|$)/.exec(to)?.[1];
     if (ours !== undefined && !mayUse.includes(ours)) return `${home} does not import ${ours}`;
+    if (home === "packages/server" && opening.test(to)) return "a server opens nothing";
     return home === "packages/core" && to.startsWith("node:") ? "core knows no host" : undefined;
   }
   const target = posix.join(posix.dirname(from), to);
@@ -64,4 +69,13 @@ const impure =
 export function impurities(source: string): string[] {
   const code = source.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "");
   return [...code.matchAll(impure)].map((match) => match[0]);
+}
+
+const spoken = /\bconsole\.\w+|\bprocess\.(?:stdout|stderr)\b/g;
+
+/** Words past the one door for them: a log takes codes and numbers, a terminal is the command line's. */
+export function outbursts(path: string, source: string): string[] {
+  if (path === "packages/cli/src/main.ts" || /^packages\/testkit\/|\.(test|bench)\.ts$/.test(path)) return [];
+  const code = source.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "");
+  return [...code.matchAll(spoken)].map((match) => `${path}: ${match[0]}`);
 }

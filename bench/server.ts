@@ -45,6 +45,7 @@ async function serve(): Promise<void> {
       challenge: { ...generous, of: "address" },
       "sign-in": { ...generous, of: "address" },
       append: { ...generous, of: "device" },
+      vault: { ...generous, of: "vault" },
       write: { ...generous, of: "device" },
       read: { ...generous, of: "device" },
     },

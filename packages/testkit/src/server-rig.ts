@@ -78,6 +78,7 @@ export class ServerRig {
         write: { ...generous, of: "device" },
         read: { ...generous, of: "device" },
         operator: { ...generous, of: "address" },
+        vault: { ...generous, of: "vault" },
       },
       operatorToken: OPERATOR,
       ...this.#options,

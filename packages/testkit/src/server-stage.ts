@@ -116,6 +116,7 @@ export class ServerStage {
         reserve: plenty,
         slot: plenty,
         operator: plenty,
+        vault: plenty,
       },
     });
     this.#reader = openReader(path);

@@ -270,7 +270,7 @@ describe("retries", () => {
     [Number.NaN, 0, 60_001],
     [Number.POSITIVE_INFINITY, 3_600_000, 3_600_001],
     [1e15, 3_600_000, 3_600_001],
-  ] as const)("[ENG8] a busy remote that asks for %s ms", async ([retryAfter, least, most]) => {
+  ] as const)("[ENG8] M-31 a busy remote that asks for %s ms", async ([retryAfter, least, most]) => {
     const { kit, a } = await pair(41);
     const asked: number[] = [];
     a.faults.hooks = {

@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
 import { encodeUtf8, toHex } from "@tidelock/core/bytes/bytes";
 import { createServerRemote } from "@tidelock/remotes/server-remote";
-import { realClock, realScheduler, ServerRig } from "@tidelock/testkit/server-rig";
+import { OPERATOR, realClock, realScheduler, ServerRig } from "@tidelock/testkit/server-rig";
 import { TestVault } from "@tidelock/testkit/vault-people";
 import { afterEach, expect, test } from "vitest";
 import { toFetch } from "../fetch.ts";
+import type { Rate } from "../http/rates.ts";
 import { type StartOptions, startServer } from "./start.ts";
 
 let rig: ServerRig | undefined;
@@ -41,18 +42,23 @@ test("[SRV22] a closed server takes nobody", async () => {
   expect(await register(await start({ registration: "closed" }))).toBe("registration-closed");
 });
 
-test("[SRV25] [M-22] the database holds nothing that gives a session: no key, no token, no registration token", async () => {
+test("[SRV25] [SRV80] [M-22] the database holds nothing that gives a session: no key, no token, nobody's", async () => {
   const at = await start({ registration: "token" });
   const token = await at.running.invitePerson();
   await register(at, token);
+  expect((await at.admin("GET", "/usage")).status).toBe(200);
   await at.down();
   const keys = JSON.parse(readFileSync(join(at.folder, "session-keys.json"), "utf8")) as {
     keys: { jwk: { d: string } }[];
   };
   expect(statSync(join(at.folder, "session-keys.json")).mode & 0o077).toBe(0);
-  const secrets = [fromBase64Url(token), fromBase64Url(keys.keys[0]?.jwk.d ?? "")].map((one) =>
-    Buffer.from(one ?? new Uint8Array(0)),
-  );
+  const operator = encodeUtf8(OPERATOR);
+  const secrets = [
+    fromBase64Url(token),
+    fromBase64Url(keys.keys[0]?.jwk.d ?? ""),
+    operator,
+    at.suite.sha256(operator),
+  ].map((one) => Buffer.from(one ?? new Uint8Array(0)));
   for (const name of readdirSync(at.folder).filter((one) => one.startsWith("server.db"))) {
     const bytes = readFileSync(join(at.folder, name));
     for (const secret of secrets) {
@@ -83,6 +89,36 @@ test("[SRV53] a caller beyond its limit is told when to come back, and others ar
   expect(Number(refused.body["retryAfterMs"])).toBeGreaterThan(9_000);
   expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(8);
   expect((await at.send("GET", "/v1/vaults", { as: b })).status).toBe(200);
+});
+
+test("[SRV53] [M-31] limits are a device's, a vault's and an address's, and a device waits as long as it is told", async () => {
+  const few = (of: Rate["of"]): Rate => ({ perMinute: 6, burst: 3, of });
+  const append = async (rates: StartOptions["rates"]) => {
+    const at = await start({ rates: { ...rates, challenge: many, "sign-in": many } });
+    const vault = new TestVault(at.suite);
+    const sister = at.newDevice(vault.founder.person);
+    await at.found(vault);
+    await at.append(vault, vault.founder, vault.first());
+    await at.append(vault, vault.founder, vault.data(vault.founder, 0, 2, "x"));
+    const own = await at.append(vault, vault.founder, vault.data(vault.founder, 0, 3, "x"));
+    // Refused by the log, if it is not refused before: it counts all the same.
+    const others = await at.append(vault, sister, vault.data(sister, 1, 1, "x"));
+    const other = await at.found(new TestVault(at.suite));
+    const codes = [own, others, other].map(({ status, body }) => body["code"] ?? status);
+    const remote = at.remote(vault.id, vault.founder, { wake: false });
+    const again = await remote.append([vault.data(vault.founder, 0, 4, "x")], {
+      seq: 3,
+      hash: new Uint8Array(32),
+    });
+    await rig?.dispose();
+    return [...codes, again];
+  };
+  const many: Rate = { perMinute: 1e9, burst: 1e9, of: "address" };
+  const later = { kind: "busy", retryAfter: expect.any(Number) };
+  expect(await append({ append: few("device") })).toMatchObject([200, "no-access", 201, later]);
+  // Its founding was one call of the device; the vault's limit counts appends of everybody in it.
+  expect(await append({ vault: few("vault") })).toMatchObject([200, "too-many", 201, later]);
+  expect(await append({ append: few("address") })).toMatchObject([200, "too-many", 201, later]);
 });
 
 test("[SRV9] a vault that is full takes no data, blobs only for envelopes, and is read on", async () => {

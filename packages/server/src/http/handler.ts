@@ -86,6 +86,8 @@ export function createHandler(options: HandlerOptions): Handler {
       session === undefined || params["v"] === undefined
         ? undefined
         : await authorize(services, found.route, session, idParam({ params } as Context, "v"));
+    // Who may not write to it takes nothing of it.
+    if (vault !== undefined && isWrite(found.route)) rates.take("vault", params["v"] ?? "");
     held += length;
     try {
       return await found.route.handle({ call, services, params, session, vault });
@@ -153,6 +155,10 @@ async function authenticate(services: Services, route: Route, call: Call): Promi
   if (device === undefined) throw new Problem("bad-proof", "this device has not signed in here");
   refuseAccount(device);
   return session;
+}
+
+function isWrite({ rate }: Route): boolean {
+  return rate === "append" || rate === "write";
 }
 
 /** What may be done in the vault. An absent vault and one of others have one answer. */

@@ -11,7 +11,7 @@ export interface Rate {
   readonly perMinute: number;
   readonly burst: number;
   /** Whose: a device's, or an address's where nobody has signed in. */
-  readonly of: "device" | "address";
+  readonly of: "device" | "address" | "vault";
 }
 
 export const rates: Readonly<Record<RateName, Rate>> = {
@@ -19,6 +19,8 @@ export const rates: Readonly<Record<RateName, Rate>> = {
   "sign-in": { perMinute: 30, burst: 30, of: "address" },
   append: { perMinute: 12_000, burst: 1_000, of: "device" },
   write: { perMinute: 6_000, burst: 600, of: "device" },
+  // Beside their own: a vault's many devices together must leave room for those of others.
+  vault: { perMinute: 60_000, burst: 10_000, of: "vault" },
   read: { perMinute: 12_000, burst: 1_000, of: "device" },
   reserve: { perMinute: 20 / 60, burst: 20, of: "device" },
   operator: { perMinute: 6_000, burst: 600, of: "address" },

@@ -41,7 +41,8 @@ export type RateName =
   | "read"
   | "reserve"
   | "slot"
-  | "operator";
+  | "operator"
+  | "vault";
 
 export interface Context {
   readonly call: Call;

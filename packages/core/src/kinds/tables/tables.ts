@@ -128,9 +128,8 @@ export function createTablesKind(suite: Suite): TablesKind {
     setShown(tx, name, key, row) {
       const session = settled(tx);
       const table = session.table(name);
-      if (table === undefined) return;
-      putShown(session, table, key, row);
-      saveDirtyCount(session);
+      // The count of dirty rows is written once, when the transaction settles: a projection says this of each row.
+      if (table !== undefined) putShown(session, table, key, row);
     },
     shownNumberOf(tx, name, born) {
       const session = settled(tx);

@@ -216,7 +216,10 @@ describe("taking a device out", { timeout: 60_000 }, () => {
       for (const bad of ["nobody", "7", "", "0x1", "__proto__"])
         expect(code(await cli.json("Error", ["--yes", ...rm, bad], 15)), bad).toBe("not-found");
       expect(code(await cli.json("Error", ["--yes", ...rm, "first"], 2))).toBe("usage");
-      expect(await cli.json("DeviceActed", ["--yes", ...rm, "second"])).toMatchObject({
+      const late = ["--certified-since", "2999-01-01"];
+      expect(code(await cli.json("Error", ["--yes", ...rm, "second", ...late], 2))).toBe("usage");
+      const since = ["--certified-since", "2020-01-01"];
+      expect(await cli.json("DeviceActed", ["--yes", ...rm, "second", ...since])).toMatchObject({
         device: 1,
         state: "accepted",
       });

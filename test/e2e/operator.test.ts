@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Cli, createCli, type Running } from "./cli.ts";
+import { type Cli, createCli, type Running, until } from "./cli.ts";
 import { dump, founded, freePort, type Home, joined, makeDatabase, sql } from "./homes.ts";
 
 const TOKEN = "an-operator-of-the-command-line-01234";
@@ -91,5 +91,31 @@ describe("the operator of a server", { timeout: 60_000 }, () => {
     expect(await cli.json("Status", [...b.at, "status"])).toMatchObject({ code: "live" });
     await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
     expect(dump(file("a.db"))).toEqual(dump(file("b.db")));
+  });
+
+  test("[SRV83] [IFC52] T-21 the room that is paid for is used up: Error, and what waits is kept; with more room, Live", async () => {
+    const { persons } = (await admin("GET", "/usage")) as { persons: { person: string }[] };
+    const subject = `/entitlements/${persons[0]?.person}`;
+    await admin("PUT", subject, { version: 3, plans: ["team"], state: "active", quotaBytes: 1 });
+    sql(file("a.db"), "INSERT INTO note (text) VALUES ('no room')");
+    const daemon = await cli.daemon(a.home);
+    const shows = (wanted: string): Promise<Record<string, unknown>> =>
+      until(wanted, async () => {
+        const ran = await cli.run([...a.at, "status", "--json"]);
+        const status = JSON.parse(ran.stdout) as { code: string; exit: number };
+        expect(ran.code).toBe(status.exit);
+        return status.code === wanted ? { ...status } : undefined;
+      });
+    try {
+      expect(await shows("error")).toMatchObject({ label: "Error", detail: "quota", exit: 19, pendingUp: 1 });
+      expect(await cli.json("Error", [...a.at, "sync"], 19)).toMatchObject({ error: { code: "quota" } });
+      const { items } = await cli.json<{ items: object[] }>("QueueList", [...a.at, "queue", "ls"]);
+      expect(items).toMatchObject([{ cause: "quota", nextTry: expect.any(String) }]);
+      await admin("PUT", subject, { version: 4, plans: ["team"], state: "active" });
+      await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
+      expect(await shows("live")).toMatchObject({ label: "Live" });
+    } finally {
+      await daemon.stop();
+    }
   });
 });

@@ -4,7 +4,9 @@ export type { DatabaseInfo } from "./vault/attachments.ts";
 export type { Committed, SqlValue, Transaction, VaultDatabase } from "./vault/database.ts";
 export type { FileActed, FileInput, FileView } from "./vault/drive.ts";
 export type { FileConflict, FileHistory, FileSide, FileVersion, TrashedFile } from "./vault/drive-past.ts";
+export type { Invited, InviteView } from "./vault/invites.ts";
 export type { Issue } from "./vault/issues.ts";
+export type { MemberActed, MemberView } from "./vault/members.ts";
 export {
   type DatabaseOptions,
   type OpenOptions,
@@ -13,6 +15,7 @@ export {
   type Vault,
   type VaultQueue,
 } from "./vault/open.ts";
+export type { VaultMembers } from "./vault/people.ts";
 export type { QueueActed, QueueItem } from "./vault/queue.ts";
 export type { ConflictView, RowHistory, Version } from "./vault/rows-view.ts";
 export type { SyncReport } from "./vault/session.ts";

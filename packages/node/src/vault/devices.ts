@@ -94,15 +94,23 @@ function sinceOf({ replica, clock }: Session, device: number, moment: string | u
   const from = momentOf(moment, clock.now());
   return replica.read((tx) => {
     const letIn = replica.membership.devices(tx).filter((one) => one.admittedBy === device);
-    const gone = letIn.filter(
-      (one) => (getEntry(tx, one.admittedAt)?.time ?? Number.POSITIVE_INFINITY) >= from,
-    );
-    return Math.min(applied, ...gone.map((one) => one.admittedAt - 1));
+    const admissions = letIn.map(({ admittedAt: seq }) => ({ seq, time: getEntry(tx, seq)?.time }));
+    return lastKept(admissions, from, applied);
   });
 }
 
+/** Before the first admission at or after the moment; one whose time nobody knows any more counts as after it. */
+export function lastKept(
+  admissions: readonly { readonly seq: number; readonly time: number | undefined }[],
+  from: number,
+  applied: number,
+): number {
+  const gone = admissions.filter(({ time }) => time === undefined || time >= from);
+  return Math.min(applied, ...gone.map(({ seq }) => seq - 1));
+}
+
 /** RFC 3339, or a day. */
-function momentOf(text: string, now: number): number {
+export function momentOf(text: string, now: number): number {
   const ms = /^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(text) ? Date.parse(text) : Number.NaN;
   if (ms <= now) return ms;
   throw new TidelockError("usage", {

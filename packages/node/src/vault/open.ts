@@ -3,11 +3,13 @@
  * offline; no key stands in any argument or result.
  */
 import { randomBytes } from "node:crypto";
-import { hostname } from "node:os";
+import { hostname, userInfo } from "node:os";
 
 import { TidelockError } from "@tidelock/core/errors";
 import type { Pick } from "@tidelock/core/kinds/files/types";
 import type { Log } from "@tidelock/core/ports";
+import { parseInvite } from "@tidelock/core/vault/invite";
+import { loadSuite } from "../crypto/load-suite.ts";
 import { createClock } from "../env.ts";
 import { readConfig } from "../home/config.ts";
 import { homePaths } from "../home/paths.ts";
@@ -39,13 +41,14 @@ import {
 import { type EnterOptions, enterVault } from "./enter.ts";
 import { ownHome } from "./own.ts";
 import { needAnswer, patienceFor } from "./patient.ts";
+import { peopleOf, type VaultMembers } from "./people.ts";
 import { dropEdit, type QueueActed, type QueueItem, queueList, retryEdit, saveEdit } from "./queue.ts";
 import { holdsVault, isServer, parseRemote, tokenOf } from "./remote.ts";
 import { type ConflictView, conflictList, type RowHistory, rowHistory } from "./rows-view.ts";
 import { openSession, type Session, type SyncReport } from "./session.ts";
 import { hasVault } from "./setup.ts";
 import { statusOf, type VaultStatus } from "./status.ts";
-import { entropyOf, phraseOf } from "./words.ts";
+import { dropSheet, entropyOf, phraseOf, readSheet } from "./words.ts";
 
 export type Prompt =
   /** A vault lives on the remote: its 24 words are wanted. */
@@ -65,6 +68,10 @@ export interface OpenOptions {
   readonly device?: { readonly name: string };
   /** 24 words: of the vault to join, or to found one with. */
   readonly words?: string;
+  /** An invite's code: this person comes into somebody else's vault. Waits until a device there lets it in. */
+  readonly invite?: string;
+  /** What the others of that vault call this person. */
+  readonly person?: { readonly name: string };
   /** Answers with the words asked for; the answer to `phrase` is ignored. Without it new words wait on a sheet in the home. */
   readonly onPrompt?: (prompt: Prompt) => Promise<string | undefined>;
   /** Keeps this device's keys in a plain file of mode 0600, and says so in every status. */
@@ -102,6 +109,7 @@ export interface Vault {
   conflicts(filter?: { readonly open?: boolean }): readonly ConflictView[];
   readonly queue: VaultQueue;
   readonly files: VaultFiles;
+  readonly members: VaultMembers;
   /** Called after the state changed: the log, the queue, or what tables show. */
   onChange(listener: () => void): () => void;
   /** Edits are kept and nothing goes out or comes in, also after the next start, until `resume`. */
@@ -180,6 +188,7 @@ async function begin(options: OpenOptions, enter: EnterOptions, remote: string |
   const deviceName = options.device?.name ?? hostname();
   const vaultName = options.name ?? "My vault";
   const registration = options.registration === undefined ? undefined : tokenOf(options.registration);
+  if (options.invite !== undefined) return comeIn(options, options.invite, enter, deviceName, registration);
   if (remote !== undefined && (await joins(options, remote, registration))) {
     const words = options.words ?? (await options.onPrompt?.({ kind: "words", remote }));
     if (words === undefined)
@@ -211,6 +220,35 @@ async function begin(options: OpenOptions, enter: EnterOptions, remote: string |
     entropy,
     sheet,
   });
+}
+
+/** With the words that are given, or those of a set-up that was cut short, or new ones. */
+async function comeIn(
+  options: OpenOptions,
+  code: string,
+  enter: EnterOptions,
+  deviceName: string,
+  registration: Uint8Array | undefined,
+): Promise<void> {
+  const { suite } = await loadSuite();
+  const link = parseInvite(suite, code);
+  if (link === null) throw new TidelockError("code-wrong", { why: "this is no invite" });
+  const words = options.words ?? readSheet(enter.paths);
+  const entropy = words === undefined ? new Uint8Array(randomBytes(32)) : entropyOf(words);
+  const phrase = options.words === undefined ? phraseOf(entropy) : undefined;
+  if (phrase !== undefined) await options.onPrompt?.({ kind: "phrase", words: phrase });
+  await enterVault(enter, {
+    kind: "accept",
+    link,
+    remote: parseRemote(link.remote),
+    registration,
+    name: options.person?.name ?? userInfo().username,
+    deviceName,
+    entropy,
+    sheet: phrase,
+  });
+  // It waited there for a set-up that might be cut short.
+  if (options.onPrompt !== undefined) dropSheet(enter.paths);
 }
 
 /** A folder holds one vault; on a server the words say whether there is one of theirs. */
@@ -294,6 +332,7 @@ function vaultOver(session: Session, release: () => void): Vault {
       conflicts: (filter = {}) => fileConflicts(session, filter.open !== false),
       settle: (id, pick) => settleConflict(session, id, pick),
     },
+    members: peopleOf(session),
     onChange: (listener) => session.engine.onChange(listener),
     pause: () => session.pause(),
     resume: () => session.resume(),

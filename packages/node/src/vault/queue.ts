@@ -105,6 +105,8 @@ function holdUpOf(facts: Facts): string {
   const { code } = deriveStatus(facts);
   if (facts.paused && code === "offline") return "paused";
   if (!facts.keyArrived) return "key-missing";
+  if (code === "error") return facts.failed ?? (facts.stalled ? "stalled" : code);
+  if (code === "halted") return facts.halt ?? "disk-full";
   return going.has(code) ? "waits" : code;
 }
 

@@ -5,8 +5,8 @@ export const bug: Bug = {
   bug: "of an edit of several frames only the first is shown while it waits",
   oracle: "reads",
   file: "packages/core/src/kinds/files/session.ts",
-  find: "else this.#showRun(sections);",
-  replace: "else this.#showRun(sections.slice(0, 1));",
+  find: "else for (const [frame, section] of sections.entries())",
+  replace: "else for (const [frame, section] of sections.slice(0, 1).entries())",
   profile: "files",
   seed: 1,
 };

@@ -93,17 +93,19 @@ export class Replica {
 
   /** Path → what is there: a folder as `/`, a file's text, a link's target. */
   tree(): Readonly<Record<string, string>> {
+    return this.tx((tx) => this.treeIn(tx));
+  }
+
+  treeIn(tx: Tx): Readonly<Record<string, string>> {
     const found: Record<string, string> = {};
-    this.tx((tx) => {
-      const walk = (folder: ItemId, path: string): void => {
-        for (const item of this.kind.list(tx, folder, undefined, 1000)) {
-          const name = `${path}${item.name}`;
-          found[name] = shownOf(item);
-          if (item.kind === "dir") walk(item.id, `${name}/`);
-        }
-      };
-      walk(ROOT, "");
-    });
+    const walk = (folder: ItemId, path: string): void => {
+      for (const item of this.kind.list(tx, folder, undefined, 1000)) {
+        const name = `${path}${item.name}`;
+        found[name] = shownOf(item);
+        if (item.kind === "dir") walk(item.id, `${name}/`);
+      }
+    };
+    walk(ROOT, "");
     return found;
   }
 
@@ -167,4 +169,49 @@ export class Author {
   settle(entry: Entry, pick: Pick, item: Item, copy: Item): FileChange {
     return { do: "settle", ...this.said(), entry: entry.op, pick, rev: item.rev, otherRev: copy.rev };
   }
+}
+
+/** One tree, and what devices say of it one after another. */
+export class Scene {
+  readonly replica = new Replica();
+  readonly #authors = new Map<number, Author>();
+  #seq = 0;
+
+  author(device: number): Author {
+    const author = this.#authors.get(device) ?? new Author(device * 1000);
+    this.#authors.set(device, author);
+    return author;
+  }
+
+  /** By a device that has seen everything but, if told so, what stands after a seq. */
+  say(device: number, make: (author: Author) => FileChange, seen = this.#seq): Outcome {
+    const author = this.author(device);
+    author.base = seen;
+    this.replica.apply({ seq: ++this.#seq, device, label: `D${device}`, changes: [make(author)] });
+    return this.replica.outcomes[0] as Outcome;
+  }
+
+  at(...names: readonly string[]): Item {
+    let item: Item | undefined;
+    for (const name of names) {
+      const parent = item?.id ?? ROOT;
+      item = this.replica.tx((tx) => this.replica.kind.child(tx, parent, name));
+    }
+    if (item === undefined) throw new Error(`no ${names.join("/")}`);
+    return item;
+  }
+
+  get seq(): number {
+    return this.#seq;
+  }
+}
+
+/** `d/e/f` and `d/g`. */
+export function made(): Scene {
+  const s = new Scene();
+  s.say(1, (a) => a.mkdir("d"));
+  s.say(1, (a) => a.mkdir("e", s.at("d").id));
+  s.say(1, (a) => a.create("f", "1", s.at("d", "e").id));
+  s.say(1, (a) => a.create("g", "2", s.at("d").id));
+  return s;
 }

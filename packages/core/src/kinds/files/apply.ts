@@ -3,36 +3,38 @@
  * state, nothing throws for what the log says (FIL5 to FIL11).
  */
 import { equalBytes } from "../../bytes/bytes.ts";
-import { hashContexts, withCtx } from "../../crypto/labels.ts";
 import type { Suite } from "../../crypto/suite.ts";
 import { type Content, sameContent } from "../../log/content.ts";
-import { goneOn, keepVersion, notice, openConflict, settle } from "./journal.ts";
-import { isNameIn } from "./names.ts";
-import { confirmed, ID, textOf } from "./spaces.ts";
+import { entryOf, goneOn, notice, openConflict, settle } from "./journal.ts";
+import { isNameIn, isReserved } from "./names.ts";
+import { ADJUSTED, OK, refused, SAME } from "./outcomes.ts";
+import { confirmed, textOf } from "./spaces.ts";
 import {
-  byOf,
   type Context,
+  diedBy,
+  folderFor,
+  isOneOf,
   isRoot,
-  isWithin,
   knows,
   liveFolder,
   nameIn,
   newItem,
-  recovered,
+  reviveAlone,
   reviveTree,
   saw,
   stamped,
   touched,
 } from "./tree.ts";
-import type { FileChange, Item, ItemId, ItemKind, Op, Outcome, Refusal } from "./types.ts";
+import type { ChangeOf, FileChange, Item, ItemId, ItemKind, Outcome } from "./types.ts";
+import { write } from "./write.ts";
 
-type Of<K extends FileChange["do"]> = Extract<FileChange, { readonly do: K }>;
-
-const OK: Outcome = { kind: "ok" };
-const SAME: Outcome = { kind: "same" };
-const ADJUSTED: Outcome = { kind: "adjusted" };
+interface Place {
+  readonly parent: ItemId;
+  readonly name: string;
+}
 
 export function reduceChange(context: Context, suite: Suite, change: FileChange): Outcome {
+  if (isUsed(context)) return refused("bad");
   if ("content" in change && !context.isStored(change.content)) return refused("content");
   switch (change.do) {
     case "mkdir":
@@ -54,23 +56,21 @@ export function reduceChange(context: Context, suite: Suite, change: FileChange)
   }
 }
 
-function refused(reason: Refusal): Outcome {
-  return { kind: "void", reason };
-}
-
-/** Whether this op already named something: one change, one op. */
+/** Whether this op already names something: one change, one op. */
 function isUsed({ ground, op }: Context): boolean {
   return (
+    isReserved(op) ||
     ground.item(op as Uint8Array as ItemId) !== undefined ||
     ground.get(confirmed.alias, op) !== undefined ||
-    ground.headOf(op) !== undefined
+    ground.headOf(op) !== undefined ||
+    entryOf(ground, op) !== undefined
   );
 }
 
 /** FIL5. */
-function create(context: Context, change: Of<"mkdir" | "create" | "symlink">): Outcome {
+function create(context: Context, change: ChangeOf<"mkdir" | "create" | "symlink">): Outcome {
   const { ground, op } = context;
-  if (isUsed(context) || !isNameIn(change.parent, change.name)) return refused("bad");
+  if (!isNameIn(change.parent, change.name)) return refused("bad");
   const id = op as Uint8Array as ItemId;
   const parent = liveFolder(context, change.parent);
   const there = ground.at(parent, change.name);
@@ -85,17 +85,24 @@ function create(context: Context, change: Of<"mkdir" | "create" | "symlink">): O
   ground.store(item);
   if (item.kind === "file") ground.put(confirmed.head, op, id);
   if (item.content !== undefined) context.relyOn(item.content);
-  if (there === undefined) return OK;
   if (clash) openConflict(context, "create", there, item, there.rev);
-  else notice(context, "renamed", id);
-  return { kind: "copy", id };
+  const became = clash ? ADJUSTED : placed(context, change, item);
+  return there === undefined ? became : { kind: "copy", id };
 }
 
-function kindOf(change: Of<"mkdir" | "create" | "symlink">): ItemKind {
+/** What became of a place that was asked for; where it is another, that is told. */
+function placed(context: Context, asked: Place, { id, parent, name }: Item): Outcome {
+  const elsewhere = textOf(parent) !== textOf(context.ground.resolve(asked.parent));
+  if (!elsewhere && name === asked.name) return OK;
+  notice(context, elsewhere ? "recovered" : "renamed", id);
+  return ADJUSTED;
+}
+
+function kindOf(change: ChangeOf<"mkdir" | "create" | "symlink">): ItemKind {
   return ({ mkdir: "dir", create: "file", symlink: "link" } as const)[change.do];
 }
 
-function filled(item: Item, change: Of<"mkdir" | "create" | "symlink">): Item {
+function filled(item: Item, change: ChangeOf<"mkdir" | "create" | "symlink">): Item {
   if (change.do === "create") return { ...item, content: change.content, ...change.meta };
   return change.do === "symlink" ? { ...item, target: change.target } : item;
 }
@@ -122,76 +129,8 @@ function merge(context: Context, there: Item): void {
   ground.store({ ...there, placeEqual, equal: [...there.equal, op], stamps });
 }
 
-/** FIL9. */
-function write(context: Context, suite: Suite, change: Of<"write">): Outcome {
-  const { ground, op } = context;
-  if (isUsed(context)) return refused("bad");
-  const id = ground.headOf(change.rev) ?? ground.resolve(change.id);
-  const target = ground.item(id);
-  if (target?.kind !== "file" || target.content === undefined) {
-    const parent = recovered(context);
-    return writeBeside(context, suite, change, { parent, name: "unknown" }, undefined);
-  }
-  const follows = isOneOf(change.rev, target.rev, target.equal);
-  if (!follows && !sameContent(target.content, change.content))
-    return writeBeside(context, suite, change, target, target);
-  ground.put(confirmed.head, op, id);
-  const stamps = { ...target.stamps, rev: stamped(target.stamps.rev, context) };
-  if (follows) {
-    keepVersion(context, target);
-    context.relyOn(change.content);
-    const { content, mtime } = change;
-    const by = byOf(context);
-    ground.store({ ...target, content, mtime, by, rev: op, writes: target.writes + 1, equal: [], stamps });
-    goneOn(ground, id, "copy");
-  } else {
-    ground.store({ ...target, equal: [...target.equal, op], stamps });
-  }
-  return revive(context, id) ? ADJUSTED : follows ? OK : SAME;
-}
-
-/** A dead item that somebody wrote to lives, and so do the folders it lies in. */
-function revive(context: Context, id: ItemId): boolean {
-  const { ground } = context;
-  const item = ground.item(id) as Item;
-  if (item.dead === undefined) return false;
-  const parent = liveFolder(context, item.parent);
-  ground.store({ ...item, parent, name: nameIn(context, parent, item.name, id), dead: undefined });
-  return true;
-}
-
-/** What lost goes under a free name beside what won. */
-function writeBeside(
-  context: Context,
-  suite: Suite,
-  change: Of<"write">,
-  beside: { readonly parent: ItemId; readonly name: string },
-  against: Item | undefined,
-): Outcome {
-  const { ground, op } = context;
-  const id = suite.sha256(withCtx(hashContexts.copy, op)).slice(0, ID) as ItemId;
-  if (ground.item(id) !== undefined) return refused("bad");
-  const parent = liveFolder(context, beside.parent);
-  const made = newItem(context, "file", id, parent, nameIn(context, parent, beside.name));
-  const { content, mtime } = change;
-  const executable = against?.executable ?? false;
-  const copyOf = against === undefined ? undefined : { item: against.id, entry: op };
-  const copy: Item = { ...made, content, mtime, executable, copyOf };
-  ground.store(copy);
-  ground.put(confirmed.head, op, id);
-  context.relyOn(content);
-  if (against === undefined) notice(context, "recovered", id);
-  else openConflict(context, "write", against, copy, change.rev);
-  return { kind: "copy", id };
-}
-
-function isOneOf(op: Op, first: Op, more: readonly Op[]): boolean {
-  const text = textOf(op);
-  return text === textOf(first) || more.some((one) => textOf(one) === text);
-}
-
 /** FIL10. */
-function move(context: Context, change: Of<"move">): Outcome {
+function move(context: Context, change: ChangeOf<"move">): Outcome {
   const { ground, op } = context;
   const id = ground.resolve(change.id);
   if (!isNameIn(change.parent, change.name)) return refused("bad");
@@ -204,16 +143,15 @@ function move(context: Context, change: Of<"move">): Outcome {
     return SAME;
   }
   if (!isOneOf(change.place, item.place, item.placeEqual)) return told(context, "moved", id);
-  if (isWithin(ground, wanted, id)) return told(context, "cycle", id);
-  const parent = liveFolder(context, wanted);
-  if (isWithin(ground, parent, id)) return told(context, "cycle", id);
+  const parent = folderFor(context, wanted, id);
+  if (parent === undefined) return told(context, "cycle", id);
   const back = item.dead === undefined ? item : reviveTree(context, item, parent, change.name);
   const name = nameIn(context, parent, change.name, id);
   const stamps = { ...back.stamps, place: stamped(item.stamps.place, context) };
-  ground.store({ ...back, parent, name, place: op, placeEqual: [], stamps });
+  const moved: Item = { ...back, parent, name, place: op, placeEqual: [], stamps };
+  ground.store(moved);
   goneOn(ground, id, "copy");
-  if (name !== change.name) notice(context, "renamed", id);
-  return name === change.name ? OK : ADJUSTED;
+  return placed(context, change, moved);
 }
 
 function told(context: Context, reason: "moved" | "cycle", id: ItemId): Outcome {
@@ -222,7 +160,7 @@ function told(context: Context, reason: "moved" | "cycle", id: ItemId): Outcome 
 }
 
 /** FIL11: a delete loses to whatever its author had not seen. */
-function remove(context: Context, change: Of<"delete">): Outcome {
+function remove(context: Context, change: ChangeOf<"delete">): Outcome {
   const { ground } = context;
   const id = ground.resolve(change.id);
   const item = ground.item(id);
@@ -238,7 +176,7 @@ function remove(context: Context, change: Of<"delete">): Outcome {
       (now.kind === "dir" && ground.scan(confirmed.slot, one, undefined, 1).length > 0)
     )
       continue;
-    ground.store({ ...now, dead: { op: context.op, seq: context.seq } });
+    ground.store({ ...now, dead: diedBy(context) });
     goneOn(ground, one, "any");
   }
   if (ground.item(id)?.dead !== undefined) return OK;
@@ -259,7 +197,7 @@ function below(context: Context, top: Item): readonly ItemId[] {
   return order.reverse();
 }
 
-function restore(context: Context, change: Of<"restore">): Outcome {
+function restore(context: Context, change: ChangeOf<"restore">): Outcome {
   const { ground } = context;
   const id = ground.resolve(change.id);
   const item = ground.item(id);
@@ -267,33 +205,31 @@ function restore(context: Context, change: Of<"restore">): Outcome {
   if (item === undefined || isRoot(id)) return refused("gone");
   if (item.dead === undefined) return SAME;
   const { to } = change;
-  // Never into itself: then where it was.
-  const within = to !== undefined && isWithin(ground, ground.resolve(to.parent), id);
-  const wanted = to === undefined || within ? item : to;
-  const parent = liveFolder(context, wanted.parent);
+  const parent = to === undefined ? liveFolder(context, item.parent) : folderFor(context, to.parent, id);
+  if (parent === undefined) return told(context, "cycle", id);
+  const wanted = to ?? item;
   const back = reviveTree(context, ground.item(id) as Item, parent, wanted.name);
-  if (wanted !== item) {
+  if (to !== undefined) {
     const stamps = { ...back.stamps, place: stamped(back.stamps.place, context) };
     ground.store({ ...back, place: context.op, placeEqual: [], stamps });
   }
-  return back.name === wanted.name && !within ? OK : ADJUSTED;
+  return placed(context, wanted, back);
 }
 
 /** The last in the log's order counts. On something dead whose end its author had not seen, it lives. */
-function setMeta(context: Context, { id: named, set }: Of<"meta">): Outcome {
-  const { ground } = context;
+function setMeta(context: Context, { id: named, set }: ChangeOf<"meta">): Outcome {
+  const { ground, base, device } = context;
   const id = ground.resolve(named);
   const item = ground.item(id);
   if (item === undefined || isRoot(id)) return refused("gone");
   const { dead } = item;
-  if (dead !== undefined && dead.seq <= context.base) return refused("gone");
-  const parent = dead === undefined ? item.parent : liveFolder(context, item.parent);
-  const live = dead === undefined ? item : reviveTree(context, ground.item(id) as Item, parent, item.name);
-  ground.store(touched(withMeta(live, set), context));
+  if (dead !== undefined && (dead.device === device || dead.seq <= base)) return refused("gone");
+  if (dead !== undefined) reviveAlone(context, id);
+  ground.store(touched(withMeta(ground.item(id) as Item, set), context));
   return dead === undefined ? OK : ADJUSTED;
 }
 
-function withMeta(item: Item, set: Of<"meta">["set"]): Item {
+function withMeta(item: Item, set: ChangeOf<"meta">["set"]): Item {
   if (set.key !== "tag") return { ...item, [set.key]: set.value };
   const tags = new Map(item.tags);
   if (set.value === "") tags.delete(set.name);

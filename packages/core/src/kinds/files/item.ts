@@ -41,7 +41,7 @@ export function encodeItem(item: Item): Uint8Array {
   for (const [name, value] of item.tags) w.bytes(encodeUtf8(name)).bytes(encodeUtf8(value));
   if (content !== undefined) writeContent(w, content);
   if (target !== undefined) w.bytes(target);
-  if (dead !== undefined) w.fixed(dead.op).v(dead.seq);
+  if (dead !== undefined) w.fixed(dead.op).v(dead.seq).v(dead.device);
   if (copyOf !== undefined) w.fixed(copyOf.item).fixed(copyOf.entry);
   return w.done();
 }
@@ -83,7 +83,7 @@ export function decodeItem(id: ItemId, bytes: Uint8Array): Item {
     pin: (has & flags.pin) !== 0,
     content: (has & flags.content) === 0 ? undefined : readContent(r),
     target: (has & flags.target) === 0 ? undefined : r.bytes(Number.MAX_SAFE_INTEGER).slice(),
-    dead: (has & flags.dead) === 0 ? undefined : { op: readOp(r), seq: r.v() },
+    dead: (has & flags.dead) === 0 ? undefined : { op: readOp(r), seq: r.v(), device: r.v() },
     copyOf: (has & flags.copy) === 0 ? undefined : { item: readId(r), entry: readOp(r) },
   };
 }

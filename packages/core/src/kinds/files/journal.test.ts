@@ -1,6 +1,7 @@
 /** What did not go as it was meant, and how a person ends it. */
 import { describe, expect, test } from "vitest";
-import { Author, idOf, Replica } from "../../../../../test/reference/files-kit.ts";
+import { Author, idOf, made, op, Replica } from "../../../../../test/reference/files-kit.ts";
+import { ROOT } from "./names.ts";
 import type { Entry, FileChange, Item, Pick } from "./types.ts";
 
 interface Scene {
@@ -77,6 +78,17 @@ describe("conflicts", () => {
       expect(kept).toEqual(pick === "use-other" ? [3, 3] : [3]);
     });
 
+  test("[FIL9, FIL13] who wrote what then stood there anyway has seen that revision", () => {
+    const s = scene();
+    const before = s.author.write(s.original, "newer");
+    const same = s.author.write(s.original, "newer");
+    s.say(before);
+    s.say(same);
+    s.say(s.author.settle(s.entry, "use-other", { ...s.original, rev: same.op }, s.copy));
+    expect(s.replica.outcomes).toEqual([{ kind: "ok" }]);
+    expect(s.replica.tree()).toEqual({ "a.txt": "two" });
+  });
+
   test("[FIL13] what has moved on since a person looked stays open", () => {
     const s = scene();
     const seen = settle(s, "use-other");
@@ -142,5 +154,25 @@ describe("notices", () => {
     replica.apply({ seq: 50, device: 3, changes: [stale.delete(original)] });
     expect(reasons()).toEqual(["moved", "renamed", "delete"]);
     expect(replica.open()).toBe(1);
+  });
+
+  test("[FIL6, FIL12] say so of whatever came to lie elsewhere than it was said", () => {
+    const s = made();
+    const nowhere = idOf(op(77));
+    const [g, f] = [s.at("d", "g"), s.at("d", "e", "f")];
+    const told = (change: FileChange): unknown => {
+      const { kind } = s.say(1, () => change);
+      const entry = s.replica.tx((tx) => s.replica.kind.entry(tx, change.op));
+      return [kind, entry?.why];
+    };
+    const author = s.author(1);
+    author.base = 100;
+    expect(told(author.mkdir("a", nowhere))).toEqual(["adjusted", "recovered"]);
+    expect(told(author.create("b", "x", nowhere))).toEqual(["adjusted", "recovered"]);
+    expect(told(author.move(g, "g", nowhere))).toEqual(["adjusted", "recovered"]);
+    expect(told(author.delete(f))).toEqual(["ok", undefined]);
+    expect(told(author.restore(f, { parent: nowhere, name: "f" }))).toEqual(["adjusted", "recovered"]);
+    expect(told(author.delete(f))).toEqual(["ok", undefined]);
+    expect(told(author.restore(f, { parent: ROOT, name: "D" }))).toEqual(["adjusted", "renamed"]);
   });
 });

@@ -5,11 +5,10 @@
 import { concat } from "../../bytes/bytes.ts";
 import type { Ground } from "./ground.ts";
 import { decodeEntry, encodeEntry, encodeVersion } from "./item.ts";
+import { OK, refused } from "./outcomes.ts";
 import { confirmed, ID, NOTHING, placeKey, textOf } from "./spaces.ts";
-import { byOf, type Context, stamped } from "./tree.ts";
-import type { Entry, FileChange, Item, ItemId, Op, Outcome, Sides } from "./types.ts";
-
-type Settle = Extract<FileChange, { readonly do: "settle" }>;
+import { byOf, type Context, diedBy, isOneOf, stamped } from "./tree.ts";
+import type { ChangeOf, Entry, Item, ItemId, Op, Outcome, Sides } from "./types.ts";
 
 export function notice(context: Context, why: Entry["why"], item: ItemId): void {
   const { ground, op, seq, index } = context;
@@ -68,22 +67,21 @@ export function goneOn(ground: Ground, id: ItemId, as: "copy" | "any"): void {
 }
 
 /** FIL13: a person's word, which counts only for what the person saw. */
-export function settle(context: Context, { entry: op, pick, rev, otherRev }: Settle): Outcome {
+export function settle(context: Context, { entry: op, pick, rev, otherRev }: ChangeOf<"settle">): Outcome {
   const { ground } = context;
   const entry = entryOf(ground, op);
-  if (entry?.sides === undefined || entry.sides.ended !== undefined)
-    return { kind: "void", reason: "settled" };
+  if (entry?.sides === undefined || entry.sides.ended !== undefined) return refused("settled");
   const item = ground.item(entry.item) as Item;
   const copy = ground.item(entry.sides.copy) as Item;
-  if (textOf(item.rev) !== textOf(rev) || textOf(copy.rev) !== textOf(otherRev))
-    return { kind: "void", reason: "touched" };
+  if (!isOneOf(rev, item.rev, item.equal) || !isOneOf(otherRev, copy.rev, copy.equal))
+    return refused("touched");
   end(ground, entry, entry.sides, pick);
-  if (pick === "keep-both") return { kind: "ok" };
+  if (pick === "keep-both") return OK;
   if (pick === "use-other") take(context, item, copy);
   const now = ground.item(copy.id) as Item;
-  ground.store({ ...now, dead: { op: context.op, seq: context.seq } });
+  ground.store({ ...now, dead: diedBy(context) });
   goneOn(ground, copy.id, "any");
-  return { kind: "ok" };
+  return OK;
 }
 
 /** The item gets what the copy holds; whoever goes on from the copy's revision goes on with the item. */

@@ -20,6 +20,11 @@ function reserved(n: number): ItemId {
   return id as ItemId;
 }
 
+/** Ids that no change makes, those of folders and roots that every tree may have. */
+export function isReserved(id: Uint8Array): boolean {
+  return id.subarray(0, -1).every((b) => b === 0);
+}
+
 /** Whether the log takes it. What a disk cannot hold gets another name there alone. */
 export function isName(name: string): boolean {
   if (name === "" || name === "." || name === ".." || /[/\0]/.test(name)) return false;

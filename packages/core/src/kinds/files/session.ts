@@ -4,6 +4,7 @@
  * while a remote is away, and the law of files looks far beyond one item.
  */
 import { readU64Key, u64Key } from "../../bytes/bytes.ts";
+import { limits } from "../../bytes/limits.ts";
 import { Reader } from "../../bytes/reader.ts";
 import { Writer } from "../../bytes/writer.ts";
 import type { Suite } from "../../crypto/suite.ts";
@@ -13,11 +14,11 @@ import type { Tx } from "../../log/tx.ts";
 import { reduceChange } from "./apply.ts";
 import { decodeSection, encodeSection } from "./codec.ts";
 import { type Ground, Truth, View } from "./ground.ts";
-import { local, metaKeys, NOTHING, runKey } from "./spaces.ts";
+import { frameOf, local, metaKeys, NOTHING, runKey } from "./spaces.ts";
 import type { Context } from "./tree.ts";
 import type { FilesSection, Outcome } from "./types.ts";
 
-/** Where a change stands that has no place in the log yet: after all that do. */
+/** Where changes stand that have no place in the log yet: after all that do, run by run. */
 const PENDING = 2 ** 48;
 /** Before this device has an index; no device ever has this one. */
 const NO_DEVICE = 2 ** 32;
@@ -59,7 +60,7 @@ export class Session {
       this.#tx.put(local.pending, runKey(run, frame), encodeSection(section));
     // On top of all others: what stands below stays as it is.
     if (this.#stale || (last !== undefined && readU64Key(last[0]) > run)) this.#stale = true;
-    else this.#showRun(sections);
+    else for (const [frame, section] of sections.entries()) this.#show(section, run, frame);
   }
 
   release(run: number): void {
@@ -76,8 +77,8 @@ export class Session {
     this.#view = undefined;
     for (let after: Uint8Array = NOTHING; ; ) {
       const rows = this.#tx.scan(local.pending, after, undefined, BATCH);
-      // Sections of one run need not be reduced together: each change is judged alone.
-      for (const [, bytes] of rows) this.#showRun([decodeSection(bytes) as FilesSection]);
+      for (const [key, bytes] of rows)
+        this.#show(decodeSection(bytes) as FilesSection, readU64Key(key), frameOf(key));
       const last = rows.at(-1);
       if (last === undefined || rows.length < BATCH) return;
       after = Uint8Array.of(...last[0], 0);
@@ -92,10 +93,13 @@ export class Session {
     return this.#tx.last(local.pending, NOTHING, undefined) !== undefined;
   }
 
-  #showRun(sections: readonly FilesSection[]): void {
+  /** Sections of one run need not be reduced together: each change is judged alone. */
+  #show(section: FilesSection, run: number, frame: number): void {
     this.#view ??= new View(this.#tx);
     const self = this.#tx.get(local.meta, metaKeys.self);
-    this.#reduce(this.#view, sections, PENDING, self === undefined ? NO_DEVICE : new Reader(self).v());
+    const device = self === undefined ? NO_DEVICE : new Reader(self).v();
+    // A place of its own for each change: what is kept of one must not cover what is kept of another.
+    this.#reduce(this.#view, [section], PENDING + run, device, frame * limits.changesPerFrame);
   }
 
   #reduce(
@@ -103,13 +107,14 @@ export class Session {
     sections: readonly FilesSection[],
     seq: number,
     device: number,
+    first = 0,
   ): readonly Outcome[] {
     const outcomes: Outcome[] = [];
     const content = this.#contentOf(ground);
     for (const { label, changes } of sections)
       for (const change of changes) {
         const { op, base, time } = change;
-        const index = outcomes.length;
+        const index = first + outcomes.length;
         const context = { ground, ...content, op, base, seq, index, device, label, time };
         outcomes.push(reduceChange(context, this.#suite, change));
       }

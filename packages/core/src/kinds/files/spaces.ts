@@ -3,6 +3,7 @@
  * big-endian, so that keys sort as what they name.
  */
 import { concat, encodeUtf8 } from "../../bytes/bytes.ts";
+import { Reader } from "../../bytes/reader.ts";
 import { Writer } from "../../bytes/writer.ts";
 import type { Space } from "../../log/kind.ts";
 import { fold } from "./fold.ts";
@@ -61,6 +62,10 @@ export function placeKey(id: Uint8Array, seq: number, index: number): Uint8Array
 
 export function runKey(run: number, frame: number): Uint8Array {
   return new Writer(12).u64(run).u32(frame).done();
+}
+
+export function frameOf(key: Uint8Array): number {
+  return new Reader(key.subarray(8)).u32();
 }
 
 /** A map key for bytes. */

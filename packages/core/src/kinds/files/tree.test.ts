@@ -1,52 +1,8 @@
 /** What lives, dies and comes back together, and what one change is another name of. */
 import { describe, expect, test } from "vitest";
-import { Author, idOf, op, Replica } from "../../../../../test/reference/files-kit.ts";
+import { type Author, idOf, made, op, Scene } from "../../../../../test/reference/files-kit.ts";
 import { RECOVERED, ROOT } from "./names.ts";
-import type { FileChange, Item, ItemId, Outcome } from "./types.ts";
-
-class Scene {
-  readonly replica = new Replica();
-  readonly #authors = new Map<number, Author>();
-  #seq = 0;
-
-  author(device: number): Author {
-    const author = this.#authors.get(device) ?? new Author(device * 1000);
-    this.#authors.set(device, author);
-    return author;
-  }
-
-  /** By a device that has seen everything but, if told so, what stands after a seq. */
-  say(device: number, make: (author: Author) => FileChange, seen = this.#seq): Outcome {
-    const author = this.author(device);
-    author.base = seen;
-    this.replica.apply({ seq: ++this.#seq, device, label: `D${device}`, changes: [make(author)] });
-    return this.replica.outcomes[0] as Outcome;
-  }
-
-  at(...names: readonly string[]): Item {
-    let item: Item | undefined;
-    for (const name of names) {
-      const parent = item?.id ?? ROOT;
-      item = this.replica.tx((tx) => this.replica.kind.child(tx, parent, name));
-    }
-    if (item === undefined) throw new Error(`no ${names.join("/")}`);
-    return item;
-  }
-
-  get seq(): number {
-    return this.#seq;
-  }
-}
-
-/** `d/e/f` and `d/g`. */
-function made(): Scene {
-  const s = new Scene();
-  s.say(1, (a) => a.mkdir("d"));
-  s.say(1, (a) => a.mkdir("e", s.at("d").id));
-  s.say(1, (a) => a.create("f", "1", s.at("d", "e").id));
-  s.say(1, (a) => a.create("g", "2", s.at("d").id));
-  return s;
-}
+import type { FileChange, Item, ItemId } from "./types.ts";
 
 describe("what was made twice", () => {
   test("[FIL5] a folder made by two is one, under both names, for what is put into it, moved and removed", () => {
@@ -130,6 +86,21 @@ describe("what was made twice", () => {
     for (const name of ["", "..", "a/b"])
       expect(s.say(1, (a) => a.mkdir(name))).toEqual({ kind: "void", reason: "bad" });
   });
+
+  test("[FIL5] nothing is made under an id that every tree has, or under the op of what was told", () => {
+    const s = made();
+    const before = s.replica.tree();
+    const last = (n: number): Item["rev"] => Uint8Array.of(...new Uint8Array(15), n) as Item["rev"];
+    for (const reserved of [ROOT as Uint8Array as Item["rev"], last(1), last(2)])
+      expect(s.say(1, (a) => ({ ...a.mkdir("z"), op: reserved }))).toEqual({ kind: "void", reason: "bad" });
+    const stale: FileChange = { ...s.author(1).move(s.at("d", "g"), "h"), place: op(99) } as FileChange;
+    expect(s.say(1, () => stale)).toEqual({ kind: "void", reason: "moved" });
+    expect(s.say(1, (a) => ({ ...a.delete(s.at("d", "g")), op: stale.op }))).toEqual({
+      kind: "void",
+      reason: "bad",
+    });
+    expect(s.replica.tree()).toEqual(before);
+  });
 });
 
 describe("content", () => {
@@ -185,6 +156,20 @@ describe("what has to live", () => {
       "Recovered",
       "Recovered/c",
     ]);
+  });
+
+  test("[FIL6, FIL10, FIL15] /Recovered does not go into itself", () => {
+    const s = made();
+    s.say(1, (a) => a.create("a", "x", idOf(op(77))));
+    const folder = s.at("Recovered");
+    const nowhere = { parent: idOf(op(78)), name: "r" };
+    const refused = { kind: "void", reason: "cycle" };
+    expect(s.say(1, (a) => a.move(folder, nowhere.name, nowhere.parent))).toEqual(refused);
+    s.say(1, (a) => a.delete(folder));
+    expect(s.say(1, (a) => a.restore(folder, nowhere))).toEqual(refused);
+    expect(Object.keys(s.replica.tree())).not.toContain("Recovered");
+    expect(s.say(1, (a) => a.restore(folder))).toEqual({ kind: "ok" });
+    expect(s.replica.tree()).toMatchObject({ "Recovered/a": "x" });
   });
 
   test("[FIL10] a refused move brings nothing back", () => {
@@ -266,6 +251,24 @@ describe("what dies together", () => {
     ] as const)
       s.say(1, tag(name, value));
     expect([...s.at("d").tags]).toEqual([["a", "1"]]);
+  });
+
+  test("[FIL15] what is said of a folder brings back the folder alone, as if it had been said before the delete", () => {
+    for (const first of ["say", "delete"]) {
+      const s = made();
+      const [d, seen] = [s.at("d"), s.seq];
+      const say = () => s.say(2, (a) => a.pin(d), seen);
+      const remove = () => s.say(1, (a) => a.delete(d), seen);
+      for (const step of first === "say" ? [say, remove] : [remove, say]) step();
+      expect(s.replica.tree()).toEqual({ d: "/" });
+    }
+  });
+
+  test("[FIL8, FIL15] nobody brings back what it deleted itself by saying something of it", () => {
+    const s = made();
+    const [g, seen] = [s.at("d", "g"), s.seq];
+    s.say(1, (a) => a.delete(g), seen);
+    expect(s.say(1, (a) => a.pin(g), seen)).toEqual({ kind: "void", reason: "gone" });
   });
 
   test("[FIL1] the root stays whatever is said of it", () => {

@@ -44,6 +44,16 @@ export function knows(context: Context, { stamps }: Item): boolean {
   return saw(context, stamps.rev) && saw(context, stamps.place) && saw(context, stamps.touch);
 }
 
+/** A death and who meant it, who has seen it of course. */
+export function diedBy({ op, seq, device }: Context): NonNullable<Item["dead"]> {
+  return { op, seq, device };
+}
+
+export function isOneOf(op: Op, first: Op, more: readonly Op[]): boolean {
+  const text = textOf(op);
+  return text === textOf(first) || more.some((one) => textOf(one) === text);
+}
+
 export function isRoot(id: ItemId): boolean {
   return textOf(id) === textOf(ROOT);
 }
@@ -130,6 +140,26 @@ export function recovered(context: Context): ItemId {
     ground.store(touched({ ...item, ...freed(context, item, ROOT), dead: undefined }, context));
   }
   return RECOVERED;
+}
+
+/**
+ * A live folder for an item that comes from elsewhere; undefined if it is the item or lies in it,
+ * and then nothing has come back.
+ */
+export function folderFor(context: Context, wanted: ItemId, item: ItemId): ItemId | undefined {
+  const { ground } = context;
+  const id = ground.resolve(wanted);
+  const lands = isRoot(id) || ground.item(id)?.kind === "dir" ? id : RECOVERED;
+  return isWithin(ground, lands, item) ? undefined : liveFolder(context, id);
+}
+
+/** Brings a dead item back where it was, without what died with it. */
+export function reviveAlone(context: Context, id: ItemId): void {
+  const { ground } = context;
+  const { parent } = ground.item(id) as Item;
+  const folder = liveFolder(context, parent);
+  const item = ground.item(id) as Item;
+  ground.store(touched({ ...item, ...freed(context, item, folder), dead: undefined }, context));
 }
 
 /** Brings a dead item back, with all below it that died by the same change. */

@@ -73,6 +73,8 @@ export type FileChange =
       readonly otherRev: Op;
     });
 
+export type ChangeOf<K extends FileChange["do"]> = Extract<FileChange, { readonly do: K }>;
+
 export type MetaSet =
   | { readonly key: "executable"; readonly value: boolean }
   | { readonly key: "compress"; readonly value: boolean }
@@ -129,7 +131,7 @@ export interface Item {
   readonly pin: boolean;
   readonly tags: ReadonlyMap<string, string>;
   /** Since when, and by which op: all that died by one died together. */
-  readonly dead: { readonly op: Op; readonly seq: number } | undefined;
+  readonly dead: { readonly op: Op; readonly seq: number; readonly device: number } | undefined;
   /** It holds what lost against another item, until somebody has looked. */
   readonly copyOf: { readonly item: ItemId; readonly entry: Op } | undefined;
 }

@@ -293,8 +293,8 @@ export interface LogStore {
   person(person: Uint8Array): Promise<PersonRow | undefined>;
   accountDevice(device: Uint8Array): Promise<AccountDevice | undefined>;
   accountDevices(person: Uint8Array): Promise<readonly AccountDevice[]>;
-  /** The person and its device, where they are not known yet; a known device is seen now. */
-  admitAccount(person: PersonRow, device: AccountDevice): Promise<void>;
+  /** The person, with its audit row, and its device, where they are not known yet; a known device is seen now. */
+  admitAccount(person: PersonRow, device: AccountDevice, audit?: AuditRow): Promise<void>;
   revokeDevice(person: Uint8Array, device: Uint8Array, audit: AuditRow): Promise<boolean>;
   /** With all vaults that the person owns. False where there is no such person. */
   closePerson(person: Uint8Array, deletion: Deletion, audit: AuditRow): Promise<boolean>;

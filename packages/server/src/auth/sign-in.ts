@@ -11,7 +11,7 @@ import { chainEnd } from "@tidelock/core/vault/certificate";
 import type { AddressClass } from "../http/address-class.ts";
 import { Problem } from "../problem.ts";
 import type { Services } from "../services.ts";
-import type { AccountDevice, PersonRow } from "../store.ts";
+import type { AccountDevice, AuditRow, PersonRow } from "../store.ts";
 
 /** Who may register: everybody, holders of a token from whoever runs the server, or nobody. */
 export type Registration = "open" | "token" | "closed";
@@ -66,15 +66,9 @@ export async function register(services: Services, body: unknown, from: AddressC
   if (account !== undefined && !reopens) return admit(services, account, device);
   if (registration === "closed") throw new Problem("registration-closed", "nobody can register here");
   if (registration === "token" || reopens) await takeRegistration(services, body);
-  if (reopens)
-    await store.reopenPerson(person.person, {
-      time: clock.now(),
-      device: device.device,
-      action: "reopen-account",
-      object: person.person,
-      address: from,
-    });
-  return admit(services, person, device);
+  const audit = { time: clock.now(), device: device.device, object: person.person, address: from };
+  if (reopens) await store.reopenPerson(person.person, { ...audit, action: "reopen-account" });
+  return admit(services, person, device, { ...audit, action: "register" });
 }
 
 async function takeRegistration({ store, clock, suite }: Services, body: unknown): Promise<void> {
@@ -85,8 +79,13 @@ async function takeRegistration({ store, clock, suite }: Services, body: unknown
     throw new Problem("registration-closed", "this registration token is not good, or used up");
 }
 
-async function admit(services: Services, person: PersonRow, device: AccountDevice): Promise<SignedIn> {
-  await services.store.admitAccount(person, device);
+async function admit(
+  services: Services,
+  person: PersonRow,
+  device: AccountDevice,
+  audit?: AuditRow,
+): Promise<SignedIn> {
+  await services.store.admitAccount(person, device, audit);
   const session = await services.tokens.issue(device.device, person.person);
   return { person: toBase64Url(person.person), ...session };
 }

@@ -123,6 +123,7 @@ test("[SRV84] [SRV85] whom an act of the operator concerns is let go at once, an
   expect(ended).toBe(false);
   const account = await rig.admin("DELETE", `/persons/${toBase64Url(founder.person.id)}`);
   expect([account.status, await line.closed]).toEqual([204, 4403]);
+  expect(ended).toBe(false);
   neighbour.ws.close();
 });
 

@@ -19,7 +19,10 @@ export function openApi(routes: readonly Route[]): unknown {
     },
     paths,
     components: {
-      securitySchemes: { session: { type: "http", scheme: "bearer", bearerFormat: "JWT" } },
+      securitySchemes: {
+        session: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+        operator: { type: "http", scheme: "bearer" },
+      },
       responses: { problem: { description: "RFC 9457; `code` is one of the list", content: problemContent } },
     },
   };
@@ -57,7 +60,7 @@ function operation(route: Route): unknown {
     ...(route.body === "none"
       ? {}
       : { requestBody: { required: true, "x-tidelock-most": route.most, content: { [type]: {} } } }),
-    security: route.policy === "open" ? [] : [{ session: [] }],
+    security: route.policy === "open" ? [] : [{ [route.policy === "operator" ? "operator" : "session"]: [] }],
     responses,
   };
 }

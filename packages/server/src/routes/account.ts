@@ -135,9 +135,12 @@ export async function closeAccount(
   person: Uint8Array,
   by: Deletion["by"],
 ): Promise<boolean> {
-  const { store, clock, disconnect } = context.services;
+  const { store, clock, disconnect, disconnectVault } = context.services;
   const deletion = { at: clock.now(), by };
+  const vaults = await store.vaultsOf(person);
   const done = await store.closePerson(person, deletion, auditOf(context, "close-account", person));
   for (const { device } of await store.accountDevices(person)) disconnect(device);
+  // Those whom he shared a vault with have lost it too.
+  for (const { row, member } of vaults) if (member.level === "owner") disconnectVault(row.vault);
   return done;
 }

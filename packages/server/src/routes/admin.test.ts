@@ -374,6 +374,13 @@ describe("what is told", () => {
       { action: "device-add", vault: text(vault.id) },
     ]);
     expect(all[0]).not.toHaveProperty("device");
+    expect(all).toContainEqual(
+      expect.objectContaining({
+        action: "register",
+        object: text(founder.person.id),
+        device: text(founder.id),
+      }),
+    );
     const older = await rig.admin("GET", `/audit?before=${String(all[1]?.["n"])}`);
     expect((older.body["events"] as readonly { n: number }[])[0]?.n).toBe(all[2]?.["n"]);
   });

@@ -63,7 +63,7 @@ export async function openSqliteStore(path: string, options: SqliteOptions): Pro
     person: (person) => read("person", person),
     accountDevice: (device) => read("accountDevice", device),
     accountDevices: (person) => read("accountDevices", person),
-    admitAccount: (person, device) => write("admitAccount", person, device),
+    admitAccount: (person, device, audit) => write("admitAccount", person, device, audit),
     revokeDevice: (person, device, audit) => write("revokeDevice", person, device, audit),
     closePerson: (person, deletion, audit) => write("closePerson", person, deletion, audit),
     reopenPerson: (person, audit) => write("reopenPerson", person, audit),

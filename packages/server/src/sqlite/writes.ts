@@ -203,8 +203,9 @@ function prepareVaultWrites(db: Db) {
     takeChallenge: (challenge: Bytes, by: Bytes, now: number): boolean =>
       takeChallenge.run(challenge, by, now).changes === 1,
 
-    admitAccount(p: PersonRow, d: AccountDevice): void {
-      addPerson.run(p.person, p.signKey, p.boxKey, p.created);
+    admitAccount(p: PersonRow, d: AccountDevice, row?: AuditRow): void {
+      const isNew = addPerson.run(p.person, p.signKey, p.boxKey, p.created).changes === 1;
+      if (isNew && row !== undefined) auditAlone(row);
       seeDevice.run(d.device, d.person, d.signKey, d.added, d.seen);
     },
 

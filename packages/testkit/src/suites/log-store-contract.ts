@@ -163,10 +163,11 @@ export const logStoreCases: readonly ContractCase<CreateLogStore>[] = [
         closed: undefined,
       });
       const [a, b] = [newDevice(suite, person), newDevice(suite, person)];
-      await store.admitAccount(account, row(a, 5));
+      await store.admitAccount(account, row(a, 5), act("register", 5));
       await store.admitAccount(account, row(b, 6));
-      await store.admitAccount(account, row(a, 9));
+      await store.admitAccount(account, row(a, 9), act("register", 9));
       expect(await store.hasPersons()).toBe(true);
+      expect((await store.audit(undefined, 2 ** 40, 9)).map(({ time }) => time)).toEqual([5]);
       expect(await store.person(person.id)).toEqual(account);
       expect(await store.accountDevice(a.id)).toEqual(row(a, 9));
       expect(await store.revokeDevice(id(9), a.id, act("sign-out", 10))).toBe(false);

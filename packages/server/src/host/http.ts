@@ -21,13 +21,14 @@ const TIMES = { request: 60_000, headers: 10_000, idle: 15_000, check: 5_000 };
 export interface HttpOptions {
   readonly handler: Handler;
   /** What is refused before there is a call. */
-  readonly refusal: (code: ProblemCode, why: string) => Answer;
+  readonly refusal: (problem: Problem) => Answer;
   /** The client's address; of a proxy in front, what that says. */
   readonly addressOf: (request: IncomingMessage) => string;
 }
 
 export function createHttp({ handler, refusal, addressOf }: HttpOptions): Server {
   const answering = new WeakMap<Duplex, ServerResponse>();
+  const hostless: Handler = async () => refusal(new Problem("bad-request", "the request names no host"));
   const server = createServer(
     {
       maxHeaderSize: HEADERS,
@@ -36,10 +37,14 @@ export function createHttp({ handler, refusal, addressOf }: HttpOptions): Server
       keepAliveTimeout: TIMES.idle,
       connectionsCheckingInterval: TIMES.check,
       noDelay: true,
+      // It is required, below: Node.js would refuse without a word.
+      requireHostHeader: false,
     },
     (request, response) => {
       answering.set(request.socket, response);
-      serve(handler, request, response, addressOf(request)).catch(() => response.destroy());
+      const isHostless = request.headers.host === undefined && request.httpVersion !== "1.0";
+      const entry = isHostless ? hostless : handler;
+      serve(entry, request, response, addressOf(request)).catch(() => response.destroy());
     },
   );
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
@@ -48,8 +53,12 @@ export function createHttp({ handler, refusal, addressOf }: HttpOptions): Server
       answering.get(socket)?.headersSent !== true || answering.get(socket)?.writableEnded === true;
     if (!socket.writable || !isFree || error.code === "ECONNRESET") return socket.destroy();
     const [code, why] = faults[error.code ?? ""] ?? faults["other"];
-    return endWith(socket, refusal(code, why));
+    return endWith(socket, refusal(new Problem(code, why)));
   });
+  // Left to Node.js, a refusal without a word.
+  server.on("checkExpectation", (request: IncomingMessage) =>
+    endWith(request.socket, refusal(new Problem("bad-request", "nothing but 100-continue is expected here"))),
+  );
   server.maxRequestsPerSocket = 10_000;
   // A reader that takes nothing for so long: longer than any answer waits for something to say.
   server.timeout = TIMES.request;
@@ -65,7 +74,8 @@ const faults: Readonly<Record<string, readonly [ProblemCode, string]>> & {
   other: ["bad-request", "this is no HTTP request"],
 };
 
-function endWith(socket: Duplex, { status, headers, body }: Answer): void {
+/** Where there is nobody to answer a request as usual. */
+export function endWith(socket: Duplex, { status, headers, body }: Answer): void {
   const bytes = body as Uint8Array;
   const all = { ...headers, "content-length": String(bytes.length), connection: "close" };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);

@@ -2,8 +2,11 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
+import { refusal } from "../http/handler.ts";
+import { notFound, Problem } from "../problem.ts";
 import type { TidelockServer } from "../server.ts";
 import { Connection, MESSAGE, type Shared } from "../wake/connection.ts";
+import { endWith } from "./http.ts";
 
 const PING = 30_000;
 const UNAUTHENTICATED_PER_ADDRESS = 20;
@@ -24,17 +27,19 @@ export function attachSockets(
   const waitingByAddress = new Map<string, number>();
   const shared = { server, all, waitingByAddress };
 
+  wss.on("wsClientError", (_, socket) =>
+    endWith(socket, refusal(server.services, new Problem("bad-request", "this is no WebSocket handshake"))),
+  );
   http.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const address = addressOf(request);
-    const refuse = (status: string): void => {
-      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-    };
     socket.on("error", () => socket.destroy());
-    if (request.url !== "/v1/wake") return refuse("404 Not Found");
+    const refuse = (problem: Problem): void => endWith(socket, refusal(server.services, problem));
+    if (request.url !== "/v1/wake") return refuse(notFound());
     const { origin } = request.headers;
-    if (origin !== undefined && !(origins ?? []).includes(origin)) return refuse("403 Forbidden");
+    if (origin !== undefined && !(origins ?? []).includes(origin))
+      return refuse(new Problem("no-access", "this page may not listen here"));
     if ((waitingByAddress.get(address) ?? 0) >= UNAUTHENTICATED_PER_ADDRESS)
-      return refuse("429 Too Many Requests");
+      return refuse(new Problem("too-many", "too many connections have not signed in"));
     wss.handleUpgrade(request, socket, head, (ws) => {
       const connection = connect(ws, address, shared);
       const pulse = new Pulse(ws);

@@ -82,7 +82,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   let made: TidelockServer | undefined;
   const http = createHttp({
     handler: (call) => (made as TidelockServer).handler(call),
-    refusal: (code, why) => refusal((made as TidelockServer).services, code, why),
+    refusal: (problem) => refusal((made as TidelockServer).services, problem),
     addressOf: caller,
   });
   const port = await listen(http, options).catch(async (error: unknown) => {

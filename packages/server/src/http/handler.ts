@@ -8,7 +8,7 @@ import { refuseAccount } from "../auth/sign-in.ts";
 import { termsOf } from "../auth/terms.ts";
 import type { Session } from "../auth/token.ts";
 import { atLeast, standingOf } from "../log/access.ts";
-import { notFound, Problem, type ProblemCode } from "../problem.ts";
+import { notFound, Problem } from "../problem.ts";
 import type { Services } from "../services.ts";
 import type { Level } from "../store.ts";
 import { type Answer, type Call, declaredLength, problemAnswer } from "./call.ts";
@@ -30,9 +30,9 @@ export interface HandlerOptions {
 export type Handler = (call: Call) => Promise<Answer>;
 
 /** For a host: what it refuses before there is a call. */
-export function refusal(services: Services, code: ProblemCode, why: string): Answer {
+export function refusal(services: Services, problem: Problem): Answer {
   const requestId = toBase64Url(services.random(12));
-  const answer = problemAnswer(new Problem(code, why), requestId);
+  const answer = problemAnswer(problem, requestId);
   services.metrics.count("tidelock_http_requests_total", { route: "none", code: answer.status });
   return { ...answer, headers: { ...headersOf(services, requestId), ...answer.headers } };
 }

@@ -6,7 +6,7 @@ import type { Entry, Item, ItemId, Outcome } from "@tidelock/core/kinds/files/ty
 import type { Content } from "@tidelock/core/log/content";
 import type { Tx } from "@tidelock/core/log/tx";
 import { Law, type Thing, type Told } from "./files.ts";
-import type { Replica, Run } from "./files-kit.ts";
+import { type Replica, type Run, treeIn } from "./files-kit.ts";
 import { type Device, drawSteps, playSteps, type Step, shrink } from "./files-world.ts";
 
 const UNDO = new Error("only to look");
@@ -90,8 +90,14 @@ function checkLaw(law: Law, brought: ReadonlySet<string>): void {
   for (const hash of brought) if (!kept.has(hash)) throw new Error(`the content ${hash} is nowhere any more`);
 }
 
-function compareState(where: string, replica: Replica, tx: Tx, law: Law, self?: number): void {
-  const { kind } = replica;
+/** Throws with the first difference. */
+export function compareState(
+  where: string,
+  { kind }: Pick<Replica, "kind">,
+  tx: Tx,
+  law: Law,
+  self?: number,
+): void {
   const whole = self === undefined;
   if (whole)
     same(`${where}number of items`, tx.scan(confirmed.item, NOTHING, undefined).length, law.items.size);
@@ -111,7 +117,7 @@ function compareState(where: string, replica: Replica, tx: Tx, law: Law, self?: 
     const item = kind.item(tx, bytesOf(from));
     same(`${where}alias`, item && toHex(item.id), to);
   }
-  same(`${where}tree`, Object.keys(replica.treeIn(tx)).sort(), [...law.tree().keys()].sort());
+  same(`${where}tree`, Object.keys(treeIn(kind, tx)).sort(), [...law.tree().keys()].sort());
   const entries = (open: boolean): string[] => kind.conflicts(tx, { open }).map(entryText).sort();
   same(`${where}open conflicts`, entries(true), law.conflicts().map(toldText).sort());
   if (whole) same(`${where}entries`, entries(false), [...law.entries.values()].map(toldText).sort());

@@ -93,20 +93,7 @@ export class Replica {
 
   /** Path → what is there: a folder as `/`, a file's text, a link's target. */
   tree(): Readonly<Record<string, string>> {
-    return this.tx((tx) => this.treeIn(tx));
-  }
-
-  treeIn(tx: Tx): Readonly<Record<string, string>> {
-    const found: Record<string, string> = {};
-    const walk = (folder: ItemId, path: string): void => {
-      for (const item of this.kind.list(tx, folder, undefined, 1000)) {
-        const name = `${path}${item.name}`;
-        found[name] = shownOf(item);
-        if (item.kind === "dir") walk(item.id, `${name}/`);
-      }
-    };
-    walk(ROOT, "");
-    return found;
+    return this.tx((tx) => treeIn(this.kind, tx));
   }
 
   item(id: ItemId): Item | undefined {
@@ -116,6 +103,20 @@ export class Replica {
   open(): number {
     return this.tx((tx) => this.kind.conflicts(tx, { open: true })).length;
   }
+}
+
+/** Path → what is there: a folder as `/`, a file's text, a link's target. */
+export function treeIn(kind: FilesKind, tx: Tx): Readonly<Record<string, string>> {
+  const found: Record<string, string> = {};
+  const walk = (folder: ItemId, path: string): void => {
+    for (const item of kind.list(tx, folder, undefined, 1000)) {
+      const name = `${path}${item.name}`;
+      found[name] = shownOf(item);
+      if (item.kind === "dir") walk(item.id, `${name}/`);
+    }
+  };
+  walk(ROOT, "");
+  return found;
 }
 
 export function shownOf({ kind, content, target }: Item): string {

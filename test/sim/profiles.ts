@@ -1,20 +1,42 @@
 /** What the world cannot know from inside the test kit: hosts of other packages, and the references. */
+import { decodeSection as decodeFiles } from "@tidelock/core/kinds/files/codec";
 import { decodeSection } from "@tidelock/core/kinds/tables/codec";
 import { hlcCount, hlcMs } from "@tidelock/core/kinds/tables/hlc";
 import type { TableChange, TableDeclaration } from "@tidelock/core/kinds/tables/types";
 import type { AppliedRun } from "@tidelock/testkit/world/app";
+import { createFilesApp } from "@tidelock/testkit/world/files-app";
 import type { Options } from "@tidelock/testkit/world/history";
 import { createTablesApp } from "@tidelock/testkit/world/tables-app";
+import { Law } from "../reference/files.ts";
+import { compareState } from "../reference/files-compare.ts";
+import type { Run as FilesRun } from "../reference/files-kit.ts";
 import { type Change, type Decl, type Run, reduceTables, type Shown } from "../reference/tables.ts";
 import { plainCell, plainKey } from "../reference/tables-kit.ts";
 import { folderSite } from "./folder.ts";
 import { serverSite } from "./server.ts";
 
 const TABLES = 2;
+const FILES = 3;
 
 export const worldOptions: Options = {
   remotes: { folder: folderSite, server: serverSite },
   apps: {
+    files: (suite) => {
+      const app = createFilesApp(suite);
+      return {
+        ...app,
+        compare: (tx, runs) => {
+          const law = new Law();
+          try {
+            for (const run of runs) law.apply(filesRun(run));
+            compareState("", { kind: app.files }, tx, law);
+            return undefined;
+          } catch (error) {
+            return (error as Error).message;
+          }
+        },
+      };
+    },
     tables: (suite) => {
       const app = createTablesApp(suite);
       return {
@@ -34,6 +56,16 @@ export const worldOptions: Options = {
     },
   },
 };
+
+function filesRun({ seq, device, frames }: AppliedRun): FilesRun {
+  const sections = frames.flatMap((one) => decodeFiles(one.get(FILES) ?? new Uint8Array(0)) ?? []);
+  return {
+    seq,
+    device,
+    label: sections[0]?.label ?? "",
+    changes: sections.flatMap((section) => section.changes),
+  };
+}
 
 function plainRun({ seq, time, device, frames }: AppliedRun): Run {
   let seen = 0;

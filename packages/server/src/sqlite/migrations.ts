@@ -114,6 +114,8 @@ export const migrations: readonly string[] = [
   `
   ALTER TABLE vaults ADD COLUMN deleted_at INTEGER;
   ALTER TABLE vaults ADD COLUMN deleted_by TEXT;
+  UPDATE vaults SET owner = coalesce(
+    (SELECT person FROM members WHERE vault_n = n AND level = 'owner' AND ended IS NULL), owner);
   CREATE INDEX vaults_by_owner ON vaults (owner);
   CREATE INDEX vaults_by_deletion ON vaults (deleted_at) WHERE deleted_at IS NOT NULL;
   ALTER TABLE audit ADD COLUMN address TEXT NOT NULL DEFAULT 'unknown';

@@ -7,6 +7,7 @@ import { describeLogStore, logStoreCases } from "@tidelock/testkit/suites/log-st
 import type { CreateLogStore } from "@tidelock/testkit/suites/log-store-kit";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { migrations } from "./migrations.ts";
 import { openSqliteStore } from "./store.ts";
 
 describeLogStore("SQLite", onDisk("inline"));
@@ -72,6 +73,32 @@ test("[SRV8] a newer layout is not touched", async () => {
   db.pragma("user_version = 99");
   db.close();
   expect(await codeOf(path, "inline")).toBe("update-needed");
+});
+
+test("[SRV8] a database of the layout before is brought up to this one with all that is in it", async () => {
+  const path = join(folder, "server.db");
+  const old = new Database(path);
+  const [founder, owner, vault] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2), Buffer.alloc(32, 3)];
+  old.exec(migrations[0] as string);
+  old.pragma("application_id = 0x544c5331");
+  old.pragma("user_version = 1");
+  old
+    .prepare("INSERT INTO vaults VALUES (7, ?, ?, ?, 5, 0, ?, ?, 5, 0, 9)")
+    .run(vault, vault, founder, vault, vault);
+  // It was handed over.
+  const member = old.prepare("INSERT INTO members VALUES (7, ?, ?, 0, NULL)");
+  member.run(founder, "admin");
+  member.run(owner, "owner");
+  old.prepare("INSERT INTO audit VALUES (1, 7, 5, ?, 'found', NULL)").run(founder);
+  old.prepare("INSERT INTO persons VALUES (?, ?, ?, 5)").run(owner, owner, owner);
+  old.close();
+  const store = await openSqliteStore(path, { writer: "inline" });
+  const row = await store.vault(vault);
+  expect([row?.owner, row?.blobBytes, row?.deleted]).toEqual([new Uint8Array(owner), 9, undefined]);
+  expect((await store.person(owner))?.closed).toBeUndefined();
+  expect(await store.audit(vault, 9, 9)).toMatchObject([{ action: "found", address: "unknown" }]);
+  expect(await store.usageOf(owner)).toMatchObject({ vaults: 1, bytes: 9 });
+  await store.close();
 });
 
 test.each(["inline", "thread"] as const)(

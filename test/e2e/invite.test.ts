@@ -239,6 +239,22 @@ describe("another person", { timeout: 120_000 }, () => {
     expect(members[1]?.removed).toBeDefined();
   });
 
+  test("[IFC44] T-49 a member takes himself out, without anybody's leave", async () => {
+    const emil = await comesIn("emil", await invited());
+    expect(await cli.json("MemberActed", [...emil.at, "--yes", "member", "rm", "emil"])).toMatchObject({
+      name: "emil",
+      state: "accepted",
+    });
+    expect(await cli.json("Status", [...emil.at, "status"], 12)).toMatchObject({ label: "No access" });
+    await sync(owner);
+    const { members } = await cli.json<{ members: { name: string; removed?: string }[] }>("MemberList", [
+      ...owner.at,
+      "member",
+      "ls",
+    ]);
+    expect(members.filter((one) => one.removed === undefined).map((one) => one.name)).not.toContain("emil");
+  });
+
   test("[IFC16] [INV1] T-8 no name, no code and no secret of an invite stands in what the server keeps", async () => {
     const invite = await invited("--role", "viewer");
     await server.stop();

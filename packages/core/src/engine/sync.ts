@@ -424,7 +424,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     if (state === "paused") return { kind: "stopped", code: "cancelled", why: "paused by you" };
     if (state !== "waiting") return undefined;
     if (facts.halt !== undefined)
-      return { kind: "stopped", code: facts.halt, why: "the log does not verify" };
+      return { kind: "stopped", code: facts.halt, why: whyHalted[facts.halt] ?? "the log does not verify" };
     if (facts.diskFull) return { kind: "stopped", code: "disk-full", why: "the replica cannot grow" };
     if (facts.stuck !== undefined) return { kind: "stopped", code: "key-missing", why: facts.stuck.why };
     const { failure } = facts;
@@ -458,3 +458,9 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
       }),
   };
 }
+
+/** Where the log is sound, and stops this device all the same. */
+const whyHalted: Readonly<Partial<Record<HaltCode, string>>> = {
+  "device-removed": "an entry of the log has taken it out",
+  "update-needed": "the log announces what this program does not know",
+};

@@ -1,4 +1,5 @@
 import { test } from "vitest";
+import { checkInviteGolden } from "../../../testkit/src/suites/invite-golden.ts";
 import { checkMembersGolden } from "../../../testkit/src/suites/members-golden.ts";
 import { createPortableSuite } from "../crypto/sodium-portable.ts";
 
@@ -12,3 +13,6 @@ test(
   },
   () => checkMembersGolden(suite),
 );
+
+test("[INV1, INV2] golden: an invite's code and messages, and each byte of them changed", () =>
+  checkInviteGolden(suite));

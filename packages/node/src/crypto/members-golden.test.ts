@@ -1,3 +1,4 @@
+import { checkInviteGolden } from "@tidelock/testkit/suites/invite-golden";
 import { checkMembersGolden } from "@tidelock/testkit/suites/members-golden";
 import { test } from "vitest";
 import { createNative } from "./sodium-native.ts";
@@ -11,3 +12,7 @@ test.skipIf(native === null)(
     if (native !== null) checkMembersGolden(native.suite);
   },
 );
+
+test.skipIf(native === null)("golden: an invite's code and messages, by the native build", () => {
+  if (native !== null) checkInviteGolden(native.suite);
+});

@@ -68,9 +68,10 @@ export async function createInvite(
   });
 }
 
-export function inviteList({ replica, suite }: Session): readonly InviteView[] {
+export function inviteList(session: Session): readonly InviteView[] {
+  const { replica, suite } = session;
   return replica.read((tx) => {
-    const known = knownInvites(suite, replica, tx);
+    const known = knownInvites(suite, replica, tx, session.inviteKeys);
     return replica.membership.roster(tx).invites.map(({ id, role, expires }) =>
       viewOf(
         id,
@@ -86,7 +87,7 @@ export async function revokeInvite(session: Session, wanted: string): Promise<In
   const { replica, suite } = session;
   const { invites, known } = replica.read((tx) => ({
     invites: replica.membership.roster(tx).invites,
-    known: knownInvites(suite, replica, tx),
+    known: knownInvites(suite, replica, tx, session.inviteKeys),
   }));
   const [one, other] = invites.filter(({ id }) => wanted !== "" && fingerprint(id).startsWith(wanted));
   if (one === undefined || other !== undefined)
@@ -105,7 +106,7 @@ export async function answerInvites(session: Session): Promise<readonly Admitted
   if (info.remote === undefined || !isServer(info.remote) || session.copied) return [];
   const now = clock.now();
   const open = replica
-    .read((tx) => knownInvites(suite, replica, tx))
+    .read((tx) => knownInvites(suite, replica, tx, session.inviteKeys))
     .filter(({ invite }) => invite.expires > now);
   const admitted: Admitted[] = [];
   for (const one of open) {

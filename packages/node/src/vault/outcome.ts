@@ -1,4 +1,5 @@
 /** What became of something that a person asked for: judged by the log, or kept until it can be. */
+import type { Verdict } from "@tidelock/core/engine/api";
 import { TidelockError } from "@tidelock/core/errors";
 import type { Session } from "./session.ts";
 
@@ -18,10 +19,16 @@ const waits: ReadonlySet<string> = new Set([
 /** Sends the run, and answers what replay made of it. Throws `rejected` where the vault did not take it. */
 export async function outcomeOf(session: Session, run: number): Promise<Outcome> {
   session.engine.sync?.dispatch("edit");
-  const verdict = session.engine.verdict(run);
+  let known: Verdict | undefined;
+  const verdict = session.engine.verdict(run).then((told) => {
+    known = told;
+    return told;
+  });
   try {
     await session.sync({ wait: true });
   } catch (error) {
+    // Who takes himself out is out as soon as it is taken: that nothing more comes is no failure of it.
+    if (known?.kind === "accepted") return "accepted";
     // It is durable and goes by itself; what does not verify must be said.
     if (error instanceof TidelockError && waits.has(error.code)) return "waits";
     throw error;

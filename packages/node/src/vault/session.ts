@@ -7,6 +7,7 @@ import { deviceKeys, wipeKeys } from "@tidelock/core/crypto/identity";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { createEngine } from "@tidelock/core/engine/engine";
 import type { HaltCode } from "@tidelock/core/engine/ingest";
+import type { InviteMemory } from "@tidelock/core/engine/invites";
 import { createReplica, type Replica, storedGenesis } from "@tidelock/core/engine/replica";
 import type { Facts } from "@tidelock/core/engine/status";
 import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
@@ -73,6 +74,8 @@ export interface Session {
   readonly remote: Remote | undefined;
   readonly tables: TablesView;
   readonly attachments: Attachments;
+  /** Of invites that this device can answer. */
+  readonly inviteKeys: InviteMemory;
   /** This home is a copy: it reads, and sends nothing. */
   readonly copied: boolean;
   facts(): Facts;
@@ -305,6 +308,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
 
   const session: Session = {
     ...parts,
+    inviteKeys: new Map(),
     engine,
     remote,
     tables,
@@ -341,6 +345,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
       await attachments.close();
       await engine.stop();
       scheduler.close();
+      for (const keys of session.inviteKeys.values()) if (keys !== undefined) suite.wipe(keys.key);
       wipe();
       store.close();
     },

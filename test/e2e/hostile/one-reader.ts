@@ -2,6 +2,7 @@
 import { concat } from "@tidelock/core/bytes/bytes";
 import { encodePage, type PageEntry } from "@tidelock/core/log/page";
 import type { MemoryVaultLog } from "@tidelock/testkit/memory-remote";
+import { draws, seeds } from "@tidelock/testkit/suites/seeds";
 import { expect } from "vitest";
 import { type Attack, goesOn, halts, told, unchanged } from "./attack.ts";
 import type { Scene } from "./scene.ts";
@@ -64,15 +65,13 @@ export const oneReader: readonly Attack[] = [
     ids: "L1, H01",
     what: "a byte of a frame is altered",
     run: async (s) => {
-      for (const at of [60, 150])
-        await tail(
-          altered((f) => flipped(f, f.length - at)),
-          waitsThenFork,
-        )(s);
-      return tail(
-        altered((f) => flipped(f, f.length - 1)),
-        waitsThenFork,
-      )(s);
+      let outcome = "";
+      for (const seed of seeds(3)) {
+        const draw = draws(seed);
+        const change = altered((f) => flipped(f, Math.floor(draw() * f.length), 1 << Math.floor(draw() * 8)));
+        outcome = await tail(change, waitsThenFork)(s);
+      }
+      return outcome;
     },
   },
   {

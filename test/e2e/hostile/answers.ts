@@ -127,7 +127,7 @@ export const answers: readonly Attack[] = [
       const outcomes = new Set<string>();
       for (const status of [301, 302, 307, 308])
         outcomes.add(
-          await answered(s, "unreachable", () => ({
+          await answered(s, "remote-corrupt", () => ({
             status,
             headers: { location },
             body: new Uint8Array(0),

@@ -113,10 +113,15 @@ function titleOf({ ids, what, shows }: Attack): string {
 }
 
 async function mount(s: Scene, attack: Attack): Promise<void> {
-  const outcome = await attack.run(s);
-  const applied = [s.a, s.b, s.c].flatMap((device) => s.foreign(device));
-  rows.push({ attack, place: s.place.name, outcome, applied });
-  expect(applied).toEqual([]);
+  // Until it has ended as promised.
+  let outcome = "FAILED";
+  try {
+    outcome = await attack.run(s);
+  } finally {
+    const applied = [s.a, s.b, s.c].flatMap((device) => s.foreign(device));
+    rows.push({ attack, place: s.place.name, outcome, applied });
+  }
+  expect(rows.at(-1)?.applied).toEqual([]);
 }
 
 async function open(name: "server" | "folder", group: Group): Promise<Scene> {

@@ -193,7 +193,7 @@ describe("a database that another program holds", { timeout: 60_000 }, () => {
   });
 });
 
-describe("taking a device out", { timeout: 60_000 }, () => {
+describe("taking a device out", { timeout: 120_000 }, () => {
   test("[IFC42] T-26 it says No access without a restart, keeps its data, and reads nothing that comes after", async () => {
     const remote = file("shared");
     const first = await founded(cli, "first", remote);

@@ -67,7 +67,7 @@ afterAll(async () => {
   await cli.remove();
 });
 
-describe("another person", { timeout: 120_000 }, () => {
+describe("another person", { timeout: 240_000 }, () => {
   let anna: Home;
 
   test("[IFC44] [INV3] T-48, T-3 comes in by a code, reads what was written before, and writes", async () => {

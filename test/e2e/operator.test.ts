@@ -39,7 +39,7 @@ afterAll(async () => {
   await cli.remove();
 });
 
-describe("the operator of a server", { timeout: 60_000 }, () => {
+describe("the operator of a server", { timeout: 120_000 }, () => {
   test("[SRV80, IFC7] a token that could be guessed, and a file that others read, start no server", async () => {
     const run = ["--home", file("other"), "server", "run", "--listen", "127.0.0.1:0"];
     const env = { SHORT: "short" };

@@ -41,7 +41,7 @@ beforeAll(async () => {
 
 afterAll(() => cli.remove());
 
-describe("the queue", { timeout: 60_000 }, () => {
+describe("the queue", { timeout: 120_000 }, () => {
   test("[IFC43] S-16 a waiting edit is listed with what holds it up; dropped, the file shows the row without it, and a copy is kept", async () => {
     await cli.json("Status", [...a.at, "pause"]);
     sql(file("a.db"), "UPDATE note SET text = 'a mistake' WHERE id = 1");

@@ -73,7 +73,7 @@ afterAll(async () => {
   await cli.remove();
 });
 
-describe("while a daemon runs", { timeout: 60_000 }, () => {
+describe("while a daemon runs", { timeout: 120_000 }, () => {
   test("[IFC52] T-14 caught up, with the server's hints: Live", async () => {
     expect(await shows(a, "live")).toMatchObject({ label: "Live", dot: "green", exit: 0 });
   });
@@ -113,7 +113,7 @@ describe("while a daemon runs", { timeout: 60_000 }, () => {
   });
 });
 
-describe("a look without a daemon", { timeout: 60_000 }, () => {
+describe("a look without a daemon", { timeout: 120_000 }, () => {
   test("[IFC52] T-22 an edit that nobody has sent yet: Pending", async () => {
     await cli.json("Attachment", [...b.at, "db", "attach", file("b.db")]);
     expect(await status(b)).toMatchObject({ code: "live" });

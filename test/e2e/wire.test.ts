@@ -37,7 +37,7 @@ afterAll(async () => {
   await cli.remove();
 });
 
-describe("over the line", { timeout: 60_000 }, () => {
+describe("over the line", { timeout: 120_000 }, () => {
   test("[IFC13] M-39 where nothing has changed a sync sends nothing and fetches nothing", async () => {
     gate.calls.length = 0;
     for (const { at } of [a, b]) await cli.json("SyncResult", [...at, "sync", "--wait"]);
@@ -49,7 +49,7 @@ describe("over the line", { timeout: 60_000 }, () => {
   });
 });
 
-describe("a set-up against what never answers", { timeout: 60_000 }, () => {
+describe("a set-up against what never answers", { timeout: 120_000 }, () => {
   const leftovers = (home: string): readonly string[] =>
     existsSync(home)
       ? (readdirSync(home, { recursive: true }) as string[]).filter((at) =>

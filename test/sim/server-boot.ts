@@ -56,6 +56,7 @@ export class Boot {
   #door: WriteDoor | undefined;
   #store: LogStore | undefined;
   readonly #wires = new Set<Line>();
+  readonly #exchanges = new Set<Exchange>();
   readonly all = new Set<Connection>();
   readonly waitingByAddress = new Map<string, number>();
   server: TidelockServer | undefined;
@@ -127,11 +128,12 @@ export class Boot {
 
   end(silent: boolean): void {
     this.#alive = false;
-    for (const one of this.#wires) one.lost(silent);
+    for (const one of [...this.#wires, ...this.#exchanges]) one.lost(silent);
     void (this.#store ?? this.#door)?.close();
   }
 
   async answer(server: TidelockServer, call: Call, exchange: Exchange): Promise<void> {
+    this.#exchanges.add(exchange);
     const { status, headers, body } = await server.handler(call);
     if (!this.#alive) return;
     exchange.head(status, headers);
@@ -142,6 +144,7 @@ export class Boot {
         await this.#pause(1);
       }
     exchange.end();
+    this.#exchanges.delete(exchange);
   }
 
   #pause(ms: number): Promise<void> {

@@ -28,15 +28,16 @@ export class ServerMachine {
   readonly #random: Stream;
   readonly #signing: ReturnType<Suite["signPair"]>;
   readonly blobs = new Map<string, Uint8Array>();
-  readonly #open = new Set<Exchange>();
-  #boot: Boot | undefined;
+  /** Processes on the one file. */
+  readonly #running: Boot[] = [];
+  readonly #processes: number;
   #boots = 0;
-  #restarting = false;
   /** The file as it was after each of the newest commits, where it may go back to one. */
   #images: { readonly head: number; readonly bytes: Uint8Array }[] = [];
   /** Its commits do not wait for the disk: a power cut takes the newest. */
   #lax = false;
   #files = 0;
+  #closed = false;
 
   constructor(world: World) {
     this.#world = world;
@@ -47,6 +48,7 @@ export class ServerMachine {
       flush: this.#random.logUniform(0.2, 20),
       stalls: this.#random.chance(0.5) ? this.#random.logUniform(0.01, 0.3) : 0,
     };
+    this.#processes = this.#random.chance(0.3) ? 2 : 1;
     mkdirSync(disks(), { recursive: true });
     this.#folder = mkdtempSync(join(disks(), "server-"));
     this.start();
@@ -57,15 +59,17 @@ export class ServerMachine {
   }
 
   start(): void {
-    if (this.#boot !== undefined) return;
-    this.#restarting = false;
-    this.#boots++;
+    while (this.#running.length < this.#processes) this.#startOne();
+  }
+
+  #startOne(): void {
     const world = this.#world;
+    this.#boots++;
     world.say(() => "server  starts");
     const { epoch, stampOffset } = world.plan.knobs;
     const random = new Stream(world.seed, `boot:${this.#boots}`);
     // A machine may come back with another time.
-    const jumps = world.plan.rates["clock-jump"] !== undefined && this.#boots > 1;
+    const jumps = world.plan.rates["clock-jump"] !== undefined && this.#boots > this.#processes;
     const jump = jumps ? random.pick([0, -2 * DAY, -3_600_000, 3_600_000]) : 0;
     const clock: Clock = {
       now: () => Math.floor(epoch + stampOffset + jump + world.timeline.now),
@@ -82,25 +86,36 @@ export class ServerMachine {
       seed: random,
       durable: (db: Db) => this.#keep(db),
     };
-    const boot = new Boot(world, user, (silent) => this.crash(boot, silent));
-    this.#boot = boot;
+    const boot = new Boot(world, user, (powerless) =>
+      powerless ? this.powerCut() : this.#end([boot], false),
+    );
+    this.#running.push(boot);
   }
 
-  /** The process is gone, and starts again after a while. */
-  crash(boot: Boot | undefined = this.#boot, silent = false): void {
-    if (boot === undefined || boot !== this.#boot) return;
+  /** All processes are gone at once, and nobody is told. */
+  powerCut(): void {
+    this.#end([...this.#running], true);
+    if (this.#lax) this.#goBack(this.#images.at(-2));
+  }
+
+  /** The faults are over: also for one whose disk has failed, or that has lost its power and nobody knows yet. */
+  restart(): void {
+    this.#end([...this.#running], false);
+    this.start();
+  }
+
+  #end(processes: readonly Boot[], silent: boolean): void {
     const world = this.#world;
     const ms = Math.round(new Stream(world.seed, `down:${this.#boots}`).logUniform(10, 20_000));
-    world.say(() => `server  is gone for ${ms} ms`);
+    world.say(() => `server  ${processes.length} of ${this.#running.length} gone for ${ms} ms`);
     world.mix(this.#boots, 99);
-    this.#boot = undefined;
-    boot.end(silent);
-    if (silent && this.#lax) this.#goBack(this.#images.at(-2));
-    for (const one of Array.from(this.#open)) one.lost(silent);
-    this.#open.clear();
-    this.#restarting = true;
+    for (const one of processes) {
+      const at = this.#running.indexOf(one);
+      if (at >= 0) this.#running.splice(at, 1);
+      one.end(silent);
+    }
     world.timeline.after(ms, () => {
-      if (this.#restarting) this.start();
+      if (!this.#closed) this.start();
     });
   }
 
@@ -109,7 +124,7 @@ export class ServerMachine {
     const newest = this.#images.at(-1)?.head ?? 0;
     const image = this.#images.findLast((one) => one.head <= newest - entries);
     if (image === undefined) return;
-    this.crash();
+    this.#end([...this.#running], false);
     this.#goBack(image);
   }
 
@@ -130,27 +145,28 @@ export class ServerMachine {
 
   /** A socket for hints; undefined where nobody listens. */
   listen(address: string, wire: Line): Ear | undefined {
-    const boot = this.#boot;
-    if (boot?.server === undefined) return undefined;
-    return boot.listen(boot.server, address, wire);
+    const boot = this.#any();
+    return boot?.server === undefined ? undefined : boot.listen(boot.server, address, wire);
+  }
+
+  #any(): Boot | undefined {
+    return this.#running.length > 1 ? this.#random.pick(this.#running) : this.#running[0];
   }
 
   accept(call: Call, exchange: Exchange): void {
-    const boot = this.#boot;
+    const boot = this.#any();
     if (boot?.server === undefined) {
       exchange.refused();
       return;
     }
-    this.#open.add(exchange);
     const decision = this.#world.decide(this.#world.site("server/request", REQUEST));
     if (decision !== undefined) boot.dies(this.#random.float() * 50);
-    void boot.answer(boot.server, call, exchange).then(() => this.#open.delete(exchange));
+    void boot.answer(boot.server, call, exchange);
   }
 
   close(): void {
-    this.#restarting = false;
-    this.#boot?.end(true);
-    this.#boot = undefined;
+    this.#closed = true;
+    for (const one of this.#running.splice(0)) one.end(true);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

@@ -21,12 +21,8 @@ export function serverSite(world: World): Site {
   return {
     shelf,
     connect: (node, life) => connect(world, machine, shelf, node, life),
-    powerCut: () => machine.crash(undefined, true),
-    // Also one whose disk has failed, or that has lost its power and nobody knows yet.
-    heal: () => {
-      machine.crash();
-      machine.start();
-    },
+    powerCut: () => machine.powerCut(),
+    heal: () => machine.restart(),
     close: () => {
       shelf.close();
       machine.close();

@@ -8,5 +8,5 @@ export const bug: Bug = {
   find: '  db.pragma("synchronous = FULL");',
   replace: '  db.pragma("synchronous = NORMAL");',
   profile: "server",
-  seed: 14,
+  seed: 22,
 };

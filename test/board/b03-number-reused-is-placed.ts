@@ -10,5 +10,5 @@ export const bug: Bug = {
 `,
   replace: "",
   profile: "server",
-  seed: 18,
+  seed: 12,
 };

@@ -3,7 +3,7 @@ import type { Bug } from "./bug.ts";
 export const bug: Bug = {
   id: "second-process-overwrites",
   bug: "of two processes on one file each places its entries as if the other were not there",
-  oracle: "acked",
+  oracle: "ghost",
   file: "packages/server/src/sqlite/writes.ts",
   find: "log_bytes = log_bytes + @bytes WHERE n = @n AND head_seq = @from`",
   replace: "log_bytes = log_bytes + @bytes WHERE n = @n AND @from = @from`",
@@ -15,5 +15,5 @@ export const bug: Bug = {
     },
   ],
   profile: "server",
-  seed: 1,
+  seed: 18,
 };

@@ -44,11 +44,11 @@ export class ServerMachine {
     this.#random = new Stream(world.seed, "server");
     this.#suite = createFastSuite((n) => this.#random.bytes(n));
     this.#signing = this.#suite.signPair(this.#random.bytes(32));
-    this.#habits = {
-      flush: this.#random.logUniform(0.2, 20),
-      stalls: this.#random.chance(0.5) ? this.#random.logUniform(0.01, 0.3) : 0,
-    };
+    const flush = this.#random.logUniform(0.2, 20);
+    const stalls = this.#random.chance(0.5) ? this.#random.logUniform(0.01, 0.3) : 0;
     this.#processes = this.#random.chance(0.3) ? 2 : 1;
+    // Slow enough that two processes often write at one moment.
+    this.#habits = { flush: this.#processes === 2 ? 25 * flush : flush, stalls };
     mkdirSync(disks(), { recursive: true });
     this.#folder = mkdtempSync(join(disks(), "server-"));
     this.start();

@@ -10,6 +10,8 @@ import { type Replica, type Run, treeIn } from "./files-kit.ts";
 import { type Device, drawSteps, playSteps, type Step, shrink } from "./files-world.ts";
 
 const UNDO = new Error("only to look");
+/** All that any history has, and one that says nothing. */
+const DEVICES = [1, 2, 3, 9];
 /** What a device calls itself until it has read something of its own. */
 const SELF = 2 ** 32;
 
@@ -103,7 +105,14 @@ export function compareState(
     same(`${where}number of items`, tx.scan(confirmed.item, NOTHING, undefined).length, law.items.size);
   for (const thing of law.items.values()) {
     const id = bytesOf(thing.id);
-    same(`${where}item`, itemText(kind.item(tx, id), self), thingText(thing));
+    const item = kind.item(tx, id);
+    same(`${where}item`, itemText(item, self), thingText(thing));
+    if (whole)
+      same(
+        `${where}known by device`,
+        item && knownText(item),
+        DEVICES.map((d) => foreign(thing, d)),
+      );
     const history = kind
       .history(tx, id)
       .map(({ rev, seq, content }) => versionText(toHex(rev), seq, content));
@@ -180,6 +189,22 @@ function thingText(x: Thing): unknown {
     dead: x.dead && `${short(x.dead.op)} ${x.dead.seq}`,
     copyOf: x.copyOf && `${short(x.copyOf.item)} ${short(x.copyOf.entry)}`,
   };
+}
+
+/** FIL8 by the stamps: up to where each device must have read to know an item, and where it lies. */
+function knownText({ stamps }: Item): unknown {
+  const { rev, place, touch } = stamps;
+  return DEVICES.map((device) => {
+    const [a, b, c] = [rev, place, touch].map((stamp) => (stamp.device === device ? stamp.other : stamp.seq));
+    return [Math.max(a ?? 0, b ?? 0, c ?? 0), b];
+  });
+}
+
+/** The same by all that was ever done to it. */
+function foreign(thing: Thing, device: number): unknown {
+  const others = thing.done.filter((done) => done.device !== device);
+  const last = (done: Thing["done"]): number => Math.max(0, ...done.map(({ seq }) => seq));
+  return [last(others), last(others.filter(({ to }) => to === "place"))];
 }
 
 function entryText({ op, why, item, seq, index, sides }: Entry): string {

@@ -21,10 +21,10 @@ import {
   sectionOf,
 } from "./files-kit.ts";
 
-const NAMES = ["a", "A", "b", "c", "\u00e9", "x.txt", "d (Phone conflict 2026-01-01)"] as const;
+const NAMES = ["a", "A", "b", "\u00e9", "x.txt", "d (Phone conflict 2026-01-01)"] as const;
 const ODD = ["", "..", "a/b", ".tidelock", ".Tidelock", "e\u0301", "n".repeat(255), "Recovered"];
 /** Said by several at once; most contents are like no other. */
-const VALUES = ["1", "2", "3"] as const;
+const VALUES = ["1", "2"] as const;
 
 export interface Step {
   readonly device: number;
@@ -157,11 +157,17 @@ function edits({ replica, author, applied }: Device, random: Stream): FileChange
     const all = [...byId.values()];
     const name = random.pick(NAMES);
     const parent = hand?.kind === "dir" && random.chance(0.5) ? hand.id : random.pick(folders);
-    const one = hand !== undefined && random.chance(0.5) ? hand : random.pick(all);
-    const file = one?.kind === "file" ? one : random.pick(all.filter((item) => item.kind === "file"));
-    const gone = random.pick(dead);
+    const one = hand !== undefined && random.chance(0.3) ? hand : some(all, random);
+    const file =
+      one?.kind === "file"
+        ? one
+        : some(
+            all.filter((item) => item.kind === "file"),
+            random,
+          );
+    const gone = some(dead, random);
     const value = contentText(random);
-    switch (random.int(0, 14)) {
+    switch (random.int(0, 15)) {
       case 0:
       case 1: {
         const made = author.mkdir(name, parent);
@@ -201,10 +207,11 @@ function edits({ replica, author, applied }: Device, random: Stream): FileChange
         if (one !== undefined) say(author.delete(one));
         break;
       case 12:
+      case 13:
         if (gone !== undefined)
           say(author.restore(gone, random.chance(0.5) ? { parent, name } : undefined), gone);
         break;
-      case 13: {
+      case 14: {
         const about = random.chance(0.3) && gone !== undefined ? gone : one;
         if (about !== undefined)
           say({ do: "meta", ...author.said(), id: about.id, set: setOf(random) }, about);
@@ -220,6 +227,13 @@ function edits({ replica, author, applied }: Device, random: Stream): FileChange
     }
   }
   return changes;
+}
+
+/** A few are what everybody works on, and folders are what most hangs on. */
+function some(items: readonly Item[], random: Stream): Item | undefined {
+  const few = items.slice(0, 5);
+  const folders = few.filter((item) => item.kind === "dir");
+  return random.pick(folders.length > 0 && random.chance(0.3) ? folders : random.chance(0.6) ? few : items);
 }
 
 /** As the change that makes it leaves it, as far as later changes of the same run look. */
@@ -275,7 +289,7 @@ function crafted({ author, applied, index }: Device, log: readonly Run[], random
 }
 
 function contentText(random: Stream): string {
-  return random.chance(0.4) ? random.pick(VALUES) : `${random.u32()}`;
+  return random.chance(0.5) ? random.pick(VALUES) : `${random.u32()}`;
 }
 
 function everything(replica: Replica): {

@@ -46,6 +46,15 @@ describe("a write that lost", () => {
   });
 });
 
+test("[FIL8, FIL9, FIL11] a write of what stood there already keeps it from a delete that had not seen it", () => {
+  const s = new Scene();
+  s.say(1, (a) => a.create("f", "old"));
+  const old = s.at("f");
+  s.say(1, (a) => a.write(old, "one"));
+  expect(s.say(2, (a) => a.write(old, "one"), 1)).toEqual({ kind: "same" });
+  expect(s.say(1, (a) => a.delete(s.at("f")), 2)).toEqual({ kind: "void", reason: "touched" });
+});
+
 test("[FIL9, FIL13] a copy that was settled away and restored takes its own writes", () => {
   const s = new Scene();
   s.say(1, (a) => a.create("f", "old"));

@@ -54,7 +54,10 @@ beforeAll(async () => {
   const port = await freePort();
   url = `http://127.0.0.1:${port}`;
   const open = ["--listen", `127.0.0.1:${port}`, "--registration", "open"];
-  server = await cli.begin(["--home", file("server"), "server", "run", ...open], /answers at/);
+  server = await cli.begin(
+    ["--home", file("server"), "server", "run", "--sign-ins", "60000", ...open],
+    /answers at/,
+  );
   owner = await founded(cli, "owner", url);
   makeDatabase(file("owner.db"), "CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT)");
   await cli.json("Attachment", [...owner.at, "db", "attach", file("owner.db")]);

@@ -28,7 +28,16 @@ beforeAll(async () => {
   cli = await createCli();
   port = await freePort();
   writeFileSync(file("operator"), `${TOKEN}\n`, { mode: 0o600 });
-  const run = ["--home", file("server"), "server", "run", "--listen", `127.0.0.1:${port}`];
+  const run = [
+    "--home",
+    file("server"),
+    "server",
+    "run",
+    "--sign-ins",
+    "60000",
+    "--listen",
+    `127.0.0.1:${port}`,
+  ];
   server = await cli.begin([...run, "--operator-token-file", file("operator")], /answers at/, {
     env: { TIDELOCK_OPEN_REGISTRATION: "false" },
   });
@@ -41,7 +50,7 @@ afterAll(async () => {
 
 describe("the operator of a server", { timeout: 120_000 }, () => {
   test("[SRV80, IFC7] a token that could be guessed, and a file that others read, start no server", async () => {
-    const run = ["--home", file("other"), "server", "run", "--listen", "127.0.0.1:0"];
+    const run = ["--home", file("other"), "server", "run", "--sign-ins", "60000", "--listen", "127.0.0.1:0"];
     const env = { SHORT: "short" };
     await cli.json("Error", [...run, "--operator-token-from-env", "SHORT"], 2, { env });
     writeFileSync(file("open"), TOKEN, { mode: 0o644 });

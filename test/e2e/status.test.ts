@@ -26,7 +26,10 @@ const file = (name: string): string => join(cli.folder, name);
 const url = (): string => `http://127.0.0.1:${port}`;
 const runServer = (): Promise<Running> => {
   const listen = ["--listen", `127.0.0.1:${port}`, "--registration", "token"];
-  return cli.begin(["--home", file("server"), "server", "run", ...listen], /answers at/);
+  return cli.begin(
+    ["--home", file("server"), "server", "run", "--sign-ins", "60000", ...listen],
+    /answers at/,
+  );
 };
 const token = async (): Promise<Record<string, string>> => {
   const made = await cli.json<{ token: string }>("Server", ["--home", file("server"), "server", "token"]);

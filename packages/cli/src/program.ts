@@ -293,6 +293,7 @@ function define(
     .option("--data <dir>", "what it keeps (default: in the home)")
     .option("--public-url <url>", "where clients find it, behind a proxy that does TLS")
     .option("--registration <who>", "open, token or closed (default: token)")
+    .option("--sign-ins <number>", "how many a minute one address may have (default: 30)")
     .option("--operator-token-from-env <var>", "opens /v1/admin (default: TIDELOCK_OPERATOR_TOKEN)")
     .option("--operator-token-file <path>", "the same, from a private file");
   command("token", "a registration token: admits one person, for a day", serve("token"), server).option(

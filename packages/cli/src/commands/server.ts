@@ -30,6 +30,7 @@ interface RunOptions {
   readonly data?: string;
   readonly publicUrl?: string;
   readonly registration?: string;
+  readonly signIns?: string;
   readonly operatorTokenFromEnv?: string;
   readonly operatorTokenFile?: string;
 }
@@ -118,7 +119,7 @@ export async function run(ctx: Context, given: Record<string, unknown>): Promise
   const url = options.publicUrl === undefined ? {} : { url: parseRemote(options.publicUrl) };
   const operatorToken = await operatorTokenOf(ctx, options);
   const operator = operatorToken === undefined ? {} : { operatorToken };
-  const server = await start(ctx, options, { registration, ...url, ...operator });
+  const server = await start(ctx, options, { registration, ...signInsOf(options), ...url, ...operator });
   try {
     ctx.out.data("Server", { running: true, url: server.url, data: dataOf(ctx, options) }, () => [
       `Tidelock's server answers at ${server.url}`,
@@ -129,6 +130,18 @@ export async function run(ctx: Context, given: Record<string, unknown>): Promise
   } finally {
     await server.stop();
   }
+}
+
+/** Many people may share an address, and a script signs in with each command. */
+function signInsOf({ signIns }: RunOptions): Pick<StartOptions, "rates"> {
+  if (signIns === undefined) return {};
+  if (!/^[1-9]\d{0,5}$/.test(signIns))
+    throw new TidelockError("usage", {
+      why: "--sign-ins wants how many a minute one address may have",
+      next: "--sign-ins 300",
+    });
+  const rate = { perMinute: Number(signIns), burst: Number(signIns), of: "address" } as const;
+  return { rates: { challenge: rate, "sign-in": rate } };
 }
 
 /** Said on the command line, or by TIDELOCK_OPEN_REGISTRATION; else by token. */
@@ -174,7 +187,7 @@ export async function healthcheck(
 async function start(
   ctx: Context,
   options: { readonly listen: string; readonly data?: string },
-  more: Pick<StartOptions, "registration" | "url" | "operatorToken">,
+  more: Pick<StartOptions, "registration" | "url" | "operatorToken" | "rates">,
 ): Promise<RunningServer> {
   loadSqlite();
   const { startServer } = await import("@tidelock/server/host/start");

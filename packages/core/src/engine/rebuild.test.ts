@@ -170,6 +170,35 @@ describe("what is given up, and what is not", () => {
     await sameAsB(s);
   });
 
+  test("[LOG18, ENG7] an answer that comes after it has gone over says nothing any more", async () => {
+    const s = await deceived();
+    const { kit, a, b } = s;
+    const shown = kit.remote();
+    const late: (() => void)[] = [];
+    let reads = 0;
+    a.faults.replaced = (honest) => ({
+      ...shown,
+      // The second read of all looks for another history; it hangs.
+      read: (after, want) =>
+        ++reads === 2
+          ? new Promise((resolve) => late.push(() => resolve({ kind: "unreachable", why: "gone" })))
+          : shown.read(after, want),
+      close: honest.close,
+    });
+    void a.engine.syncNow();
+    await kit.time.run(1_000);
+    expect([reads, late.length]).toEqual([2, 1]);
+    a.engine.pause();
+    a.engine.resume();
+    await kit.time.run(10_000);
+    expect(a.engine.facts()).toMatchObject({ halt: undefined, behind: 0 });
+    expect(a.replica.cursor().applied).toBe(7);
+    late[0]?.();
+    await kit.time.run(1);
+    expect(a.engine.facts().halt).toBeUndefined();
+    await sameAsB({ ...s, b });
+  });
+
   test("[LOG18] a device that wrote upon its own end stops the others, until what it wrote there is taken away", async () => {
     const s = await scene();
     const { kit, a, b, lie } = s;

@@ -121,8 +121,10 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     const mine = ++turn;
     // From here on something is due: a request without an answer must not look like rest.
     if (act === "read" || act === "apply" || act === "send") dueSince ??= clock.mono();
+    /** False once the state has moved on, by a pause or a stop: an answer that comes then says nothing of now. */
+    const current = (): boolean => mine === turn;
     const back = (e: SyncEvent): void => {
-      if (mine === turn) dispatch(e);
+      if (current()) dispatch(e);
     };
     switch (act) {
       case "none":
@@ -133,14 +135,14 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         break;
       case "read":
         unwake ??= remote.wake?.(() => dispatch("due"));
-        run(readRemote, back);
+        run(() => readRemote(current), back);
         break;
       case "apply":
         // A turn of the event loop between slices, so that a host's own work is never held up.
-        timer = scheduler.after(0, () => run(applySlice, back));
+        timer = scheduler.after(0, () => run(() => applySlice(current), back));
         break;
       case "send":
-        run(() => send(() => mine === turn), back);
+        run(() => send(current), back);
         break;
       case "arm-poll":
         timer = scheduler.after(nextPoll(), () => back("due"));
@@ -181,12 +183,13 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     return "failed";
   }
 
-  async function readRemote(): Promise<SyncEvent> {
+  async function readRemote(current: () => boolean): Promise<SyncEvent> {
     reads++;
     if (replica.unfounded() !== undefined) return "read-nothing";
-    if (forked) return lookAgain("fork");
+    if (forked) return lookAgain("fork", current);
     const pulled = await pull(replica, remote);
-    if (pulled.kind === "halt") return lookAgain(pulled.code);
+    if (!current()) return "failed";
+    if (pulled.kind === "halt") return lookAgain(pulled.code, current);
     if (pulled.kind !== "ok") return noteFailure(pulled);
     lastRead = clock.mono();
     facts = { ...facts, failure: undefined, diskFull: false, unpaid: pulled.unpaid };
@@ -197,9 +200,11 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   }
 
   /** Another history than ours: what nobody else has signed of ours may have to give way (LOG18). */
-  async function lookAgain(code: HaltCode): Promise<SyncEvent> {
+  async function lookAgain(code: HaltCode, current: () => boolean): Promise<SyncEvent> {
     forked = false;
     const again = await replica.readAgain(remote);
+    // Since then it may have gone over to the other history, or found that there is none.
+    if (!current()) return "failed";
     if (again.kind === "other" && replica.rebuild(again.end)) {
       env.log.event("sync.rebuilt", { from: again.end.from, to: replica.cursor().applied });
       // What was taken was taken for the other history.
@@ -216,7 +221,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     return again.kind === "other" || again.kind === "none" ? "failed" : noteFailure(again);
   }
 
-  async function applySlice(): Promise<SyncEvent> {
+  async function applySlice(current: () => boolean): Promise<SyncEvent> {
     const applied = replica.apply(SLICE, passable());
     if (applied.applied > 0) {
       noteActivity();
@@ -232,7 +237,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         facts = { ...facts, halt: applied.code };
         return "failed";
       case "key-missing":
-        return (await openEpoch(true)) ?? "applied-some";
+        return (await openEpoch(true, current)) ?? "applied-some";
       case "waiting":
         // Who signs past it may stand further on.
         return more ? "read-more" : stick("unsigned");
@@ -241,12 +246,12 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         if (applied.more) return "applied-some";
         if (more) return "read-more";
         // Under a key that is not here nothing can be sealed either.
-        return (await openEpoch(false)) ?? "applied-all";
+        return (await openEpoch(false, current)) ?? "applied-all";
     }
   }
 
   /** A newer epoch's key comes in an envelope: in a list on the remote, or in the log. Undefined once it is here. */
-  async function openEpoch(needed: boolean): Promise<SyncEvent | undefined> {
+  async function openEpoch(needed: boolean, current: () => boolean): Promise<SyncEvent | undefined> {
     // Who is not admitted yet has nothing to seal.
     const done = (tx: Tx): boolean =>
       holdsNewestKey(replica, tx) || (!needed && replica.ownDevice(tx) === undefined);
@@ -256,6 +261,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     if (noKeyAt !== undefined && members !== undefined && equalBytes(noKeyAt, members))
       return stick("key-missing");
     const obtained = await obtainKey(env.suite, replica, remote, [deviceOpener(env.suite, replica.keys)]);
+    if (!current()) return "failed";
     if (obtained.kind === "damaged") env.log.event("sync.envelopes-damaged", {});
     switch (obtained.kind) {
       case "here":
@@ -294,7 +300,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     return stuck.upTo;
   }
 
-  /** `current` is false once the state has moved on, by a stop or a pause: nothing new is sealed then. */
+  /** Nothing new is sealed once the state has moved on. */
   async function send(current: () => boolean): Promise<SyncEvent> {
     const genesis = replica.unfounded();
     if (genesis !== undefined) {

@@ -88,6 +88,9 @@ export class Ledger {
 
   /** A new boot: edits without a verdict are asked for again. */
   resumed(node: SimNode, life: Life): void {
+    // It may have gone over to another history and died before it could say so.
+    const applied = life.replica?.cursor().applied ?? 0;
+    if ((this.rewritten || this.lied) && applied < node.applied) node.applied = 0;
     this.observe(node, life);
     const from = node.deceivedFrom ?? Number.POSITIVE_INFINITY;
     for (const run of node.home.runs) {

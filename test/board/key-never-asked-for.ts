@@ -5,7 +5,7 @@ export const bug: Bug = {
   bug: "a device that applied a new epoch waits for its key without asking",
   oracle: "quiet",
   file: "packages/core/src/engine/sync.ts",
-  find: `        return (await openEpoch(true, current)) ?? "applied-some";`,
+  find: `        return (await openEpoch(true)) ?? "applied-some";`,
   replace: `        return stick("key-missing");`,
   profile: "members",
   seed: 5,

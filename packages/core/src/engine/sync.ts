@@ -139,7 +139,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         break;
       case "apply":
         // A turn of the event loop between slices, so that a host's own work is never held up.
-        timer = scheduler.after(0, () => run(() => applySlice(current), back));
+        timer = scheduler.after(0, () => run(applySlice, back));
         break;
       case "send":
         run(() => send(current), back);
@@ -188,7 +188,6 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     if (replica.unfounded() !== undefined) return "read-nothing";
     if (forked) return lookAgain("fork", current);
     const pulled = await pull(replica, remote);
-    if (!current()) return "failed";
     if (pulled.kind === "halt") return lookAgain(pulled.code, current);
     if (pulled.kind !== "ok") return noteFailure(pulled);
     lastRead = clock.mono();
@@ -221,7 +220,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     return again.kind === "other" || again.kind === "none" ? "failed" : noteFailure(again);
   }
 
-  async function applySlice(current: () => boolean): Promise<SyncEvent> {
+  async function applySlice(): Promise<SyncEvent> {
     const applied = replica.apply(SLICE, passable());
     if (applied.applied > 0) {
       noteActivity();
@@ -237,7 +236,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         facts = { ...facts, halt: applied.code };
         return "failed";
       case "key-missing":
-        return (await openEpoch(true, current)) ?? "applied-some";
+        return (await openEpoch(true)) ?? "applied-some";
       case "waiting":
         // Who signs past it may stand further on.
         return more ? "read-more" : stick("unsigned");
@@ -246,12 +245,12 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         if (applied.more) return "applied-some";
         if (more) return "read-more";
         // Under a key that is not here nothing can be sealed either.
-        return (await openEpoch(false, current)) ?? "applied-all";
+        return (await openEpoch(false)) ?? "applied-all";
     }
   }
 
   /** A newer epoch's key comes in an envelope: in a list on the remote, or in the log. Undefined once it is here. */
-  async function openEpoch(needed: boolean, current: () => boolean): Promise<SyncEvent | undefined> {
+  async function openEpoch(needed: boolean): Promise<SyncEvent | undefined> {
     // Who is not admitted yet has nothing to seal.
     const done = (tx: Tx): boolean =>
       holdsNewestKey(replica, tx) || (!needed && replica.ownDevice(tx) === undefined);
@@ -261,7 +260,6 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     if (noKeyAt !== undefined && members !== undefined && equalBytes(noKeyAt, members))
       return stick("key-missing");
     const obtained = await obtainKey(env.suite, replica, remote, [deviceOpener(env.suite, replica.keys)]);
-    if (!current()) return "failed";
     if (obtained.kind === "damaged") env.log.event("sync.envelopes-damaged", {});
     switch (obtained.kind) {
       case "here":

@@ -89,12 +89,13 @@ describe("the operator of a server", { timeout: 120_000 }, () => {
     const upgrade = { code: "upgrade", label: "Upgrade", action: "Upgrade", exit: 11 };
     expect(await cli.json("Status", [...b.at, "status"], 11)).toMatchObject(upgrade);
     sql(file("b.db"), "INSERT INTO note (text) VALUES ('waits')");
-    expect(await cli.json("Error", [...b.at, "sync"], 11)).toMatchObject({ error: { code: "upgrade" } });
-    // What others had sent came in all the same.
-    expect(sql(file("b.db"), "SELECT text FROM note ORDER BY id")).toMatchObject([
-      { text: "before" },
-      { text: "waits" },
-    ]);
+    // What others had sent comes in all the same.
+    const rows = await until("what others had sent", async () => {
+      expect(await cli.json("Error", [...b.at, "sync"], 11)).toMatchObject({ error: { code: "upgrade" } });
+      const shown = sql<{ text: string }>(file("b.db"), "SELECT text FROM note ORDER BY id");
+      return shown.length > 1 ? shown.map(({ text }) => text) : undefined;
+    });
+    expect(rows).toEqual(["before", "waits"]);
     await admin("PUT", subject, { version: 2, plans: ["team"], state: "active" });
     await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
     expect(await cli.json("Status", [...b.at, "status"])).toMatchObject({ code: "live" });

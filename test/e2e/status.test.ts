@@ -162,6 +162,7 @@ describe("a look without a daemon", { timeout: 120_000 }, () => {
     });
     expect(await cli.json("Error", [...c.at, "sync"], 12)).toMatchObject({ error: { code: "no-access" } });
     const d = await joined(cli, "d", url(), a.words);
+    await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
     await cli.json("DeviceActed", [...a.at, "--yes", "device", "rm", "d"]);
     await cli.run([...d.at, "sync"]);
     expect(await status(d)).toMatchObject({

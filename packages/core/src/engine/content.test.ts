@@ -6,7 +6,7 @@ import { concat, toHex } from "../bytes/bytes.ts";
 import { createPortableSuite } from "../crypto/sodium-portable.ts";
 import type { Content } from "../log/content.ts";
 import { cutSizes, type Gear } from "../log/cut.ts";
-import { addPack, isStored, locate, locationSpaces } from "../log/locations.ts";
+import { addPack, isStored, locationSpaces, packWith } from "../log/locations.ts";
 import type { Pack } from "../log/pack.ts";
 import { digestedSpaces, Tx } from "../log/tx.ts";
 import { type FetchDeps, fetchContent } from "./fetch-content.ts";
@@ -54,7 +54,7 @@ function tx<T>(work: (tx: Tx) => T): T {
 
 function packer(): ContentPacker {
   const secret = { vault, content: new Uint8Array(32).fill(2) };
-  const packOf = (address: Uint8Array): Uint8Array | undefined => tx((t) => locate(t, address)[0]?.pack);
+  const packOf = (address: Uint8Array): Uint8Array | undefined => tx((t) => packWith(t, address));
   return new ContentPacker({ suite, secret, gear, packOf });
 }
 

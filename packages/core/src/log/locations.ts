@@ -83,6 +83,11 @@ export function packOf(tx: Tx, pack: Uint8Array): Stored | undefined {
   return bytes === undefined ? undefined : readStored(new Reader(concat(bytes.subarray(8))));
 }
 
+/** A pack that holds a chunk: asked of every chunk that is about to be packed, so nothing of the pack is read. */
+export function packWith(tx: Tx, address: Uint8Array): Uint8Array | undefined {
+  return placesOf(tx, address, 1)[0]?.[0].slice(sizes.digest);
+}
+
 /** Where a chunk lies, in the order of the packs' names. */
 export function locate(tx: Tx, address: Uint8Array): readonly Location[] {
   return placesOf(tx, address).map(([key, value]) => {

@@ -15,7 +15,7 @@ import { nfc } from "@tidelock/core/kinds/files/fold";
 import { isNameIn, ROOT } from "@tidelock/core/kinds/files/names";
 import type { FileChange, Item, ItemId, Op } from "@tidelock/core/kinds/files/types";
 import { encodeHousekeeping, HOUSEKEEPING } from "@tidelock/core/log/housekeeping";
-import { locate } from "@tidelock/core/log/locations";
+import { packWith } from "@tidelock/core/log/locations";
 import type { Pack } from "@tidelock/core/log/pack";
 import type { Tx } from "@tidelock/core/log/tx";
 import { writeWhole } from "../home/files.ts";
@@ -141,9 +141,14 @@ export async function putFile(session: Session, from: string, path: string): Pro
 /** Into a new file of this machine. */
 export async function getFile(session: Session, path: string, to: string): Promise<FileView> {
   const view = statFile(session, path);
-  if (existsSync(to))
-    throw new TidelockError("exists", { why: `${to} is there already`, next: "name another" });
+  const free = (): void => {
+    if (existsSync(to))
+      throw new TidelockError("exists", { why: `${to} is there already`, next: "name another" });
+  };
+  free();
   const bytes = await readFile(session, path);
+  // Fetching takes as long as it takes: somebody may have made it meanwhile.
+  free();
   writeWhole(to, bytes, view.executable === true ? 0o755 : 0o644);
   const mtime = new Date(view.mtime ?? 0);
   utimesSync(to, mtime, mtime);
@@ -210,7 +215,7 @@ function packerOf(session: Session, path: string): ContentPacker {
     throw new TidelockError("key-missing", {
       why: `nothing can seal ${path} before the vault's key is here`,
     });
-  const packOf = (id: Uint8Array): Uint8Array | undefined => replica.read((tx) => locate(tx, id)[0]?.pack);
+  const packOf = (id: Uint8Array): Uint8Array | undefined => replica.read((tx) => packWith(tx, id));
   return new ContentPacker({ suite, ...secrets, packOf });
 }
 

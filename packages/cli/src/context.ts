@@ -5,6 +5,9 @@ import type { HomePaths } from "@tidelock/node/home/paths";
 import { homePaths } from "@tidelock/node/home/paths";
 import { createOutput, type Output, type Streams } from "./output.ts";
 
+/** Where a server answers unless it is told otherwise. */
+export const LISTEN = "127.0.0.1:7433";
+
 export interface GlobalFlags {
   readonly home?: string;
   readonly vault?: string;

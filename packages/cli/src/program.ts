@@ -1,7 +1,7 @@
 /** The command line's grammar. Each command's module is loaded when it is called. */
 import { type ErrorCode, TidelockError } from "@tidelock/core/errors";
 import { Command, CommanderError } from "commander";
-import { type Context, createContext, type GlobalFlags, outputFor } from "./context.ts";
+import { type Context, createContext, type GlobalFlags, LISTEN, outputFor } from "./context.ts";
 import { leave } from "./leave.ts";
 import { asTidelockError, type Streams } from "./output.ts";
 import { version } from "./version.ts";
@@ -279,7 +279,6 @@ function define(
     async () => (await import("./commands/doctor.ts")).bundle,
     debug,
   ).option("--out <file>", "where to (default: a new file in this folder)");
-  const LISTEN = "127.0.0.1:7433";
   const server = program.command("server").description("keep vaults for other devices").exitOverride();
   const serve = (name: keyof typeof import("./commands/server.ts")) => async () =>
     (await import("./commands/server.ts"))[name] as Run;
@@ -303,9 +302,11 @@ function define(
   command("healthcheck [url]", "whether a server takes work", serve("healthcheck"), server);
   command(
     "demo [dir]",
-    "two devices and a folder in ./.tidelock",
+    "a server, two devices and a sample database in ./.tidelock",
     async () => (await import("./commands/demo.ts")).demo,
-  );
+  )
+    .option("--folder", "a folder in place of the server")
+    .option("--stay", "until Ctrl-C, as on a terminal");
   command("help [topic]", "a command, `errors`, or `json`", async () => {
     const { help } = await import("./commands/help.ts");
     return (ctx, options, topic) => help(program, ctx, options, topic);

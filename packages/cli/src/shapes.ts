@@ -400,7 +400,13 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     ),
   }),
   Bundle: shape("Bundle", { path: z.string(), sections: z.array(z.string()) }),
-  Demo: shape("Demo", { folder: z.string(), vault: hex(32), rows: count, equal: z.boolean() }),
+  Demo: shape("Demo", {
+    folder: z.string(),
+    vault: hex(32),
+    remote: z.string(),
+    rows: count,
+    equal: z.boolean(),
+  }),
   ErrorKinds: shape("ErrorKinds", {
     errors: z.array(
       z.object({

@@ -12,7 +12,7 @@ import { createLogFile } from "@tidelock/node/vault/log-file";
 import { parseRemote } from "@tidelock/node/vault/remote";
 import { phraseOf, sheetPath } from "@tidelock/node/vault/words";
 import type { RunningServer, StartOptions } from "@tidelock/server/host/start";
-import type { Context } from "../context.ts";
+import { type Context, LISTEN } from "../context.ts";
 import { columns } from "../output.ts";
 import { operatorTokenOf } from "../secrets.ts";
 import { untilStopped } from "../until-stopped.ts";
@@ -169,7 +169,7 @@ export async function token(ctx: Context, given: Record<string, unknown>): Promi
 export async function healthcheck(
   ctx: Context,
   _options: Record<string, unknown>,
-  address = "http://127.0.0.1:7433",
+  address = `http://${LISTEN}`,
 ): Promise<undefined> {
   const url = parseRemote(address);
   const answer = await fetch(`${url}/readyz`, {
@@ -184,7 +184,7 @@ export async function healthcheck(
   ctx.out.data("Server", { ready: true, url }, () => [`${url} is ready`]);
 }
 
-async function start(
+export async function start(
   ctx: Context,
   options: { readonly listen: string; readonly data?: string },
   more: Pick<StartOptions, "registration" | "url" | "operatorToken" | "rates">,
@@ -209,7 +209,7 @@ function listenOf(text: string): { readonly host: string; readonly port: number 
 }
 
 /** A server whose disk has failed answers nothing more: whoever runs it starts it anew. */
-function orFailed(server: RunningServer, work: Promise<void>): Promise<void> {
+export function orFailed(server: RunningServer, work: Promise<void>): Promise<void> {
   const failed = server.failed.then(() => {
     throw new TidelockError("replica-damaged", {
       why: "the disk under the server's data failed; what it had acknowledged is on it",

@@ -12,6 +12,7 @@ export default defineConfig({
     include: ["packages/*/src/**/*.test.ts", "test/**/*.test.ts"],
     benchmark: { include: ["packages/*/src/**/*.bench.ts", "bench/**/*.bench.ts"] },
     environment: "node",
+    globalSetup: "test/e2e/bundles.ts",
     // Threads without isolation are several times faster. The price: no module state, no module mocks.
     pool: "threads",
     isolate: false,

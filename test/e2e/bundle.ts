@@ -18,7 +18,7 @@ const external = ["better-sqlite3", "sodium-native", "@napi-rs/keyring", "libsod
 /** `programs`: further entries, by name, as paths from the root. */
 export async function bundle(programs: Readonly<Record<string, string>> = {}): Promise<Bundle> {
   // Inside the checkout, so that what is not bundled is found.
-  const cache = join(root, "node_modules", ".cache");
+  const cache = process.env["TIDELOCK_BUNDLES"] ?? join(root, "node_modules", ".cache");
   mkdirSync(cache, { recursive: true });
   const out = mkdtempSync(join(cache, "tidelock-e2e-"));
   await build({

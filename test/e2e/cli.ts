@@ -1,5 +1,5 @@
 /**
- * The command line as real processes: built once from the sources for each test file, run with
+ * The command line as real processes: built from the sources once for a run of tests, run with
  * homes of their own and nothing of the environment but what a test gives.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ShapeName, shapes } from "../../packages/cli/src/shapes.ts";
-import { bundle } from "./bundle.ts";
+import { type Bundle, bundle } from "./bundle.ts";
 
 export interface Ran {
   readonly code: number;
@@ -52,12 +52,15 @@ export interface Cli {
   remove(): Promise<void>;
 }
 
+/** Of this thread, for all its files of tests; what stands beside the run's other programs goes with them. */
+let built: Promise<Bundle> | undefined;
+
 export async function createCli(): Promise<Cli> {
   const folder = mkdtempSync(join(tmpdir(), "tidelock-e2e-"));
-  const built = await bundle();
+  built ??= bundle();
   const running = new Set<ChildProcess>();
 
-  const script = built.tidelock;
+  const script = (await built).tidelock;
   const bare = { PATH: process.env["PATH"] ?? "", HOME: join(folder, "account"), TMPDIR: tmpdir() };
 
   function start(args: readonly string[], options: RunOptions): ChildProcess {
@@ -129,7 +132,6 @@ export async function createCli(): Promise<Cli> {
           return ended(child);
         }),
       );
-      built.remove();
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -120,7 +120,7 @@ function connect(world: World, server: FileServer, node: SimNode, life: Life): R
       });
     },
     putBlob: (id, bytes) => told("put-blob", () => inner.putBlob(id, bytes)),
-    getBlob: (id) => told("get-blob", () => inner.getBlob(id)),
+    getBlob: (id, part) => told("get-blob", () => inner.getBlob(id, part)),
     ...(world.plan.knobs.wake
       ? {
           wake: (hint: () => void) => {
@@ -150,8 +150,8 @@ class RemoteFs implements Fs {
     this.#cuts = new Stream(world.seed, `cuts:${node.name}`);
   }
 
-  readFile(path: string, max: number): Promise<Uint8Array> {
-    return this.#call("readFile", (fs) => fs.readFile(path, max));
+  readFile(path: string, max: number, at?: number): Promise<Uint8Array> {
+    return this.#call("readFile", (fs) => fs.readFile(path, max, at));
   }
 
   writeFileNew(path: string, bytes: Uint8Array): Promise<void> {

@@ -105,7 +105,7 @@ function connect(world: World, machine: ServerMachine, shelf: Shelf, node: SimNo
       return result;
     },
     putBlob: (id, bytes) => told("put-blob", (remote) => remote.putBlob(id, bytes), nowhere),
-    getBlob: (id) => told("get-blob", (remote) => remote.getBlob(id), nowhere),
+    getBlob: (id, part) => told("get-blob", (remote) => remote.getBlob(id, part), nowhere),
     ...(wake
       ? {
           wake: (hint: () => void) => {

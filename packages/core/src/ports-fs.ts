@@ -8,8 +8,8 @@
  * by `syncDir`. After a failed sync nothing is known of what it covered: write anew elsewhere.
  */
 export interface Fs {
-  /** At most the first `max` bytes of a regular file. Never follows a link at the last name: `ELOOP`; a directory: `EISDIR`. */
-  readFile(path: string, max: number): Promise<Uint8Array>;
+  /** At most `max` bytes of a regular file, from its start or from `at`. Never follows a link at the last name: `ELOOP`; a directory: `EISDIR`. */
+  readFile(path: string, max: number, at?: number): Promise<Uint8Array>;
   /** Creates the file and writes all of it; `EEXIST` where the name is taken. May leave a part behind when it fails. */
   writeFileNew(path: string, bytes: Uint8Array): Promise<void>;
   syncFile(path: string): Promise<void>;

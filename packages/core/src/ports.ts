@@ -118,6 +118,12 @@ export interface RemoteCaps {
   readonly links: boolean;
 }
 
+export interface BlobPart {
+  readonly offset: number;
+  /** At least 1. */
+  readonly length: number;
+}
+
 /**
  * Where a vault's log and blobs live. Every method answers a value and throws only for a
  * programming error. No method retries by itself: retry is the engine's, in one place, so that
@@ -150,8 +156,11 @@ export interface Remote {
   ): Promise<AppendResult>;
   /** Stores a blob under the SHA-256 of its bytes. Again with the same bytes: ok once they are durable. */
   putBlob(id: Uint8Array, bytes: Sealed): Promise<Result<"stored">>;
-  /** Undefined where absent. The reader checks the hash. */
-  getBlob(id: Uint8Array): Promise<Result<Uint8Array | undefined>>;
+  /**
+   * Undefined where absent. The reader checks what it gets. With `part`: the bytes of the blob from `offset` on,
+   * `length` of them or those that there are.
+   */
+  getBlob(id: Uint8Array, part?: BlobPart): Promise<Result<Uint8Array | undefined>>;
   /** Calls `hint` when something may have come. Hints may be lost, repeated or wrong. */
   wake?(hint: () => void): () => void;
   close(): void;

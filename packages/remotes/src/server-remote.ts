@@ -149,13 +149,20 @@ export function createServerRemote(options: ServerRemoteOptions): Remote {
       );
     },
 
-    async getBlob(id): Promise<Result<Uint8Array | undefined>> {
+    async getBlob(id, part): Promise<Result<Uint8Array | undefined>> {
       if (id.length !== 32) throw new RangeError("a blob's name has 32 bytes");
-      const answer = await call("GET", `${base}/blobs/${toBase64Url(id)}`, { most: limits.blob });
-      if (isAnswer(answer) && answer.code === "blob-missing") return { kind: "ok", value: undefined };
-      return isAnswer(answer) && answer.status === 200
-        ? { kind: "ok", value: answer.body }
-        : failed(transport, answer);
+      const [from, to] = [part?.offset ?? 0, (part?.offset ?? 0) + (part?.length ?? 0)];
+      const range = part === undefined ? {} : { range: { from, to } };
+      const answer = await call("GET", `${base}/blobs/${toBase64Url(id)}`, { most: limits.blob, ...range });
+      if (!isAnswer(answer)) return plain(answer);
+      const { status, code, body } = answer;
+      if (code === "blob-missing") return { kind: "ok", value: undefined };
+      // It is there, and ends before the part.
+      if (code === "bad-range") return { kind: "ok", value: body.subarray(0, 0) };
+      // All of it is a right answer to a question for a part, too.
+      if (status === 200) return { kind: "ok", value: part === undefined ? body : body.slice(from, to) };
+      if (status === 206 && part !== undefined) return { kind: "ok", value: body.slice(0, part.length) };
+      return transport.failureOf(answer);
     },
 
     ...(waker === undefined ? {} : { wake: (hint: () => void) => waker.add(hint) }),

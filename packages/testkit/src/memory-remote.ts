@@ -19,6 +19,7 @@ import type {
   RemoteCaps,
   Result,
 } from "@tidelock/core/ports";
+import { partOf } from "./blob-part.ts";
 
 export type RemoteCallName = "create" | "genesis" | "read" | "append" | "putBlob" | "getBlob";
 
@@ -248,12 +249,12 @@ export function createMemoryRemote(log: MemoryVaultLog, hooks: RemoteHooks = {})
       );
     },
 
-    async getBlob(id): Promise<Result<Uint8Array | undefined>> {
+    async getBlob(id, part): Promise<Result<Uint8Array | undefined>> {
       if (id.length !== 32) throw new RangeError("a blob's name has 32 bytes");
       return certain(
         await call<Result<Uint8Array | undefined>>({ op: "getBlob" }, () => ({
           kind: "ok",
-          value: log.blobs.get(toHex(id)),
+          value: partOf(log.blobs.get(toHex(id)), part),
         })),
       );
     },

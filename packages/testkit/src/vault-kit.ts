@@ -298,7 +298,7 @@ export class Kit {
       read: (after, want) => replaced("read")(after, want),
       append: (frames, seen) => replaced("append")(frames, seen),
       putBlob: (id, bytes) => replaced("putBlob")(id, bytes),
-      getBlob: (id) => replaced("getBlob")(id),
+      getBlob: (id, part) => replaced("getBlob")(id, part),
     };
   }
 

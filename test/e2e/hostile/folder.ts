@@ -62,7 +62,7 @@ export class FolderPlace implements HostilePlace {
         return result;
       },
       putBlob: (id, bytes) => remote.putBlob(id, bytes),
-      getBlob: (id) => remote.getBlob(id),
+      getBlob: (id, part) => remote.getBlob(id, part),
       close: () => remote.close(),
     };
   }

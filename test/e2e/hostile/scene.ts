@@ -98,7 +98,7 @@ export class Scene {
       read: (after, want) => tracked(remote.read(after, want)),
       append: (frames, seen) => tracked(remote.append(frames, seen)),
       putBlob: (id, bytes) => tracked(remote.putBlob(id, bytes)),
-      getBlob: (id) => tracked(remote.getBlob(id)),
+      getBlob: (id, part) => tracked(remote.getBlob(id, part)),
     };
   }
 

@@ -15,6 +15,7 @@ const functions: readonly (keyof Suite)[] = [
   "kdf",
   "hash",
   "sha256",
+  "sha256Stream",
   "signPair",
   "sign",
   "verify",

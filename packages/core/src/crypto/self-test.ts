@@ -68,6 +68,15 @@ const checks: readonly (readonly [keyof Suite, (s: Suite) => boolean])[] = [
     },
   ],
   [
+    "sha256Stream",
+    (s) => {
+      const stream = s.sha256Stream();
+      stream.update(plain.slice(0, 9));
+      stream.update(plain.slice(9));
+      return is(stream.digest(), "410e1925d90a2fa4d7b4d57effe97c579e035009c89ed4ca41e992d296d73135");
+    },
+  ],
+  [
     "signPair",
     (s) => {
       const pair = s.signPair(key);

@@ -3,6 +3,7 @@ import { concat } from "../bytes/bytes.ts";
 import { inflateExact } from "./inflate.ts";
 import { withCtx } from "./labels.ts";
 import {
+  type HashStream,
   needCost,
   needCount,
   needKdfKey,
@@ -37,6 +38,14 @@ export async function createPortable(): Promise<{ suite: Suite; raw: RawSuite }>
         return null;
       }
     },
+  };
+
+  const sha256Stream = (): HashStream => {
+    const state = sodium.crypto_hash_sha256_init();
+    return {
+      update: (bytes) => void sodium.crypto_hash_sha256_update(state, bytes),
+      digest: () => sodium.crypto_hash_sha256_final(state),
+    };
   };
 
   const suite: Suite = {
@@ -75,10 +84,11 @@ export async function createPortable(): Promise<{ suite: Suite; raw: RawSuite }>
       let total = 0;
       for (const part of parts) total += part.length;
       if (total < STREAM_FROM) return sodium.crypto_hash_sha256(concat(...parts));
-      const state = sodium.crypto_hash_sha256_init();
-      for (const part of parts) sodium.crypto_hash_sha256_update(state, part);
-      return sodium.crypto_hash_sha256_final(state);
+      const stream = sha256Stream();
+      for (const part of parts) stream.update(part);
+      return stream.digest();
     },
+    sha256Stream,
     signPair(seed) {
       needLength("seed", seed, sizes.seed);
       const pair = sodium.crypto_sign_seed_keypair(seed);

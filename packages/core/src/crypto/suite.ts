@@ -66,6 +66,8 @@ export interface Suite {
   hash(data: Uint8Array, length: number): Uint8Array;
   /** SHA-256 of the concatenation. */
   sha256(...parts: readonly Uint8Array[]): Uint8Array;
+  /** SHA-256 of what comes piece by piece. */
+  sha256Stream(): HashStream;
   signPair(seed: Uint8Array): SignPair;
   sign(message: Uint8Array, secretKey: Uint8Array): Uint8Array;
   /**
@@ -94,6 +96,12 @@ export interface Suite {
    * anything else. Never allocates more output than that. The caller bounds `exactLength` first.
    */
   inflate(raw: Uint8Array, exactLength: number): Uint8Array | null;
+}
+
+export interface HashStream {
+  update(bytes: Uint8Array): void;
+  /** Once: nothing follows it. */
+  digest(): Uint8Array;
 }
 
 /** A raw deflate stream gives at most 258 B for two bits (RFC 1951, 3.2.5): more is refused unread. */

@@ -1,15 +1,18 @@
 /** Content on its way to a remote and back, over a remote that loses and alters what it keeps. */
 import { beforeEach, describe, expect, test } from "vitest";
+import { partOf } from "../../../testkit/src/blob-part.ts";
 import { MapReplicaStore } from "../../../testkit/src/map-store.ts";
 import { Stream } from "../../../testkit/src/world/random.ts";
-import { concat, toHex } from "../bytes/bytes.ts";
+import { concat, equalBytes, toHex } from "../bytes/bytes.ts";
 import { createPortableSuite } from "../crypto/sodium-portable.ts";
+import { CHUNK_OVERHEAD } from "../log/chunk.ts";
 import type { Content } from "../log/content.ts";
 import { cutSizes, type Gear } from "../log/cut.ts";
-import { addPack, isStored, locationSpaces, packWith } from "../log/locations.ts";
-import type { Pack } from "../log/pack.ts";
+import { addPack, isStored, type Location, locate, locationSpaces, packWith } from "../log/locations.ts";
+import { PACK_HEAD, type Pack } from "../log/pack.ts";
+import { paddedLength } from "../log/plaintext.ts";
 import { digestedSpaces, Tx } from "../log/tx.ts";
-import { type FetchDeps, fetchContent } from "./fetch-content.ts";
+import { type FetchDeps, fetchContent, readContent } from "./fetch-content.ts";
 import { ContentPacker } from "./pack-content.ts";
 
 const suite = await createPortableSuite();
@@ -20,6 +23,8 @@ const noise = (n: number, seed = 1n): Uint8Array => new Stream(seed, "content").
 
 let blobs: Map<string, Uint8Array>;
 let reads: number;
+/** Bytes of each request. */
+let asked: number[];
 let store: MapReplicaStore;
 let digest = 0n;
 let deps: FetchDeps;
@@ -27,6 +32,7 @@ let deps: FetchDeps;
 beforeEach(() => {
   blobs = new Map();
   reads = 0;
+  asked = [];
   digest = 0n;
   store = new MapReplicaStore(locationSpaces.map(({ name }) => name));
   deps = {
@@ -35,9 +41,10 @@ beforeEach(() => {
     read: tx,
     spooled: () => undefined,
     remote: {
-      getBlob: async (id) => {
+      getBlob: async (id, part) => {
         reads++;
-        return { kind: "ok", value: blobs.get(toHex(id)) };
+        asked.push(part?.length ?? Number.NaN);
+        return { kind: "ok", value: partOf(blobs.get(toHex(id)), part) };
       },
     },
   };
@@ -106,6 +113,36 @@ describe("content", () => {
     expect(reads).toBe(blobs.size);
   });
 
+  test("[CNT1, CNT7] what comes in pieces is cut as if it came whole, and packs are handed over as they fill", () => {
+    const bytes = noise(15 << 20);
+    const whole = packer();
+    const content = whole.add(bytes, false);
+    const packs = whole.finish();
+    for (const step of [70_001, 1 << 20, 9 << 20]) {
+      const one = packer();
+      const writer = one.open(false);
+      const filled: Pack[] = [];
+      // One buffer for all pieces, as a reader of a file has it.
+      const buffer = new Uint8Array(step);
+      for (let at = 0; at < bytes.length; at += step) {
+        const piece = bytes.subarray(at, at + step);
+        buffer.set(piece);
+        writer.push(buffer.subarray(0, piece.length));
+        filled.push(...one.take());
+      }
+      expect(filled.length).toBeGreaterThan(0);
+      expect(writer.done()).toEqual(content);
+      filled.push(...one.finish());
+      expect(filled.map(({ stored: { chunks } }) => chunks)).toEqual(
+        packs.map(({ stored: { chunks } }) => chunks),
+      );
+    }
+    const small = packer().open();
+    for (const byte of [1, 2, 3]) small.push(Uint8Array.of(byte));
+    expect(small.done().body).toEqual({ kind: "inline", bytes: Uint8Array.of(1, 2, 3) });
+    expect(packer().open().done()).toEqual(packer().add(new Uint8Array(0)));
+  });
+
   test("[CNT7] many small files share a pack, and what is known already is not sent again", () => {
     const one = packer();
     const files = Array.from({ length: 50 }, (_, i) => noise(20_000, BigInt(i)));
@@ -124,6 +161,77 @@ describe("content", () => {
     three.add(concat(large, Uint8Array.of(1)), false);
     const [pack] = three.finish();
     expect(pack?.stored.chunks.length).toBe(1);
+  });
+});
+
+describe("parts of content", () => {
+  const LENGTH = cutSizes.least + 1;
+  const bytes = noise(70 * LENGTH);
+  const part = async (content: Content, from: number, to: number): Promise<Uint8Array> => {
+    const pieces: Uint8Array[] = [];
+    const taken = await readContent(deps, content, { from, to }, (piece) => void pieces.push(piece));
+    expect(taken.kind).toBe("ok");
+    return concat(...pieces);
+  };
+
+  test("[CNT9] any range is read, and only the pieces that it lies in", async () => {
+    const content = stored(bytes.subarray(0, 10 * LENGTH), false);
+    for (const [from, to] of [
+      [0, 1],
+      [LENGTH - 1, LENGTH + 1],
+      [3 * LENGTH, 4 * LENGTH],
+      [5 * LENGTH + 7, 9 * LENGTH + 1],
+      [10 * LENGTH - 1, 10 * LENGTH],
+      [0, 10 * LENGTH],
+    ] as const) {
+      asked = [];
+      expect(equalBytes(await part(content, from, to), bytes.subarray(from, to))).toBe(true);
+      const pieces = Math.ceil(to / LENGTH) - Math.floor(from / LENGTH);
+      expect(asked).toEqual([pieces * (LENGTH + CHUNK_OVERHEAD)]);
+    }
+  });
+
+  test("[CNT9] also of content whose pieces are named by a list; neighbours come in one request", async () => {
+    const content = stored(bytes, false);
+    expect(content.body.kind).toBe("manifest");
+    asked = [];
+    const [from, to] = [30 * LENGTH + 5, 33 * LENGTH];
+    expect(equalBytes(await part(content, from, to), bytes.subarray(from, to))).toBe(true);
+    // The list, and the pieces: two requests where they lie in two packs.
+    expect(asked.length).toBeLessThanOrEqual(3);
+  });
+
+  test("[CNT8] a piece that came damaged is read once more", async () => {
+    const content = stored(bytes.subarray(0, 3 * LENGTH), false);
+    const { remote } = deps;
+    let times = 0;
+    deps = {
+      ...deps,
+      remote: {
+        getBlob: async (id, at) => {
+          const got = await (remote as NonNullable<typeof remote>).getBlob(id, at);
+          if (got.kind !== "ok" || ++times > 1) return got;
+          const value = (got.value as Uint8Array).slice();
+          value[2 * LENGTH + 100] = (value[2 * LENGTH + 100] as number) ^ 1;
+          return { kind: "ok", value };
+        },
+      },
+    };
+    expect(await fetched(content)).toBe(hashOf(bytes.subarray(0, 3 * LENGTH)));
+    expect(times).toBe(2);
+  });
+
+  test("[CNT9] who says that a piece has another length cannot move what is read", async () => {
+    const content = stored(bytes.subarray(0, 4 * LENGTH), false);
+    const [first] = (content.body as { readonly addresses: readonly Uint8Array[] }).addresses;
+    const { record } = tx((t) => locate(t, first as Uint8Array))[0] as Location;
+    const liar = { ...record, plain: record.plain - 9, length: record.length - 9 };
+    const size = paddedLength(PACK_HEAD + liar.length);
+    for (const name of [0, 0xff])
+      tx((t) => addPack(t, { pack: new Uint8Array(32).fill(name), size, chunks: [liar] }, ++seq));
+    const [from, to] = [LENGTH + 3, 2 * LENGTH];
+    expect(equalBytes(await part(content, from, to), bytes.subarray(from, to))).toBe(true);
+    expect(await fetched(content)).toBe(hashOf(bytes.subarray(0, 4 * LENGTH)));
   });
 });
 

@@ -1,9 +1,14 @@
-/** Reads content back: from the log where it is small, else chunk by chunk out of packs (CNT8). */
-import { concat, equalBytes } from "../bytes/bytes.ts";
+/**
+ * Reads content back: from the log where it is small, else piece by piece out of packs (CNT8, CNT9).
+ * What is held is one span of a pack and one piece, whatever the content's size.
+ */
+import { concat, equalBytes, toHex } from "../bytes/bytes.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { openChunk } from "../log/chunk.ts";
 import type { Content } from "../log/content.ts";
-import { locate, locateHeld } from "../log/locations.ts";
+import { cutSizes } from "../log/cut.ts";
+import { type Location, locate, locateHeld } from "../log/locations.ts";
+import { packLimits } from "../log/pack.ts";
 import type { Tx } from "../log/tx.ts";
 import type { Failure, Remote } from "../ports.ts";
 
@@ -16,97 +21,186 @@ export interface FetchDeps {
   readonly remote: Pick<Remote, "getBlob"> | undefined;
 }
 
-export type Fetched =
-  | { readonly kind: "ok"; readonly bytes: Uint8Array }
-  /** Nowhere in one piece: nothing of it is given out. */
-  | { readonly kind: "damaged" }
-  | Failure;
+/** Nowhere in one piece, or not what was named. */
+interface Damaged {
+  readonly kind: "damaged";
+}
+const damaged: Damaged = { kind: "damaged" };
 
-type Piece = { readonly kind: "ok"; readonly plain: Uint8Array } | { readonly kind: "damaged" } | Failure;
+export type Fetched = { readonly kind: "ok"; readonly bytes: Uint8Array } | Damaged | Failure;
+export type Taken = { readonly kind: "ok" } | Damaged | Failure;
+
+/** Is given the bytes in order; what it answers is waited for. */
+export type Take = (bytes: Uint8Array) => void | Promise<void>;
 
 const ADDRESS = 32;
 
+/** Whole and checked: nothing of it is given out otherwise. */
 export async function fetchContent(deps: FetchDeps, content: Content): Promise<Fetched> {
-  const { body, size, hash } = content;
-  const chunks = new Chunks(deps);
-  if (body.kind === "inline") return whole(deps, [body.bytes], size, hash);
+  const pieces: Uint8Array[] = [];
+  const taken = await streamContent(deps, content, (bytes) => void pieces.push(bytes));
+  return taken.kind === "ok" ? { kind: "ok", bytes: concat(...pieces) } : taken;
+}
+
+/** All of it, piece by piece. Whether it is what was named is known at the end: until then it counts for nothing. */
+export async function streamContent(deps: FetchDeps, content: Content, take: Take): Promise<Taken> {
+  const { size, hash } = content;
+  const sum = deps.suite.sha256Stream();
+  let length = 0;
+  const taken = await readContent(deps, content, { from: 0, to: size }, (bytes) => {
+    length += bytes.length;
+    sum.update(bytes);
+    return take(bytes);
+  });
+  if (taken.kind !== "ok") return taken;
+  return length === size && equalBytes(sum.digest(), hash) ? taken : damaged;
+}
+
+/** The bytes from `from` up to `to`: each piece that they lie in is checked by its address. */
+export async function readContent(
+  deps: FetchDeps,
+  content: Content,
+  { from, to }: { readonly from: number; readonly to: number },
+  take: Take,
+): Promise<Taken> {
+  const { body, size } = content;
+  if (body.kind === "inline") {
+    await take(body.bytes.subarray(from, to));
+    return { kind: "ok" };
+  }
   let addresses = body.addresses;
   if (body.kind === "manifest") {
-    const list = await chunks.all(addresses);
-    if (list.kind !== "ok") return list;
-    const bytes = concat(...list.pieces);
-    if (bytes.length % ADDRESS !== 0) return { kind: "damaged" };
-    addresses = Array.from({ length: bytes.length / ADDRESS }, (_, i) =>
-      bytes.subarray(i * ADDRESS, (i + 1) * ADDRESS),
+    const lists: Uint8Array[] = [];
+    const most = ADDRESS * (Math.floor(size / cutSizes.least) + 1);
+    const want = { from: 0, to: most, size: most };
+    const read = await readPieces(deps, addresses, want, (bytes) => void lists.push(bytes));
+    if (read.kind !== "ok") return read;
+    const list = concat(...lists);
+    if (list.length % ADDRESS !== 0) return damaged;
+    addresses = Array.from({ length: list.length / ADDRESS }, (_, i) =>
+      list.subarray(i * ADDRESS, (i + 1) * ADDRESS),
     );
   }
-  const read = await chunks.all(addresses, size);
-  return read.kind === "ok" ? whole(deps, read.pieces, size, hash) : read;
+  return readPieces(deps, addresses, { from, to, size }, take);
 }
 
-function whole({ suite }: FetchDeps, pieces: readonly Uint8Array[], size: number, hash: Uint8Array): Fetched {
-  const bytes = concat(...pieces);
-  const is = bytes.length === size && equalBytes(suite.sha256(bytes), hash);
-  return is ? { kind: "ok", bytes } : { kind: "damaged" };
+interface Want {
+  readonly from: number;
+  readonly to: number;
+  /** What all pieces may have together. */
+  readonly size: number;
 }
 
-class Chunks {
+/** Where a piece is said to lie: what the log says first, then what waits here. */
+type Piece = { readonly address: Uint8Array; readonly places: readonly Location[] };
+
+async function readPieces(
+  deps: FetchDeps,
+  addresses: readonly Uint8Array[],
+  { from, to, size }: Want,
+  take: Take,
+): Promise<Taken> {
+  const { read } = deps;
+  const places = read((tx) =>
+    addresses.map((address) => [...locate(tx, address), ...locateHeld(tx, address)]),
+  );
+  const pieces = addresses.map((address, i): Piece => ({ address, places: places[i] as Location[] }));
+  const spans = new Spans(deps);
+  let at = 0;
+  for (const [i, piece] of pieces.entries()) {
+    // Where all is wanted, a piece too many is one that does not belong there.
+    if (at >= to && to < size) break;
+    const said = agreedLength(piece);
+    if (said !== undefined && at + said <= from) {
+      at += said;
+      continue;
+    }
+    // Those that lie next to it in its pack come with it, as far as they are wanted.
+    const got = await spans.open(piece, pieces, i, to - at);
+    if (got.kind !== "ok") return got;
+    const end = at + got.plain.length;
+    if (end > size) return damaged;
+    if (end > from)
+      await take(got.plain.subarray(Math.max(0, from - at), Math.min(got.plain.length, to - at)));
+    at = end;
+  }
+  return { kind: "ok" };
+}
+
+/** Of its plain bytes, where all that speak of it say the same. */
+function agreedLength({ places: [first, ...others] }: Piece): number | undefined {
+  const plain = first?.record.plain;
+  return others.every(({ record }) => record.plain === plain) ? plain : undefined;
+}
+
+type Opened = { readonly kind: "ok"; readonly plain: Uint8Array } | Damaged | Failure;
+
+/** Parts of packs, each asked for once for all neighbours in it. */
+class Spans {
   readonly #deps: FetchDeps;
-  /** The pack that was read last: neighbours mostly lie in one. */
-  #last: { readonly pack: Uint8Array; readonly bytes: Uint8Array } | undefined;
+  /** The last that was read. */
+  #last: { readonly pack: string; readonly offset: number; readonly bytes: Uint8Array } | undefined;
 
   constructor(deps: FetchDeps) {
     this.#deps = deps;
   }
 
-  /** `most`: bytes that they may have together. */
-  async all(
-    addresses: readonly Uint8Array[],
-    most = Number.MAX_SAFE_INTEGER,
-  ): Promise<
-    { readonly kind: "ok"; readonly pieces: readonly Uint8Array[] } | Exclude<Piece, { kind: "ok" }>
-  > {
-    const pieces: Uint8Array[] = [];
-    let left = most;
-    for (const address of addresses) {
-      const piece = await this.#one(address);
-      if (piece.kind !== "ok") return piece;
-      left -= piece.plain.length;
-      if (left < 0) return { kind: "damaged" };
-      pieces.push(piece.plain);
-    }
-    return { kind: "ok", pieces };
-  }
-
-  /** From whichever of its places has it whole. */
-  async #one(address: Uint8Array): Promise<Piece> {
-    const { suite, vault, read } = this.#deps;
+  /** From whichever of its places has it whole. `ahead`: plain bytes that are wanted from here on. */
+  async open(piece: Piece, pieces: readonly Piece[], index: number, ahead: number): Promise<Opened> {
+    const { suite, vault } = this.#deps;
     let failure: Failure | undefined;
-    const places = read((tx) => [...locate(tx, address), ...locateHeld(tx, address)]);
-    for (const { pack, offset, record } of places) {
-      const blob = await this.#pack(pack);
-      if (blob.kind !== "ok") {
-        failure = blob;
-        continue;
+    for (const place of piece.places) {
+      const { record } = place;
+      // What does not open is read once more, alone: a transfer may have damaged it.
+      for (const length of [spanFrom(place, pieces, index, ahead), record.length]) {
+        const part = await this.#part(place, length);
+        if (part.kind !== "ok") failure = part;
+        if (part.kind !== "ok" || part.value === undefined) break;
+        const opened = openChunk(suite, vault, record, part.value.subarray(0, record.length));
+        if (opened.kind === "ok") return opened;
+        this.#last = undefined;
       }
-      if (blob.value === undefined || !equalBytes(record.id, address)) continue;
-      const opened = openChunk(suite, vault, record, blob.value.subarray(offset, offset + record.length));
-      if (opened.kind === "ok") return opened;
-      // What was read was not what is stored there, or is damaged: the next time it is read anew.
-      this.#last = undefined;
     }
-    return failure ?? { kind: "damaged" };
+    return failure ?? damaged;
   }
 
-  async #pack(pack: Uint8Array): Promise<{ kind: "ok"; value: Uint8Array | undefined } | Failure> {
-    if (this.#last !== undefined && equalBytes(this.#last.pack, pack))
-      return { kind: "ok", value: this.#last.bytes };
-    const here = this.#deps.spooled(pack);
-    if (here === undefined && this.#deps.remote === undefined) return { kind: "ok", value: undefined };
-    const got =
-      here === undefined ? await this.#deps.remote?.getBlob(pack) : { kind: "ok" as const, value: here };
-    if (got === undefined || got.kind !== "ok") return got ?? { kind: "ok", value: undefined };
-    if (got.value !== undefined) this.#last = { pack, bytes: got.value };
+  /** Bytes of a pack from a place on, at least those of the place where it has them. */
+  async #part(
+    { pack, offset, record }: Location,
+    length: number,
+  ): Promise<{ kind: "ok"; value: Uint8Array | undefined } | Failure> {
+    const { spooled, remote } = this.#deps;
+    const name = toHex(pack);
+    const last = this.#last;
+    if (
+      last?.pack === name &&
+      last.offset <= offset &&
+      offset + record.length <= last.offset + last.bytes.length
+    )
+      return { kind: "ok", value: last.bytes.subarray(offset - last.offset) };
+    const here = spooled(pack);
+    if (here !== undefined) {
+      this.#last = { pack: name, offset: 0, bytes: here };
+      return { kind: "ok", value: here.subarray(offset) };
+    }
+    if (remote === undefined) return { kind: "ok", value: undefined };
+    const got = await remote.getBlob(pack, { offset, length });
+    if (got.kind === "ok" && got.value !== undefined) this.#last = { pack: name, offset, bytes: got.value };
     return got;
   }
+}
+
+/** Bytes from a place to the end of the wanted pieces that follow each other in its pack. */
+function spanFrom(place: Location, pieces: readonly Piece[], index: number, ahead: number): number {
+  const { pack, offset, record } = place;
+  let [end, plain] = [offset + record.length, record.plain];
+  for (let i = index + 1; i < pieces.length && plain < ahead && end - offset < packLimits.bytes; i++) {
+    const next = (pieces[i] as Piece).places.find(
+      (other) => other.offset === end && equalBytes(other.pack, pack),
+    );
+    if (next === undefined) break;
+    end += next.record.length;
+    plain += next.record.plain;
+  }
+  return end - offset;
 }

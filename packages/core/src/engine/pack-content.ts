@@ -17,6 +17,12 @@ export interface PackerOptions {
   readonly packOf: (address: Uint8Array) => Uint8Array | undefined;
 }
 
+export interface ContentWriter {
+  push(bytes: Uint8Array): void;
+  /** Once: nothing follows it. */
+  done(): Content;
+}
+
 export class ContentPacker {
   readonly #options: PackerOptions;
   readonly #builder: PackBuilder;
@@ -32,25 +38,60 @@ export class ContentPacker {
   }
 
   add(bytes: Uint8Array, compress = true): Content {
-    const { suite, gear } = this.#options;
-    const named = { size: bytes.length, hash: suite.sha256(bytes) };
-    if (bytes.length <= contentLimits.inline)
-      return { ...named, body: { kind: "inline", bytes: bytes.slice() } };
-    const addresses: Uint8Array[] = [];
-    for (let at = 0; at < bytes.length; ) {
-      const window = bytes.subarray(at, at + cutSizes.most);
-      const piece = window.subarray(0, cutLength(gear, window));
-      addresses.push(this.#lay(piece, compress));
-      at += piece.length;
-    }
-    if (addresses.length <= contentLimits.chunks) return { ...named, body: { kind: "chunks", addresses } };
-    return { ...named, body: this.#manifest(addresses) };
+    const one = this.open(compress);
+    one.push(bytes);
+    return one.done();
   }
 
-  /** All packs since the last call, closed. */
+  /** A content that comes piece by piece, one at a time: what is held of it is a chunk, and the pack that is open. */
+  open(compress = true): ContentWriter {
+    const { suite, gear } = this.#options;
+    const sum = suite.sha256Stream();
+    const addresses: Uint8Array[] = [];
+    let size = 0;
+    /** What came and is not cut yet: below the largest chunk. */
+    let rest: Uint8Array = new Uint8Array(0);
+
+    /** Cuts until less than `least` is left, and answers that. */
+    const cut = (bytes: Uint8Array, least: number): Uint8Array => {
+      let at = 0;
+      while (bytes.length - at >= least) {
+        const window = bytes.subarray(at, at + cutSizes.most);
+        const piece = window.subarray(0, cutLength(gear, window));
+        addresses.push(this.#lay(piece, compress));
+        at += piece.length;
+      }
+      return bytes.subarray(at);
+    };
+
+    return {
+      push: (bytes) => {
+        size += bytes.length;
+        sum.update(bytes);
+        const left = cut(rest.length === 0 ? bytes : concat(rest, bytes), cutSizes.most);
+        // Of its own: the caller's buffer may be used again.
+        rest = left.slice();
+      },
+      done: () => {
+        const named = { size, hash: sum.digest() };
+        if (size <= contentLimits.inline) return { ...named, body: { kind: "inline", bytes: rest } };
+        cut(rest, 1);
+        if (addresses.length <= contentLimits.chunks)
+          return { ...named, body: { kind: "chunks", addresses } };
+        return { ...named, body: this.#manifest(addresses) };
+      },
+    };
+  }
+
+  /** Packs that were filled since they were last taken. */
+  take(): readonly Pack[] {
+    return this.#packs.splice(0);
+  }
+
+  /** All packs that were not taken yet, the open one closed. */
   finish(): readonly Pack[] {
     this.#close();
-    return this.#packs.splice(0);
+    return this.take();
   }
 
   /** A list too long for a change is content itself, and names the packs: they stay whole while it lives. */

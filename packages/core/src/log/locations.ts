@@ -9,13 +9,13 @@ import { sizes } from "../crypto/suite.ts";
 import type { ChunkRecord } from "./chunk.ts";
 import type { Content } from "./content.ts";
 import type { Space } from "./kind.ts";
-import { offsetsOf, readStored, type Stored, writeStored } from "./pack.ts";
+import { offsetsOf, readChunkOf, readStored, type Stored, writeChunkOf, writeStored } from "./pack.ts";
 import type { Tx } from "./tx.ts";
 
 const names = {
   /** pack → seq of its newest record, and what it holds. */
   pack: "c.pack",
-  /** address, pack → where the chunk lies in it. */
+  /** address, pack → where the chunk lies in it, and what is said of it there. */
   at: "c.at",
   /** pack → seq: given up. */
   gone: "c.gone",
@@ -29,7 +29,7 @@ const names = {
 const held = {
   /** run, pack → what it holds. */
   pack: "c.held",
-  /** address, pack → the run. */
+  /** address, pack → the same of a chunk. */
   at: "c.heldat",
 } as const;
 
@@ -53,17 +53,28 @@ export function addPack(tx: Tx, stored: Stored, seq: number): boolean {
   if (known !== undefined && !equalBytes(known.subarray(8), bytes)) return false;
   tx.put(names.pack, pack, concat(new Writer(8).u64(seq).done(), bytes));
   if (known !== undefined) return true;
-  const offsets = offsetsOf(stored);
-  for (const [i, { id }] of stored.chunks.entries())
-    tx.put(
-      names.at,
-      concat(id, pack),
-      new Writer(8)
-        .v(i)
-        .v(offsets[i] as number)
-        .done(),
-    );
+  putPlaces(tx, names.at, stored);
   return true;
+}
+
+/** Each with all that a reader needs: a pack's whole record is long, and its chunks are asked for one by one. */
+function putPlaces(tx: Tx, space: string, stored: Stored): void {
+  const offsets = offsetsOf(stored);
+  for (const [i, chunk] of stored.chunks.entries()) {
+    const w = new Writer(64).v(offsets[i] as number);
+    writeChunkOf(w, chunk);
+    tx.put(space, concat(chunk.id, stored.pack), w.done());
+  }
+}
+
+function readPlace([key, value]: readonly [Uint8Array, Uint8Array]): Location {
+  const r = new Reader(value);
+  const offset = r.v();
+  return {
+    pack: key.slice(sizes.digest),
+    offset,
+    record: readChunkOf(r, key.slice(0, sizes.digest)),
+  };
 }
 
 /** Answers which of them are gone now: not those that something relies on, nor unknown ones. */
@@ -90,18 +101,13 @@ export function packWith(tx: Tx, address: Uint8Array): Uint8Array | undefined {
 
 /** Where a chunk lies, in the order of the packs' names. */
 export function locate(tx: Tx, address: Uint8Array): readonly Location[] {
-  return placesOf(tx, address).map(([key, value]) => {
-    const pack = key.slice(sizes.digest);
-    const r = new Reader(value);
-    const [i, offset] = [r.v(), r.v()];
-    return { pack, offset, record: (packOf(tx, pack) as Stored).chunks[i] as ChunkRecord };
-  });
+  return placesOf(tx, address).map(readPlace);
 }
 
 /** Notes what a run of this device brings, so that it can be read before the log has it. */
 export function holdPack(tx: Tx, run: number, stored: Stored): void {
   tx.put(held.pack, concat(u64Key(run), stored.pack), encoded(stored));
-  for (const { id } of stored.chunks) tx.put(held.at, concat(id, stored.pack), u64Key(run));
+  putPlaces(tx, held.at, stored);
 }
 
 export function releasePacks(tx: Tx, run: number): void {
@@ -114,14 +120,7 @@ export function releasePacks(tx: Tx, run: number): void {
 
 /** Where runs without a verdict have put a chunk. */
 export function locateHeld(tx: Tx, address: Uint8Array): readonly Location[] {
-  return placesOf(tx, address, undefined, held.at).flatMap(([key, run]) => {
-    const pack = key.slice(sizes.digest);
-    const bytes = tx.get(held.pack, concat(run, pack));
-    if (bytes === undefined) return [];
-    const stored = readStored(new Reader(bytes));
-    const i = stored.chunks.findIndex(({ id }) => equalBytes(id, address));
-    return [{ pack, offset: offsetsOf(stored)[i] as number, record: stored.chunks[i] as ChunkRecord }];
-  });
+  return placesOf(tx, address, undefined, held.at).map(readPlace);
 }
 
 /** Whether all that a content names is on the remote, as far as the log says. */

@@ -80,8 +80,19 @@ export class PackBuilder {
 
 export function writeStored(w: Writer, { pack, size, chunks }: Stored): void {
   w.fixed(pack).v(size).v(chunks.length);
-  for (const { id, key, plain, length, codec } of chunks)
-    w.fixed(id).fixed(key).v(plain).v(length).u8(codecs.indexOf(codec));
+  for (const chunk of chunks) writeChunkOf(w.fixed(chunk.id), chunk);
+}
+
+/** What is said of a chunk beside its address. */
+export function writeChunkOf(w: Writer, { key, plain, length, codec }: ChunkRecord): void {
+  w.fixed(key).v(plain).v(length).u8(codecs.indexOf(codec));
+}
+
+export function readChunkOf(r: Reader, id: Uint8Array): ChunkRecord {
+  const key = r.fixed(sizes.key).slice();
+  const [plain, length, codec] = [r.v(), r.v(), codecs[r.u8()]];
+  if (codec === undefined) throw new Malformed("unknown codec");
+  return { id, key, plain, length, codec };
 }
 
 /** Refuses what cannot be a pack: lengths that do not lie in it, or a size that is not theirs. */
@@ -92,12 +103,9 @@ export function readStored(r: Reader): Stored {
   if (count === 0) throw new Malformed("an empty pack");
   let end = PACK_HEAD;
   const chunks = Array.from({ length: count }, (): ChunkRecord => {
-    const [id, key] = [r.fixed(sizes.digest).slice(), r.fixed(sizes.key).slice()];
-    const [plain, length, codec] = [r.v(), r.v(), codecs[r.u8()]];
-    if (codec === undefined) throw new Malformed("unknown codec");
-    const record = { id, key, plain, length, codec };
+    const record = readChunkOf(r, r.fixed(sizes.digest).slice());
     if (!isChunkRecord(record)) throw new Malformed("no chunk has these lengths");
-    end += length;
+    end += record.length;
     return record;
   });
   if (size !== paddedLength(end)) throw new Malformed("a pack of another size than its chunks");

@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { withCtx } from "@tidelock/core/crypto/labels";
 import {
+  type HashStream,
   MAX_INFLATE_RATIO,
   needCost,
   needCount,
@@ -94,6 +95,14 @@ function build(sodium: Sodium, version: string): { suite: Suite; raw: RawSuite }
     },
   };
 
+  const sha256Stream = (): HashStream => {
+    const state = createHash("sha256");
+    return {
+      update: (bytes) => void state.update(bytes),
+      digest: () => plainBytes(state.digest()),
+    };
+  };
+
   const suite: Suite = {
     id: 1,
     name: `sodium-native ${version}`,
@@ -137,10 +146,11 @@ function build(sodium: Sodium, version: string): { suite: Suite; raw: RawSuite }
     },
     sha256(...parts) {
       if (parts.length === 1) return plainBytes(hashOnce("sha256", parts[0] as Uint8Array, "buffer"));
-      const state = createHash("sha256");
-      for (const part of parts) state.update(part);
-      return plainBytes(state.digest());
+      const stream = sha256Stream();
+      for (const part of parts) stream.update(part);
+      return stream.digest();
     },
+    sha256Stream,
     signPair(seed) {
       needLength("seed", seed, sizes.seed);
       const pair = { publicKey: new Uint8Array(32), secretKey: new Uint8Array(64) };

@@ -24,15 +24,15 @@ const O_NONBLOCK = fs.constants.O_NONBLOCK ?? 0;
 /** The real file system. `fsync` of Node is `F_FULLFSYNC` on macOS, so a sync there reaches the medium too. */
 export function createNodeFs(): Fs {
   return {
-    async readFile(path, max) {
+    async readFile(path, max, at = 0) {
       return withFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, async (fd) => {
         const stat = await fstat(fd);
         if (stat.isDirectory()) throw errno("EISDIR", path);
         if (!stat.isFile()) throw errno("EINVAL", path);
-        const bytes = new Uint8Array(Math.min(stat.size, max));
+        const bytes = new Uint8Array(Math.max(0, Math.min(stat.size - at, max)));
         let length = 0;
         while (length < bytes.length) {
-          const { bytesRead } = await read(fd, bytes, length, bytes.length - length, length);
+          const { bytesRead } = await read(fd, bytes, length, bytes.length - length, at + length);
           if (bytesRead === 0) return bytes.slice(0, length);
           length += bytesRead;
         }

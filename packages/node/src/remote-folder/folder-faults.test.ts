@@ -141,7 +141,7 @@ test("[REM21] a place whose links replace, or only look before they leap, is ref
 /** Its methods as own properties, so that a spread carries them. */
 function plain(fs: Fs): Fs {
   return {
-    readFile: (path, max) => fs.readFile(path, max),
+    readFile: (path, max, at) => fs.readFile(path, max, at),
     writeFileNew: (path, bytes) => fs.writeFileNew(path, bytes),
     syncFile: (path) => fs.syncFile(path),
     link: (from, to) => fs.link(from, to),

@@ -8,7 +8,16 @@ import { equalBytes, toHex } from "@tidelock/core/bytes/bytes";
 import { limits } from "@tidelock/core/bytes/limits";
 import { TidelockError } from "@tidelock/core/errors";
 import { checkAppend, encodePage, holdsFrames, objectAt } from "@tidelock/core/log/page";
-import type { AppendResult, Clock, Failure, Page, Remote, RemoteCaps, Result } from "@tidelock/core/ports";
+import type {
+  AppendResult,
+  BlobPart,
+  Clock,
+  Failure,
+  Page,
+  Remote,
+  RemoteCaps,
+  Result,
+} from "@tidelock/core/ports";
 import type { Fs } from "@tidelock/core/ports-fs";
 import { errnoOf, failureOf, unless } from "./errno.ts";
 import { failed, foundVault, noOrder, noVault, proveOrder, readGenesis, readMode, tidy } from "./layout.ts";
@@ -140,12 +149,14 @@ class Folder implements FolderRemote {
     });
   }
 
-  getBlob(id: Uint8Array): Promise<Result<Uint8Array | undefined>> {
+  getBlob(id: Uint8Array, part?: BlobPart): Promise<Result<Uint8Array | undefined>> {
     return this.#reading(async () => {
       const { fs, root } = this.#place;
       const odd = { kind: "corrupt", why: "a blob is no file of its size" } as const;
       try {
-        const found = await fs.readFile(this.#blob(id).path, limits.blob + 1);
+        const { path } = this.#blob(id);
+        if (part !== undefined) return ok(await fs.readFile(path, part.length, part.offset));
+        const found = await fs.readFile(path, limits.blob + 1);
         return found.length > limits.blob ? odd : ok(found);
       } catch (error) {
         const code = errnoOf(error) ?? "";

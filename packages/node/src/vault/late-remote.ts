@@ -35,7 +35,7 @@ export function lateRemote(opening: Promise<Remote>): Remote {
     read: (after, want) => when((remote) => remote.read(after, want)),
     append: (frames, seen) => when((remote) => remote.append(frames, seen)),
     putBlob: (id, bytes) => when((remote) => remote.putBlob(id, bytes)),
-    getBlob: (id) => when((remote) => remote.getBlob(id)),
+    getBlob: (id, part) => when((remote) => remote.getBlob(id, part)),
     wake: (hint) => {
       let unwake: () => void = () => undefined;
       let ended = false;

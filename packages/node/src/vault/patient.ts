@@ -64,7 +64,7 @@ export function patientRemote(remote: Remote, patience: Patience): Remote {
     append: async (frames, seen) =>
       (await answered(remote.append(frames, seen), patience.left())) ?? { kind: "unknown" },
     putBlob: (id, bytes) => within(remote.putBlob(id, bytes)),
-    getBlob: (id) => within(remote.getBlob(id)),
+    getBlob: (id, part) => within(remote.getBlob(id, part)),
     close: () => remote.close(),
   };
 }

@@ -50,6 +50,9 @@ export const fsCases: readonly ContractCase<CreateFs>[] = [
       expect(await codeOf(fs.writeFileNew(`${root}/a`, TWO))).toBe("EEXIST");
       expect(await fs.readFile(`${root}/a`, 100)).toEqual(ONE);
       expect(await fs.readFile(`${root}/a`, 2)).toEqual(ONE.slice(0, 2));
+      expect(await fs.readFile(`${root}/a`, 100, 1)).toEqual(ONE.slice(1));
+      expect(await fs.readFile(`${root}/a`, 1, 1)).toEqual(ONE.slice(1, 2));
+      expect(await fs.readFile(`${root}/a`, 5, 100)).toEqual(new Uint8Array(0));
       await fs.writeFileNew(`${root}/empty`, new Uint8Array(0));
       expect(await fs.readFile(`${root}/empty`, 5)).toEqual(new Uint8Array(0));
       const large = new Uint8Array(3_000_000).map((_, i) => i);

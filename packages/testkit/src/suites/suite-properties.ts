@@ -89,7 +89,7 @@ export const propertyChecks: readonly SuiteCheck[] = [
       }),
   },
   {
-    title: "[CRY4] sha256 of parts is that of their concatenation",
+    title: "[CRY4] sha256 of parts, and of pieces, is that of their concatenation",
     check: ({ suite }) => {
       holds(fc.tuple(fc.array(text, { maxLength: 6 }), fc.nat()), ([parts, at]) => {
         const whole = concat(...parts);
@@ -97,6 +97,12 @@ export const propertyChecks: readonly SuiteCheck[] = [
         expect(digest.length).toBe(32);
         expect(suite.sha256(...parts)).toEqual(digest);
         expect(suite.sha256(whole, none)).toEqual(digest);
+        const [one, other] = [suite.sha256Stream(), suite.sha256Stream()];
+        for (const part of parts) {
+          one.update(part);
+          other.update(Uint8Array.of(at & 0xff));
+        }
+        expect(one.digest()).toEqual(digest);
         expect(suite.sha256(whole, Uint8Array.of(0))).not.toEqual(digest);
         if (whole.length > 0) expect(suite.sha256(flip(whole, at))).not.toEqual(digest);
       });

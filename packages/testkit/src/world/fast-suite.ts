@@ -111,6 +111,13 @@ export function createFastSuite(random: (n: number) => Uint8Array): Suite {
     sha256(...parts) {
       return digest(use.sha, sizes.digest, ...parts);
     },
+    sha256Stream() {
+      const parts: Uint8Array[] = [];
+      return {
+        update: (bytes) => void parts.push(bytes.slice()),
+        digest: () => digest(use.sha, sizes.digest, ...parts),
+      };
+    },
     signPair(seed) {
       needLength("seed", seed, sizes.seed);
       const publicKey = digest(use.signKey, sizes.publicKey, seed);

@@ -20,7 +20,7 @@ export function hookedFs(fs: Fs, hooks: Pick<DiskHooks, "before" | "after">): Fs
       return value;
     };
   return {
-    readFile: call("readFile", (path: string, max: number) => fs.readFile(path, max)),
+    readFile: call("readFile", (path: string, max: number, at?: number) => fs.readFile(path, max, at)),
     writeFileNew: call("writeFileNew", (path: string, bytes: Uint8Array) => fs.writeFileNew(path, bytes)),
     syncFile: call("syncFile", (path: string) => fs.syncFile(path)),
     link: call("link", (from: string, to: string) => fs.link(from, to)),

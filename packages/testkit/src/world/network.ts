@@ -2,6 +2,7 @@
 import { equalBytes } from "@tidelock/core/bytes/bytes";
 import type { AppendResult, Failure, Remote, RemoteCaps, Result } from "@tidelock/core/ports";
 import { parseGenesis } from "@tidelock/core/vault/genesis";
+import { partOf } from "../blob-part.ts";
 import { ChainWalk } from "./chain.ts";
 import type { FaultKind } from "./faults.ts";
 import { Lie } from "./lie.ts";
@@ -101,7 +102,7 @@ export class Network {
           server.putBlob(id, bytes);
           return "stored" as const;
         }),
-      getBlob: (id) => read("get-blob", () => server.getBlob(id)),
+      getBlob: (id, part) => read("get-blob", () => partOf(server.getBlob(id), part)),
       wake: (hint) => {
         this.#hints.set(life, hint);
         life.unwake = () => this.#hints.delete(life);

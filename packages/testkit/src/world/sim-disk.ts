@@ -83,8 +83,8 @@ class Mount implements SimMount {
     this.#dead = true;
   }
 
-  readFile(path: string, max: number): Promise<Uint8Array> {
-    return this.#call({ op: "readFile", path }, () => this.#image.readFile(path, max));
+  readFile(path: string, max: number, at?: number): Promise<Uint8Array> {
+    return this.#call({ op: "readFile", path }, () => this.#image.readFile(path, max, at));
   }
 
   writeFileNew(path: string, bytes: Uint8Array): Promise<void> {

@@ -74,10 +74,10 @@ export class DiskImage {
     this.#root = this.#newFolder();
   }
 
-  readFile(path: string, max: number): Uint8Array {
+  readFile(path: string, max: number, at = 0): Uint8Array {
     const file = this.#find(path);
     if (file.kind === "directory") throw errno("EISDIR", path);
-    return file.data.slice(0, max);
+    return file.data.slice(at, at + max);
   }
 
   writeFileNew(path: string, bytes: Uint8Array): void {

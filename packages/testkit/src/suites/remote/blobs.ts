@@ -23,6 +23,26 @@ export const blobCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
+    title: "[REM19] a part of a blob is what lies there of it, or nothing beyond its end",
+    run: onVault(async ({ sha256 }, a, b) => {
+      const blob = new Uint8Array(300_000).map((_, i) => i % 251) as ReturnType<typeof sealed>;
+      const id = sha256(blob);
+      const part = async (offset: number, length: number): Promise<Uint8Array | undefined> =>
+        okOf(await b.getBlob(id, { offset, length }));
+      expect(await part(0, 10)).toBeUndefined();
+      await a.putBlob(id, blob);
+      for (const [offset, length] of [
+        [0, 1],
+        [0, 300_000],
+        [12_345, 70_000],
+        [299_999, 1],
+        [299_990, 100],
+      ] as const)
+        expect(await part(offset, length)).toEqual(new Uint8Array(blob.slice(offset, offset + length)));
+      expect((await part(300_000, 5))?.length).toBe(0);
+    }),
+  },
+  {
     title: "[REM19] the same blob may be put again, also by several devices at once",
     run: onVault(async ({ sha256, device }, a) => {
       const blob = sealed("again and again");

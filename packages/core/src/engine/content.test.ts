@@ -114,11 +114,11 @@ describe("content", () => {
   });
 
   test("[CNT1, CNT7] what comes in pieces is cut as if it came whole, and packs are handed over as they fill", () => {
-    const bytes = noise(15 << 20);
+    const bytes = noise(13 << 20);
     const whole = packer();
     const content = whole.add(bytes, false);
     const packs = whole.finish();
-    for (const step of [70_001, 1 << 20, 9 << 20]) {
+    for (const step of [700_001, 5 << 20]) {
       const one = packer();
       const writer = one.open(false);
       const filled: Pack[] = [];

@@ -16,6 +16,6 @@ export interface LogInOptions {
 
 export async function logIn(options: LogInOptions): Promise<Result<"in">> {
   const transport = createTransport(options.url, options.fetch, options.scheduler);
-  const token = await new Sessions(transport, options.suite, options.clock, options.identity).token();
+  const token = await new Sessions(transport, options.suite, options.clock, options.identity).renew();
   return typeof token === "string" ? { kind: "ok", value: "in" } : token;
 }

@@ -15,6 +15,23 @@ export interface ServerIdentity {
   readonly certificates: readonly Uint8Array[];
   /** Where the person may have to register: the token of whoever runs the server. */
   readonly registration?: Uint8Array;
+  /** Where a session outlives this process. */
+  readonly memory?: SessionMemory;
+}
+
+/** Whoever has it acts as this device until it ends: a secret. */
+export interface KeptSession {
+  readonly token: string;
+  /** By this device's wall clock, ms since 1970. */
+  readonly made: number;
+  readonly ends: number;
+}
+
+/** Never throws: without it the next process signs in anew. */
+export interface SessionMemory {
+  read(): KeptSession | undefined;
+  /** Undefined: the one that was kept is good no more. */
+  write(kept: KeptSession | undefined): void;
 }
 
 interface Kept {
@@ -25,6 +42,8 @@ interface Kept {
 
 /** A session is renewed this long before it ends. */
 const EARLY = 60_000;
+/** No server gives one that is kept for longer. */
+const LONGEST = 24 * 3_600_000;
 
 export class Sessions {
   readonly #transport: Transport;
@@ -42,8 +61,11 @@ export class Sessions {
   }
 
   async token(): Promise<string | Failure> {
-    const kept = this.#kept;
-    if (kept !== undefined && kept.until > this.#clock.mono()) return kept.token;
+    const kept = this.#lasting(this.#kept) ?? this.#lasting(this.#remembered());
+    if (kept !== undefined) {
+      this.#kept = kept;
+      return kept.token;
+    }
     // One at a time, however many calls wait for it.
     this.#asking ??= this.#signIn().finally(() => {
       this.#asking = undefined;
@@ -54,9 +76,31 @@ export class Sessions {
     return result.token;
   }
 
+  /** Whatever was kept: a person asks for a new one. */
+  renew(): Promise<string | Failure> {
+    this.#kept = undefined;
+    this.#me.memory?.write(undefined);
+    return this.token();
+  }
+
   /** The server does not take it any more. */
   drop(token: string): void {
     if (this.#kept?.token === token) this.#kept = undefined;
+    const { memory } = this.#me;
+    // Another may have been kept since.
+    if (memory?.read()?.token === token) memory.write(undefined);
+  }
+
+  #lasting(kept: Kept | undefined): Kept | undefined {
+    return kept !== undefined && kept.until > this.#clock.mono() ? kept : undefined;
+  }
+
+  #remembered(): Kept | undefined {
+    const kept = this.#me.memory?.read();
+    const now = this.#clock.now();
+    // A clock that was set back says nothing of its age.
+    if (kept === undefined || now < kept.made) return undefined;
+    return { token: kept.token, until: this.#clock.mono() + kept.ends - now };
   }
 
   async #signIn(): Promise<Kept | Failure> {
@@ -114,7 +158,10 @@ export class Sessions {
     const [token, expires] = [body?.["token"], body?.["expires"]];
     if (!isToken(token) || typeof expires !== "number" || answer.time === undefined)
       return { kind: "corrupt", why: "the server gave no session" };
-    return { token, until: this.#clock.mono() + Math.max(0, expires - answer.time - EARLY) };
+    const life = Math.min(LONGEST, Math.max(0, expires - answer.time - EARLY));
+    const made = this.#clock.now();
+    this.#me.memory?.write({ token, made, ends: made + life });
+    return { token, until: this.#clock.mono() + life };
   }
 }
 

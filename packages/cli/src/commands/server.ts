@@ -132,7 +132,7 @@ export async function run(ctx: Context, given: Record<string, unknown>): Promise
   }
 }
 
-/** Many people may share an address, and a script signs in with each command. */
+/** Many people may share an address. */
 function signInsOf({ signIns }: RunOptions): Pick<StartOptions, "rates"> {
   if (signIns === undefined) return {};
   if (!/^[1-9]\d{0,5}$/.test(signIns))

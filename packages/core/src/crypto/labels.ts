@@ -60,6 +60,7 @@ export const kdfLabels = {
   /** local key; device id. */
   localKeyring: "tl1/local/keyring",
   localEpochs: "tl1/local/epochs",
+  localSession: "tl1/local/session",
   /** bundle key; an id; 16 B. */
   diagnosticId: "tl1/diag/id",
 } as const;

@@ -10,7 +10,7 @@ import { createScheduler, type OwnScheduler } from "../env.ts";
 import { act } from "./devices.ts";
 import { needRole } from "./members.ts";
 import { isServer } from "./remote.ts";
-import { cancelMeeting, type HostOptions, identityOf, meetingAt, reserveMeeting } from "./server.ts";
+import { cancelMeeting, type HostOptions, meetingAt, reserveMeeting } from "./server.ts";
 import type { Session } from "./session.ts";
 
 export interface InviteView {
@@ -170,14 +170,13 @@ function callOff(session: Session, { keys }: KnownInvite): Promise<unknown> {
 }
 
 async function asHost<T>(session: Session, work: (host: HostOptions) => Promise<T>): Promise<T> {
-  const { suite, clock, store, replica, info } = session;
+  const { suite, clock, identity, info } = session;
   const url = info.remote;
   if (url === undefined || !isServer(url))
     throw new TidelockError("unsupported-on-remote", {
       why: "people are invited over a server, and this vault is kept in a folder or here alone",
       next: "found a vault on a server: tidelock init --remote URL",
     });
-  const identity = identityOf(suite, store, replica.keys);
   if (identity === undefined)
     throw new TidelockError("key-missing", { why: "this home has no certificate to sign in with" });
   const scheduler: OwnScheduler = createScheduler();

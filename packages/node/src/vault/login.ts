@@ -3,7 +3,7 @@ import { failureCode } from "@tidelock/core/engine/failure";
 import { TidelockError } from "@tidelock/core/errors";
 import { createScheduler } from "../env.ts";
 import { isServer, tokenOf } from "./remote.ts";
-import { identityOf, signInAt } from "./server.ts";
+import { signInAt } from "./server.ts";
 import type { Session } from "./session.ts";
 
 export interface LoggedIn {
@@ -11,7 +11,7 @@ export interface LoggedIn {
 }
 
 export async function logIn(session: Session, registration: string | undefined): Promise<LoggedIn> {
-  const { suite, clock, store, replica, info, engine } = session;
+  const { suite, clock, identity, info, engine } = session;
   const { remote } = info;
   if (remote === undefined || !isServer(remote))
     throw new TidelockError("unsupported-on-remote", {
@@ -19,7 +19,6 @@ export async function logIn(session: Session, registration: string | undefined):
       next: "tidelock status",
     });
   const token = registration === undefined ? undefined : tokenOf(registration);
-  const identity = identityOf(suite, store, replica.keys, token);
   if (identity === undefined)
     throw new TidelockError("key-missing", {
       why: "this home has no certificate to sign in with",
@@ -27,7 +26,8 @@ export async function logIn(session: Session, registration: string | undefined):
     });
   const scheduler = createScheduler();
   try {
-    const done = await signInAt(remote, { suite, clock, scheduler, identity });
+    const who = token === undefined ? identity : { ...identity, registration: token };
+    const done = await signInAt(remote, { suite, clock, scheduler, identity: who });
     if (done.kind !== "ok")
       throw new TidelockError(failureCode(done), { why: "why" in done ? done.why : "the server is busy" });
   } finally {

@@ -1,6 +1,6 @@
 /** Vaults on a Tidelock server: who this device says it is there, and the remote over Node's own HTTP. */
 import { encodeUtf8 } from "@tidelock/core/bytes/bytes";
-import type { SecretKeys } from "@tidelock/core/crypto/identity";
+import { deviceId, type SecretKeys } from "@tidelock/core/crypto/identity";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import type { Clock, Remote, ReplicaStore, Result, Scheduler } from "@tidelock/core/ports";
 import { parseCertificate } from "@tidelock/core/vault/certificate";
@@ -11,6 +11,7 @@ import type { ServerIdentity } from "@tidelock/remotes/session";
 import { listVaults } from "@tidelock/remotes/vaults";
 import type { Socket } from "@tidelock/remotes/waker";
 import { WebSocket } from "ws";
+import { sessionMemory } from "./kept-session.ts";
 import { HOME_SPACE } from "./place.ts";
 
 export interface ServerAccess {
@@ -29,15 +30,19 @@ export function rememberCertificate(store: ReplicaStore, certificate: Uint8Array
   store.put(HOME_SPACE, CERTIFICATE, certificate);
 }
 
-/** Who this device is to a server; undefined for a home made before it kept its certificate. */
+/** Who this device is to its vault's server; undefined for a home made before it kept its certificate. */
 export function identityOf(
   suite: Suite,
   store: ReplicaStore,
   device: SecretKeys,
-  registration?: Uint8Array,
+  localKey: Uint8Array,
+  url: string,
 ): ServerIdentity | undefined {
   const bytes = store.get(HOME_SPACE, CERTIFICATE);
-  return bytes === undefined ? undefined : identityBy(suite, bytes, device, registration);
+  const identity = bytes === undefined ? undefined : identityBy(suite, bytes, device);
+  if (identity === undefined) return undefined;
+  const id = deviceId(suite, device.sign, device.box);
+  return { ...identity, memory: sessionMemory(suite, store, localKey, id, url) };
 }
 
 export function identityBy(

@@ -13,6 +13,7 @@ import type { Facts } from "@tidelock/core/engine/status";
 import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
 import type { TablesView } from "@tidelock/core/kinds/tables/api";
 import type { Clock, Log, Remote } from "@tidelock/core/ports";
+import type { ServerIdentity } from "@tidelock/remotes/session";
 import { loadSuite } from "../crypto/load-suite.ts";
 import { createClock, createScheduler, type OwnScheduler } from "../env.ts";
 import { readConfig, type VaultConfig } from "../home/config.ts";
@@ -65,6 +66,8 @@ export interface SyncWish {
 export interface Session {
   readonly paths: HomePaths;
   readonly info: VaultConfig;
+  /** To its vault's server. */
+  readonly identity: ServerIdentity | undefined;
   readonly suite: Suite;
   readonly clock: Clock;
   readonly kinds: Kinds;
@@ -129,14 +132,16 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const env = { suite, clock, scheduler, log, point: () => undefined };
     const replica = createReplica(env, { store, genesis, keys, localKey: secrets.local, kinds: kinds.all });
     const copied = checkPlacement(store, paths, place) === "copied";
+    const identity =
+      info.remote !== undefined && isServer(info.remote)
+        ? identityOf(suite, store, keys, secrets.local, info.remote)
+        : undefined;
     const remote =
       info.remote === undefined || copied
         ? undefined
-        : await orLate(
-            usable(info.remote, genesis.vault, { ...env, identity: identityOf(suite, store, keys) }),
-          );
-    const session: Parts = { paths, info, suite, clock, scheduler, log, kinds, store, replica, copied };
-    return assemble(session, remote, () => wipeKeys(suite, keys));
+        : await orLate(usable(info.remote, genesis.vault, { ...env, identity }));
+    const open = { suite, clock, scheduler, log, kinds, store, replica };
+    return assemble({ paths, info, identity, copied, ...open }, remote, () => wipeKeys(suite, keys));
   } catch (error) {
     store.close();
     throw error;
@@ -176,7 +181,7 @@ export function vaultOf(paths: HomePaths, named: string | undefined): VaultConfi
 
 type Parts = Pick<
   Session,
-  "paths" | "info" | "suite" | "clock" | "kinds" | "store" | "replica" | "copied"
+  "paths" | "info" | "identity" | "suite" | "clock" | "kinds" | "store" | "replica" | "copied"
 > & {
   readonly scheduler: OwnScheduler;
   readonly log: Log;

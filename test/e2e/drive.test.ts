@@ -1,5 +1,7 @@
 /** Files of a vault by command: on one device, then on another, offline, over a remote that loses them. */
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import {
   chmodSync,
   existsSync,
@@ -12,6 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cli, createCli } from "./cli.ts";
 import { founded, type Home, joined } from "./homes.ts";
@@ -72,6 +75,25 @@ describe("drive", { timeout: 60_000 }, () => {
     const before = blobs().length;
     await does(a, "put", large, "copy.bin");
     expect(blobs().length).toBe(before);
+  });
+
+  test("[IFC54] Y-14, Y-27: a large file killed at half goes on where it was, and is one on the other side", async () => {
+    const large = local("huge.bin", randomBytes(48 << 20));
+    const before = blobs().length;
+    const [[node = "", ...args], env, cwd] = cli.command([...a.at, "drive", "put", large, "huge.bin"]);
+    const first = spawn(node, args, { env: { ...env }, cwd, stdio: "ignore" });
+    const ended = once(first, "exit");
+    while (blobs().length < before + 2 && first.exitCode === null) await pause(5);
+    first.kill("SIGKILL");
+    expect(await ended).toEqual([null, "SIGKILL"]);
+    expect(await does(a, "put", large, "huge.bin")).toMatchObject({ state: "accepted" });
+    // What the first one had sent or put aside is not sent again, but for the pack that it was cutting.
+    expect(blobs().length - before).toBeLessThanOrEqual(8);
+    await sync(b);
+    const out = join(cli.folder, "huge.out");
+    await does(b, "get", "huge.bin", out);
+    expect(readFileSync(out).equals(readFileSync(large))).toBe(true);
+    await does(a, "delete", "huge.bin");
   });
 
   test("[IFC54] the remote holds no name and no byte of them", () => {

@@ -27,8 +27,8 @@ export class ContentPacker {
   readonly #options: PackerOptions;
   readonly #builder: PackBuilder;
   readonly #packs: Pack[] = [];
-  /** Chunks that were laid into a pack here. */
-  readonly #known = new Map<string, Pack | undefined>();
+  /** Chunks that were laid into a pack here, and its name once it is closed. */
+  readonly #known = new Map<string, Uint8Array | undefined>();
   /** Of those, the ones in the pack that is still open. */
   #open: string[] = [];
 
@@ -99,7 +99,7 @@ export class ContentPacker {
     this.#close();
     const packs = new Map<string, Uint8Array>();
     for (const address of addresses) {
-      const pack = this.#known.get(toHex(address))?.stored.pack ?? this.#options.packOf(address);
+      const pack = this.#known.get(toHex(address)) ?? this.#options.packOf(address);
       if (pack !== undefined) packs.set(toHex(pack), pack);
     }
     const list = concat(...addresses);
@@ -125,7 +125,7 @@ export class ContentPacker {
     if (this.#builder.isEmpty) return;
     const pack = this.#builder.done();
     this.#packs.push(pack);
-    for (const name of this.#open) this.#known.set(name, pack);
+    for (const name of this.#open) this.#known.set(name, pack.stored.pack);
     this.#open = [];
   }
 }

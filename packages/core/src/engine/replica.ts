@@ -147,6 +147,7 @@ export interface Replica {
   markFounded(): void;
   /** Blobs that wait to be stored, at most so many: they may be large. */
   spooled(limit?: number): readonly { readonly id: Uint8Array; readonly bytes: Sealed }[];
+  spooledCount(): number;
   spooledBlob(id: Uint8Array): Uint8Array | undefined;
   spool(tx: Tx, id: Uint8Array, bytes: Sealed): void;
   dropSpooled(id: Uint8Array): void;
@@ -606,6 +607,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
           .scan(SPOOL, new Uint8Array(0), undefined, limit)
           .map(([id, bytes]) => ({ id, bytes: bytes as Sealed })),
       ),
+    spooledCount: () => store.count(SPOOL),
     spooledBlob: (id) => read((tx) => tx.get(SPOOL, id)),
     spool,
     submitAct,

@@ -129,14 +129,14 @@ const unusable: ReadonlySet<string> = new Set(
   "EACCES EPERM EROFS ENOTDIR EISDIR EEXIST ENOENT ELOOP ENAMETOOLONG EINVAL ENOTSUP".split(" "),
 );
 
-function explained(path: string, cause: unknown): unknown {
+export function explained(path: string, cause: unknown): unknown {
   const code = errnoOf(cause);
   if (code === "ENOSPC" || code === "EDQUOT")
     return new TidelockError("disk-full", { why: `no room for ${path}`, cause });
   if (unusable.has(code))
     return new TidelockError("usage", {
       why: `${path} cannot be used (${code})`,
-      next: "choose another home with --home, or mend its permissions",
+      next: "choose another place, or mend its permissions",
       cause,
     });
   return cause;

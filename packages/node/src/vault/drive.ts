@@ -1,35 +1,38 @@
 /** Files of the vault by their paths: what a program or a person does with them, one at a time. */
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, statSync, utimesSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { basename } from "node:path";
-import { toHex } from "@tidelock/core/bytes/bytes";
+import { concat, toHex } from "@tidelock/core/bytes/bytes";
 import { limits } from "@tidelock/core/bytes/limits";
 import type { RunFrame } from "@tidelock/core/engine/api";
-import { contentSecret } from "@tidelock/core/engine/content-secret";
-import { failureCode } from "@tidelock/core/engine/failure";
-import { fetchContent } from "@tidelock/core/engine/fetch-content";
-import { ContentPacker } from "@tidelock/core/engine/pack-content";
+import { streamContent, type Take } from "@tidelock/core/engine/fetch-content";
 import { TidelockError } from "@tidelock/core/errors";
 import { encodeSection } from "@tidelock/core/kinds/files/codec";
 import { nfc } from "@tidelock/core/kinds/files/fold";
 import { isNameIn, ROOT } from "@tidelock/core/kinds/files/names";
 import type { FileChange, Item, ItemId, Op } from "@tidelock/core/kinds/files/types";
-import { encodeHousekeeping, HOUSEKEEPING } from "@tidelock/core/log/housekeeping";
-import { packWith } from "@tidelock/core/log/locations";
 import type { Pack } from "@tidelock/core/log/pack";
 import type { Tx } from "@tidelock/core/log/tx";
-import { writeWhole } from "../home/files.ts";
+import {
+  fetchDeps,
+  needed,
+  occupied,
+  type Packed,
+  packBytes,
+  packFile,
+  storedFrame,
+  tooLarge,
+  writeContent,
+} from "./content.ts";
 import { copiedError } from "./copied.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import type { Session } from "./session.ts";
 import { optional } from "./status.ts";
 
 const FILES = 3;
-/** Held in memory while it is packed or checked. */
-export const LARGEST: number = 256 << 20;
+/** Of what a program hands over or asks for in memory. */
+const LARGEST = 256 << 20;
 const PAGE = 1000;
-/** Of one frame: their records stay well below its size. */
-const CHUNKS_PER_FRAME = 2048;
 
 export interface FileView {
   readonly path: string;
@@ -82,27 +85,30 @@ export function statFile(session: Session, path: string): FileView {
 export async function readFile(session: Session, path: string): Promise<Uint8Array> {
   const names = partsOf(path);
   const { content } = session.replica.read((tx) => need(session, tx, names));
-  if (content === undefined)
-    throw new TidelockError("usage", { why: `${path} is no file`, next: "tidelock drive ls" });
-  if (content.size > LARGEST) throw tooLarge(path);
-  const { suite, replica, remote } = session;
-  const { vault } = replica;
-  const deps = { suite, vault, read: replica.read, spooled: replica.spooledBlob, remote };
-  const got = await fetchContent(deps, content);
-  if (got.kind === "ok") return got.bytes;
-  if (got.kind === "damaged")
-    throw new TidelockError("blob-damaged", { why: `${path} is in one piece nowhere on the remote` });
-  throw new TidelockError(failureCode(got), { why: `${path} is not here, and the remote does not give it` });
+  if (content === undefined) throw noFile(path);
+  if (content.size > LARGEST) throw tooLarge(path, LARGEST);
+  const pieces: Uint8Array[] = [];
+  const take: Take = (bytes) => void pieces.push(bytes);
+  needed(await streamContent(fetchDeps(session), content, take), path);
+  return concat(...pieces);
 }
 
 /** Makes it, or the next version of it; folders on the way are made. */
 export async function writeFile(session: Session, path: string, input: FileInput): Promise<FileActed> {
-  if (input.bytes.length > LARGEST) throw tooLarge(path);
+  if (input.bytes.length > LARGEST) throw tooLarge(path, LARGEST);
+  prepare(session, path);
+  return place(session, path, packBytes(session, path, input.bytes), input);
+}
+
+/** A content under a path: a new file, or the next version of the one that is there. */
+async function place(
+  session: Session,
+  path: string,
+  { content, packs }: Packed,
+  input: Omit<FileInput, "bytes">,
+): Promise<FileActed> {
   const names = partsOf(path);
   const made = prepare(session, path);
-  const packer = packerOf(session, path);
-  const content = packer.add(input.bytes);
-  const packs = packer.finish();
   const mtime = Math.max(0, Math.round((input.mtime ?? session.clock.now()) * 1000));
   return act(session, path, packs, (tx) => {
     const { parent, name, changes } = folders(session, tx, names.slice(0, -1), made, names.at(-1) as string);
@@ -125,33 +131,26 @@ export async function putFile(session: Session, from: string, path: string): Pro
   const stat = statSync(from, { throwIfNoEntry: false });
   if (stat?.isFile() !== true)
     throw new TidelockError("not-found", { why: `${from} is no file here`, next: "check the path" });
-  if (stat.size > LARGEST) throw tooLarge(from);
   const names = partsOf(path);
   const isFolder = (tx: Tx): boolean => names.length === 0 || find(session, tx, names)?.kind === "dir";
   const target =
     path.endsWith("/") || session.replica.read(isFolder) ? [...names, basename(from)].join("/") : path;
-  const bytes = new Uint8Array(readFileSync(from));
-  return writeFile(session, target, {
-    bytes,
-    mtime: stat.mtimeMs,
-    executable: process.platform !== "win32" && (stat.mode & 0o100) !== 0,
-  });
+  prepare(session, target);
+  const packed = await packFile(session, from, target);
+  return place(session, target, packed, { mtime: packed.mtimeMs, executable: packed.executable });
 }
 
 /** Into a new file of this machine. */
 export async function getFile(session: Session, path: string, to: string): Promise<FileView> {
-  const view = statFile(session, path);
-  const free = (): void => {
-    if (existsSync(to))
-      throw new TidelockError("exists", { why: `${to} is there already`, next: "name another" });
-  };
-  free();
-  const bytes = await readFile(session, path);
-  // Fetching takes as long as it takes: somebody may have made it meanwhile.
-  free();
-  writeWhole(to, bytes, view.executable === true ? 0o755 : 0o644);
-  const mtime = new Date(view.mtime ?? 0);
-  utimesSync(to, mtime, mtime);
+  const names = partsOf(path);
+  const { view, content } = session.replica.read((tx) => {
+    const item = need(session, tx, names);
+    return { view: viewOf(names, item), content: item.content };
+  });
+  if (content === undefined) throw noFile(path);
+  if (existsSync(to)) throw occupied(to);
+  const mode = view.executable === true ? 0o755 : 0o644;
+  await writeContent(session, content, path, { to, mode, mtime: new Date(view.mtime ?? 0) });
   return view;
 }
 
@@ -208,17 +207,6 @@ export function prepare(session: Session, path: string): Made {
   return () => ({ op: new Uint8Array(randomBytes(16)) as Op, ...said });
 }
 
-function packerOf(session: Session, path: string): ContentPacker {
-  const { suite, replica } = session;
-  const secrets = replica.read((tx) => contentSecret(suite, replica, tx));
-  if (secrets === undefined)
-    throw new TidelockError("key-missing", {
-      why: `nothing can seal ${path} before the vault's key is here`,
-    });
-  const packOf = (id: Uint8Array): Uint8Array | undefined => replica.read((tx) => packWith(tx, id));
-  return new ContentPacker({ suite, ...secrets, packOf });
-}
-
 /** Durable here in one transaction: the packs to be stored, and the run that names them. */
 export async function act(
   session: Session,
@@ -234,11 +222,6 @@ export async function act(
     return engine.submit(tx, { frames: [...packs.map(storedFrame), last] });
   });
   return { path, state: await outcomeOf(session, run) };
-}
-
-function storedFrame({ stored }: Pack): RunFrame {
-  if (stored.chunks.length > CHUNKS_PER_FRAME) throw new RangeError("more chunks than a pack has");
-  return { sections: new Map([[HOUSEKEEPING, encodeHousekeeping([{ kind: "stored", stored }])]]) };
 }
 
 /** The folder of these names; those that are missing are made. */
@@ -314,8 +297,8 @@ function taken(path: string, kind: Item["kind"]): TidelockError {
   return new TidelockError("exists", { why: `${path} is ${what}`, next: "tidelock drive ls" });
 }
 
-function tooLarge(path: string): TidelockError {
-  return new TidelockError("too-large", { why: `${path} is above ${LARGEST >> 20} MiB` });
+function noFile(path: string): TidelockError {
+  return new TidelockError("usage", { why: `${path} is no file`, next: "tidelock drive ls" });
 }
 
 function viewOf(names: readonly string[], item: Item): FileView {

@@ -1,7 +1,7 @@
 /** What a home keeps of a vault: its folder, the replica in it, and the kinds that read it. */
 import { join } from "node:path";
 import type { Suite } from "@tidelock/core/crypto/suite";
-import { replicaSpaces } from "@tidelock/core/engine/replica";
+import { replicaSpaces, SPOOL } from "@tidelock/core/engine/replica";
 import { createFilesKind, type FilesKind } from "@tidelock/core/kinds/files/files";
 import { createTablesKind, type TablesKind } from "@tidelock/core/kinds/tables/tables";
 import type { Kind } from "@tidelock/core/log/kind";
@@ -9,7 +9,8 @@ import { attachmentSpaces } from "../database/registry.ts";
 import { privateFolder } from "../home/files.ts";
 import type { KeyPlace } from "../home/keys.ts";
 import type { HomePaths } from "../home/paths.ts";
-import { openSqlStore, type SqlStore } from "../store/sql-store.ts";
+import { type FileValues, withFileValues } from "../store/file-values.ts";
+import { openSqlStore } from "../store/sql-store.ts";
 
 /** What only this home knows: where it was made, what a person must still do. */
 export const HOME_SPACE = "h.home";
@@ -42,9 +43,10 @@ export function createKinds(suite: Suite): Kinds {
   return { tables, files, all: [tables as Kind, files as Kind] };
 }
 
-export function openStore(place: VaultPlace, kinds: Kinds): SqlStore {
+export function openStore(place: VaultPlace, kinds: Kinds): FileValues {
   privateFolder(place.folder);
-  return openSqlStore(place.replica, { spaces: spacesOf(kinds) });
+  const store = openSqlStore(place.replica, { spaces: spacesOf(kinds) });
+  return withFileValues(store, SPOOL, join(place.folder, "spool"));
 }
 
 export function spacesOf(kinds: Kinds): readonly string[] {

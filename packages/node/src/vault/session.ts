@@ -120,6 +120,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const kinds = createKinds(suite);
   const store = openStore(place, kinds);
   try {
+    store.sweep();
     const genesis = storedGenesis(suite, store);
     if (genesis === undefined || toHex(genesis.vault) !== info.id)
       throw new TidelockError("replica-damaged", {

@@ -1,0 +1,223 @@
+/**
+ * Content between a disk and the vault, a piece at a time: what is held in memory is a few packs,
+ * whatever a file's size.
+ */
+import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { RunFrame } from "@tidelock/core/engine/api";
+import { contentSecret } from "@tidelock/core/engine/content-secret";
+import { failureCode } from "@tidelock/core/engine/failure";
+import { type FetchDeps, streamContent, type Take, type Taken } from "@tidelock/core/engine/fetch-content";
+import { ContentPacker } from "@tidelock/core/engine/pack-content";
+import { TidelockError } from "@tidelock/core/errors";
+import type { Content } from "@tidelock/core/log/content";
+import { encodeHousekeeping, HOUSEKEEPING } from "@tidelock/core/log/housekeeping";
+import { locateHeld, packWith } from "@tidelock/core/log/locations";
+import type { Pack } from "@tidelock/core/log/pack";
+import { errnoOf, explained, syncFolder } from "../home/files.ts";
+import type { Session } from "./session.ts";
+
+/** Of one file, unless the vault says otherwise one day. */
+export const DEFAULT_MAX_FILE_SIZE: number = 10 * 2 ** 30;
+
+/** Read at once. */
+const PIECE = 4 << 20;
+/** Packs that are spooled in one transaction, before the change that names them. */
+const AT_ONCE = 2;
+/** Packs that may wait here to be sent: 512 MiB. Then cutting waits for the remote. */
+const SPOOLED = 64;
+/** A file that changes while it is read is read so often. */
+const TRIES = 5;
+/** Of one frame: their records stay well below its size. */
+const CHUNKS_PER_FRAME = 2048;
+
+export interface Packed {
+  readonly content: Content;
+  /** Those that no transaction has spooled yet: they go with the change. */
+  readonly packs: readonly Pack[];
+}
+
+export function packBytes(session: Session, path: string, bytes: Uint8Array): Packed {
+  const packer = packerOf(session, path);
+  const content = packer.add(bytes);
+  return { content, packs: packer.finish() };
+}
+
+/** A file of this machine as it stands at one moment. */
+export async function packFile(session: Session, from: string, path: string): Promise<Packed & Stamp> {
+  for (let attempt = 1; ; attempt++) {
+    const file = await open(from, "r");
+    try {
+      const before = stampOf(await file.stat({ bigint: true }));
+      if (before.size > DEFAULT_MAX_FILE_SIZE) throw tooLarge(from);
+      const packed = await packPieces(session, path, file);
+      const after = stampOf(await file.stat({ bigint: true }));
+      if (before.print === after.print && packed.content.size === after.size) return { ...packed, ...after };
+    } finally {
+      await file.close();
+    }
+    if (attempt === TRIES)
+      throw new TidelockError("in-use", {
+        why: `${from} keeps changing while it is read`,
+        next: "try again when the program that writes it has ended",
+      });
+  }
+}
+
+export interface Stamp {
+  readonly size: number;
+  /** ms since 1970. */
+  readonly mtimeMs: number;
+  readonly executable: boolean;
+}
+
+function stampOf(stat: {
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly mode: bigint;
+}): Stamp & { readonly print: string } {
+  return {
+    size: Number(stat.size),
+    mtimeMs: Number(stat.mtimeNs / 1000n) / 1000,
+    executable: process.platform !== "win32" && (stat.mode & 0o100n) !== 0n,
+    print: `${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`,
+  };
+}
+
+async function packPieces(session: Session, path: string, file: FileHandle): Promise<Packed> {
+  const packer = packerOf(session, path);
+  const writer = packer.open();
+  const sender = new Sender(session);
+  const buffer = new Uint8Array(PIECE);
+  let filled: Pack[] = [];
+  for (;;) {
+    const { bytesRead } = await file.read(buffer, 0, PIECE, null);
+    if (bytesRead === 0) break;
+    writer.push(buffer.subarray(0, bytesRead));
+    filled.push(...packer.take());
+    if (filled.length < AT_ONCE) continue;
+    await sender.take(filled);
+    filled = [];
+  }
+  const content = writer.done();
+  return { content, packs: [...filled, ...packer.finish()] };
+}
+
+/** Packs on their way while more is cut, before the change that names them is made; unused, they are given up in time. */
+class Sender {
+  readonly #session: Session;
+  #under: Promise<void> | undefined;
+  #failure: unknown;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** Durable here when it resolves. Throws what keeps them here once too many wait. */
+  async take(packs: readonly Pack[]): Promise<void> {
+    const { engine, replica, remote } = this.#session;
+    engine.write((tx) => {
+      for (const { stored, bytes } of packs) replica.spool(tx, stored.pack, bytes);
+      return engine.submit(tx, { frames: packs.map(storedFrame) });
+    });
+    if (remote === undefined) return;
+    this.#send();
+    while (replica.spooledCount() >= SPOOLED) {
+      await this.#under;
+      if (this.#failure !== undefined) throw this.#failure;
+      this.#send();
+    }
+  }
+
+  #send(): void {
+    if (this.#under !== undefined) return;
+    const end = (failure?: unknown): void => {
+      this.#failure = failure;
+      this.#under = undefined;
+    };
+    this.#under = this.#session.sync().then(() => end(), end);
+  }
+}
+
+export function storedFrame({ stored }: Pack): RunFrame {
+  if (stored.chunks.length > CHUNKS_PER_FRAME) throw new RangeError("more chunks than a pack has");
+  return { sections: new Map([[HOUSEKEEPING, encodeHousekeeping([{ kind: "stored", stored }])]]) };
+}
+
+function packerOf(session: Session, path: string): ContentPacker {
+  const { suite, replica } = session;
+  const secrets = replica.read((tx) => contentSecret(suite, replica, tx));
+  if (secrets === undefined)
+    throw new TidelockError("key-missing", {
+      why: `nothing can seal ${path} before the vault's key is here`,
+    });
+  // Also what waits here: its run is sent before any that names it.
+  const packOf = (id: Uint8Array): Uint8Array | undefined =>
+    replica.read((tx) => packWith(tx, id) ?? locateHeld(tx, id)[0]?.pack);
+  return new ContentPacker({ suite, ...secrets, packOf });
+}
+
+/** What a content is read with. */
+export function fetchDeps({ suite, replica, remote }: Session): FetchDeps {
+  return { suite, vault: replica.vault, read: replica.read, spooled: replica.spooledBlob, remote };
+}
+
+/** Throws where a content could not be had. */
+export function needed(taken: Taken, path: string): void {
+  if (taken.kind === "ok") return;
+  if (taken.kind === "damaged")
+    throw new TidelockError("blob-damaged", { why: `${path} is in one piece nowhere on the remote` });
+  throw new TidelockError(failureCode(taken), {
+    why: `${path} is not here, and the remote does not give it`,
+  });
+}
+
+/** Into a new file: whole, checked and flushed before it has its name, and never over another. */
+export async function writeContent(
+  session: Session,
+  content: Content,
+  path: string,
+  { to, mode, mtime }: { readonly to: string; readonly mode: number; readonly mtime: Date },
+): Promise<void> {
+  const temporary = `${to}.${process.pid}.tmp`;
+  await rm(temporary, { force: true });
+  try {
+    const file = await open(temporary, "wx", mode);
+    try {
+      const take: Take = async (bytes) => {
+        for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
+      };
+      needed(await streamContent(fetchDeps(session), content, take), path);
+      await file.utimes(mtime, mtime);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await publish(temporary, to);
+  } catch (error) {
+    throw explained(to, error);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  syncFolder(dirname(to));
+}
+
+async function publish(temporary: string, to: string): Promise<void> {
+  try {
+    await link(temporary, to);
+  } catch (error) {
+    if (errnoOf(error) === "EEXIST") throw occupied(to);
+    // A disk without hard links: then it is renamed, with the moment between that a look and a rename have.
+    if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(errnoOf(error) ?? "")) throw error;
+    await rename(temporary, to);
+  }
+}
+
+export function occupied(path: string): TidelockError {
+  return new TidelockError("exists", { why: `${path} is there already`, next: "name another" });
+}
+
+export function tooLarge(path: string, most: number = DEFAULT_MAX_FILE_SIZE): TidelockError {
+  return new TidelockError("too-large", { why: `${path} is above ${most / 2 ** 20} MiB` });
+}

@@ -19,6 +19,13 @@ export interface FetchDeps {
   /** What waits here to be sent: a pack by its name. */
   readonly spooled: (pack: Uint8Array) => Uint8Array | undefined;
   readonly remote: Pick<Remote, "getBlob"> | undefined;
+  readonly cache?: PieceCache | undefined;
+}
+
+/** Pieces that were read before, by their address, as they were before they were sealed. */
+export interface PieceCache {
+  /** What is kept of it; or what `fetch` gives, which is asked once for all that ask meanwhile, and then kept. */
+  once(address: Uint8Array, fetch: () => Promise<Opened>): Promise<Opened>;
 }
 
 /** Nowhere in one piece, or not what was named. */
@@ -60,80 +67,116 @@ export async function streamContent(deps: FetchDeps, content: Content, take: Tak
 export async function readContent(
   deps: FetchDeps,
   content: Content,
-  { from, to }: { readonly from: number; readonly to: number },
+  range: Range,
   take: Take,
 ): Promise<Taken> {
-  const { body, size } = content;
-  if (body.kind === "inline") {
-    await take(body.bytes.subarray(from, to));
-    return { kind: "ok" };
-  }
-  let addresses = body.addresses;
-  if (body.kind === "manifest") {
-    const lists: Uint8Array[] = [];
-    const most = ADDRESS * (Math.floor(size / cutSizes.least) + 1);
-    const want = { from: 0, to: most, size: most };
-    const read = await readPieces(deps, addresses, want, (bytes) => void lists.push(bytes));
-    if (read.kind !== "ok") return read;
-    const list = concat(...lists);
-    if (list.length % ADDRESS !== 0) return damaged;
-    addresses = Array.from({ length: list.length / ADDRESS }, (_, i) =>
-      list.subarray(i * ADDRESS, (i + 1) * ADDRESS),
-    );
-  }
-  return readPieces(deps, addresses, { from, to, size }, take);
+  const opened = await openContent(deps, content);
+  return opened.kind === "ok" ? opened.reader.read(range, take) : opened;
 }
 
-interface Want {
+export interface Range {
   readonly from: number;
   readonly to: number;
-  /** What all pieces may have together. */
-  readonly size: number;
 }
 
-/** Where a piece is said to lie: what the log says first, then what waits here. */
-type Piece = { readonly address: Uint8Array; readonly places: readonly Location[] };
+export interface ContentReader {
+  /** As `readContent`; what is known of the pieces is asked for once. */
+  read(range: Range, take: Take): Promise<Taken>;
+  /** Addresses of its pieces, in order. */
+  readonly addresses: readonly Uint8Array[];
+}
 
-async function readPieces(
+/** A list of pieces that is content itself is read first. */
+export async function openContent(
   deps: FetchDeps,
-  addresses: readonly Uint8Array[],
-  { from, to, size }: Want,
-  take: Take,
-): Promise<Taken> {
-  const { read } = deps;
-  const places = read((tx) =>
-    addresses.map((address) => [...locate(tx, address), ...locateHeld(tx, address)]),
-  );
-  const pieces = addresses.map((address, i): Piece => ({ address, places: places[i] as Location[] }));
-  const spans = new Spans(deps);
-  let at = 0;
-  for (const [i, piece] of pieces.entries()) {
-    // Where all is wanted, a piece too many is one that does not belong there.
-    if (at >= to && to < size) break;
-    const said = agreedLength(piece);
-    if (said !== undefined && at + said <= from) {
-      at += said;
-      continue;
-    }
-    // Those that lie next to it in its pack come with it, as far as they are wanted.
-    const got = await spans.open(piece, pieces, i, to - at);
-    if (got.kind !== "ok") return got;
-    const end = at + got.plain.length;
-    if (end > size) return damaged;
-    if (end > from)
-      await take(got.plain.subarray(Math.max(0, from - at), Math.min(got.plain.length, to - at)));
-    at = end;
+  { body, size }: Content,
+): Promise<{ readonly kind: "ok"; readonly reader: ContentReader } | Damaged | Failure> {
+  if (body.kind === "inline") return { kind: "ok", reader: inlineReader(body.bytes) };
+  if (body.kind === "chunks") return { kind: "ok", reader: new PieceReader(deps, body.addresses, size) };
+  const lists: Uint8Array[] = [];
+  const most = ADDRESS * (Math.floor(size / cutSizes.least) + 1);
+  const list = new PieceReader(deps, body.addresses, most);
+  const read = await list.read({ from: 0, to: most }, (bytes) => void lists.push(bytes));
+  if (read.kind !== "ok") return read;
+  const all = concat(...lists);
+  if (all.length % ADDRESS !== 0) return damaged;
+  const at = (i: number): Uint8Array => all.subarray(i * ADDRESS, (i + 1) * ADDRESS);
+  const addresses = Array.from({ length: all.length / ADDRESS }, (_, i) => at(i));
+  return { kind: "ok", reader: new PieceReader(deps, addresses, size) };
+}
+
+function inlineReader(bytes: Uint8Array): ContentReader {
+  return {
+    addresses: [],
+    async read({ from, to }, take) {
+      await take(bytes.subarray(from, to));
+      return { kind: "ok" };
+    },
+  };
+}
+
+interface Piece {
+  readonly address: Uint8Array;
+  /** Where it is said to lie: what the log says first, then what waits here. */
+  readonly places: readonly Location[];
+  /** Plain bytes, where all that speak of it say the same. */
+  readonly length: number | undefined;
+}
+
+class PieceReader implements ContentReader {
+  readonly addresses: readonly Uint8Array[];
+  readonly #deps: FetchDeps;
+  /** What all pieces may have together. */
+  readonly #size: number;
+  #pieces: readonly Piece[] | undefined;
+
+  constructor(deps: FetchDeps, addresses: readonly Uint8Array[], size: number) {
+    this.#deps = deps;
+    this.addresses = addresses;
+    this.#size = size;
   }
-  return { kind: "ok" };
+
+  async read({ from, to }: Range, take: Take): Promise<Taken> {
+    this.#pieces ??= this.#deps.read((tx) => this.addresses.map((address) => pieceAt(tx, address)));
+    const pieces = this.#pieces;
+    const { cache } = this.#deps;
+    const spans = new Spans(this.#deps);
+    let at = 0;
+    for (const [i, piece] of pieces.entries()) {
+      // Where all is wanted, a piece too many is one that does not belong there.
+      if (at >= to && to < this.#size) break;
+      if (piece.length !== undefined && at + piece.length <= from) {
+        at += piece.length;
+        continue;
+      }
+      // Those that lie next to it in its pack come with it, as far as they are wanted.
+      const ahead = to - at;
+      const open = (): Promise<Opened> => spans.open(piece, pieces, i, ahead);
+      const got = await (cache === undefined ? open() : cache.once(piece.address, open));
+      if (got.kind !== "ok") {
+        // What is known of its places may be out of date.
+        this.#pieces = undefined;
+        return got;
+      }
+      const { plain } = got;
+      const end = at + plain.length;
+      if (end > this.#size) return damaged;
+      if (end > from) await take(plain.subarray(Math.max(0, from - at), Math.min(plain.length, to - at)));
+      at = end;
+    }
+    return { kind: "ok" };
+  }
 }
 
-/** Of its plain bytes, where all that speak of it say the same. */
-function agreedLength({ places: [first, ...others] }: Piece): number | undefined {
-  const plain = first?.record.plain;
-  return others.every(({ record }) => record.plain === plain) ? plain : undefined;
+function pieceAt(tx: Tx, address: Uint8Array): Piece {
+  const places = [...locate(tx, address), ...locateHeld(tx, address)];
+  const length = places[0]?.record.plain;
+  const agreed = places.every(({ record }) => record.plain === length);
+  return { address, places, length: agreed ? length : undefined };
 }
 
-type Opened = { readonly kind: "ok"; readonly plain: Uint8Array } | Damaged | Failure;
+/** A piece that was read and checked, or why not. */
+export type Opened = { readonly kind: "ok"; readonly plain: Uint8Array } | Damaged | Failure;
 
 /** Parts of packs, each asked for once for all neighbours in it. */
 class Spans {

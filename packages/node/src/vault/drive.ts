@@ -1,16 +1,13 @@
 /** Files of the vault by their paths: what a program or a person does with them, one at a time. */
-import { randomBytes } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { concat, toHex } from "@tidelock/core/bytes/bytes";
 import { limits } from "@tidelock/core/bytes/limits";
-import type { RunFrame } from "@tidelock/core/engine/api";
 import { streamContent, type Take } from "@tidelock/core/engine/fetch-content";
 import { TidelockError } from "@tidelock/core/errors";
-import { encodeSection } from "@tidelock/core/kinds/files/codec";
 import { nfc } from "@tidelock/core/kinds/files/fold";
 import { isNameIn, ROOT } from "@tidelock/core/kinds/files/names";
-import type { FileChange, Item, ItemId, Op } from "@tidelock/core/kinds/files/types";
+import type { FileChange, Item, ItemId } from "@tidelock/core/kinds/files/types";
 import type { Pack } from "@tidelock/core/log/pack";
 import type { Tx } from "@tidelock/core/log/tx";
 import {
@@ -20,16 +17,15 @@ import {
   type Packed,
   packBytes,
   packFile,
-  storedFrame,
   tooLarge,
   writeContent,
 } from "./content.ts";
 import { copiedError } from "./copied.ts";
+import { type Made, madeNow, submitFiles } from "./files-run.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import type { Session } from "./session.ts";
 import { optional } from "./status.ts";
 
-const FILES = 3;
 /** Of what a program hands over or asks for in memory. */
 const LARGEST = 256 << 20;
 const PAGE = 1000;
@@ -197,14 +193,11 @@ export async function removeFile(session: Session, path: string): Promise<FileAc
   return act(session, path, [], (tx) => [{ do: "delete", ...made(), id: need(session, tx, names).id }]);
 }
 
-type Made = () => { readonly op: Op; readonly base: number; readonly time: number };
-
 export function prepare(session: Session, path: string): Made {
   if (session.copied) throw copiedError();
   if (partsOf(path).length === 0)
     throw new TidelockError("usage", { why: "the drive itself stays as it is", next: "tidelock drive ls" });
-  const said = { base: session.replica.cursor().applied, time: Math.max(0, Math.floor(session.clock.now())) };
-  return () => ({ op: new Uint8Array(randomBytes(16)) as Op, ...said });
+  return madeNow(session);
 }
 
 /** Durable here in one transaction: the packs to be stored, and the run that names them. */
@@ -214,14 +207,7 @@ export async function act(
   packs: readonly Pack[],
   changes: (tx: Tx) => readonly FileChange[],
 ): Promise<FileActed> {
-  const { engine, replica } = session;
-  const run = engine.write((tx) => {
-    const section = { label: session.deviceName(), approved: false, changes: changes(tx) };
-    for (const { stored, bytes } of packs) replica.spool(tx, stored.pack, bytes);
-    const last: RunFrame = { sections: new Map([[FILES, encodeSection(section)]]) };
-    return engine.submit(tx, { frames: [...packs.map(storedFrame), last] });
-  });
-  return { path, state: await outcomeOf(session, run) };
+  return { path, state: await outcomeOf(session, submitFiles(session, packs, changes)) };
 }
 
 /** The folder of these names; those that are missing are made. */

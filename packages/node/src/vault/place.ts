@@ -9,6 +9,7 @@ import { attachmentSpaces } from "../database/registry.ts";
 import { privateFolder } from "../home/files.ts";
 import type { KeyPlace } from "../home/keys.ts";
 import type { HomePaths } from "../home/paths.ts";
+import { DRAFT_SPACE } from "../item-fs/drafts.ts";
 import { type FileValues, withFileValues } from "../store/file-values.ts";
 import { openSqlStore } from "../store/sql-store.ts";
 
@@ -50,5 +51,10 @@ export function openStore(place: VaultPlace, kinds: Kinds): FileValues {
 }
 
 export function spacesOf(kinds: Kinds): readonly string[] {
-  return [...replicaSpaces(kinds.all), ...attachmentSpaces.map((space) => space.name), HOME_SPACE];
+  return [
+    ...replicaSpaces(kinds.all),
+    ...attachmentSpaces.map((space) => space.name),
+    HOME_SPACE,
+    DRAFT_SPACE,
+  ];
 }

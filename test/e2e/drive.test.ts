@@ -126,6 +126,49 @@ describe("drive", { timeout: 60_000 }, () => {
     expect(await ls(b, "docs/old")).toEqual(["docs/old/large.bin", "docs/old/small.txt"]);
   });
 
+  test("[IFC58] Y-2, Y-5: what is pinned is here and stays here as others change it; freed, it is a placeholder", async () => {
+    interface Item {
+      readonly path: string;
+      readonly state?: string;
+      readonly pinned?: boolean;
+    }
+    const states = async (home: Home): Promise<readonly Item[]> =>
+      (
+        await cli.json<{ readonly items: readonly Item[] }>("DriveList", [
+          ...home.at,
+          "drive",
+          "ls",
+          "docs/old",
+        ])
+      ).items;
+    const large = async (): Promise<Item | undefined> =>
+      (await states(b)).find(({ path }) => path === "docs/old/large.bin");
+    // Listed with all its attributes, and none of its bytes is here.
+    expect(await large()).toMatchObject({ state: "placeholder", size: 3_000_000 });
+    expect(await does(b, "pin", "docs")).toMatchObject({ path: "docs", state: "pinned" });
+    expect(await large()).toMatchObject({ state: "present", pinned: true });
+    const next = local("next.bin", randomBytes(500_000));
+    await does(a, "put", next, "docs/old/large.bin");
+    await sync(b);
+    const away = `${remote}-away`;
+    renameSync(remote, away);
+    const out = join(cli.folder, "pinned.out");
+    await does(b, "get", "docs/old/large.bin", out);
+    expect(readFileSync(out).equals(readFileSync(next))).toBe(true);
+    const mine = local("mine.bin", randomBytes(300_000));
+    expect(await does(b, "put", mine, "docs/mine.bin")).toMatchObject({ state: "waits" });
+    expect(await fails(b, 1, "free", "docs")).toMatchObject({ error: { code: "not-uploaded" } });
+    renameSync(away, remote);
+    await sync(b);
+    expect(await does(b, "free", "docs")).toMatchObject({ path: "docs", state: "freed" });
+    expect(await large()).toMatchObject({ state: "placeholder", size: 500_000 });
+    expect((await large())?.pinned).toBeUndefined();
+    await sync(a);
+    expect(await ls(a, "docs")).toEqual(["docs/mine.bin", "docs/old"]);
+    await does(a, "delete", "docs/mine.bin");
+    await sync(b);
+  });
+
   test("[IFC54] Y-8: both write at once: one stands, the other lies beside it, and nothing is lost", async () => {
     await does(a, "put", local("report.txt", "old"), "report.txt");
     await sync(b);
@@ -237,10 +280,10 @@ describe("drive", { timeout: 60_000 }, () => {
   test("[IFC54] a pack that was altered gives nothing out, and says so", async () => {
     for (const path of blobs()) writeFileSync(path, randomBytes(statSync(path).size));
     const out = join(cli.folder, "damaged");
-    expect(await fails(b, 17, "get", "copy.bin", out)).toMatchObject({ error: { code: "blob-damaged" } });
+    expect(await fails(a, 17, "get", "copy.bin", out)).toMatchObject({ error: { code: "blob-damaged" } });
     expect(existsSync(out)).toBe(false);
     rmSync(join(remote, "blob"), { recursive: true });
-    expect((await fails(b, 17, "get", "copy.bin", out)).error.code).toBe("blob-damaged");
+    expect((await fails(a, 17, "get", "copy.bin", out)).error.code).toBe("blob-damaged");
   });
 });
 

@@ -247,6 +247,9 @@ function define(
   command("cat <path>", "a file of the drive to stdout", file("cat"), drive);
   command("mkdir <path>", "a folder, with those above it", file("mkdir"), drive);
   command("mv <from> <to>", "to another name or folder", file("mv"), drive);
+  command("pin <path>", "kept on this machine, with all in it, also as others change it", file("pin"), drive);
+  command("unpin <path>", "it may go from this machine when room is needed", file("unpin"), drive);
+  command("free <path>", "its room on this machine is given back", file("free"), drive);
   command(
     "delete <path>",
     "a file, or a folder with all in it; asks first for a folder",

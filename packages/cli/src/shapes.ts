@@ -317,6 +317,8 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
         size: count.optional(),
         mtime: time.optional(),
         executable: z.boolean().optional(),
+        state: z.enum(["present", "partial", "placeholder", "sending"]).optional(),
+        pinned: z.boolean().optional(),
         target: z.string().optional(),
         id: z.string(),
         revision: z.string(),
@@ -351,7 +353,7 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
   FileSettled: shape("FileSettled", fileConflict),
   DriveActed: shape("DriveActed", {
     path: z.string(),
-    state: z.enum(["accepted", "waits", "written"]),
+    state: z.enum(["accepted", "waits", "written", "pinned", "unpinned", "freed"]),
   }),
   Session: shape("Session", { remote: z.url() }),
   QueueActed: shape("QueueActed", {

@@ -64,6 +64,7 @@ export type ErrorCode =
   | "quota"
   | "update-needed"
   | "in-use"
+  | "not-uploaded"
   | "stalled"
   | "timeout"
   | "cancelled"
@@ -187,6 +188,7 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
   // version
   "update-needed": kind(18, "the vault uses newer rules than this program", "update tidelock"),
   // process
+  "not-uploaded": kind(1, "this is on no other place yet", "tidelock sync --wait, then try again", true),
   "in-use": kind(16, "another process uses this home", "tidelock daemon stop"),
   stalled: kind(1, "nothing moved for 30 seconds", "tidelock status --verbose"),
   timeout: kind(14, "it took too long", "try again", true),

@@ -4,7 +4,7 @@ import { createReadStream, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { withVault } from "@tidelock/node/daemon/connect";
-import type { FileActed, FileView } from "@tidelock/node/vault/drive";
+import type { FileActed, FileKept, FileView } from "@tidelock/node/vault/drive";
 import { agreed } from "../agreed.ts";
 import type { Context } from "../context.ts";
 import { columns } from "../output.ts";
@@ -48,6 +48,22 @@ export async function mkdir(ctx: Context, _options: Options, path: string): Prom
 
 export async function mv(ctx: Context, _options: Options, from: string, to: string): Promise<undefined> {
   acted(ctx, await withVault(ctx.connect("drive mv"), (vault) => vault.moveFile({ from, to })));
+}
+
+export async function pin(ctx: Context, _options: Options, path: string): Promise<undefined> {
+  kept(ctx, await withVault(ctx.connect("drive pin"), (vault) => vault.pinFile({ path })));
+}
+
+export async function unpin(ctx: Context, _options: Options, path: string): Promise<undefined> {
+  kept(ctx, await withVault(ctx.connect("drive unpin"), (vault) => vault.unpinFile({ path })));
+}
+
+export async function free(ctx: Context, _options: Options, path: string): Promise<undefined> {
+  kept(ctx, await withVault(ctx.connect("drive free"), (vault) => vault.freeFile({ path })));
+}
+
+function kept(ctx: Context, done: FileKept): void {
+  ctx.out.data("DriveActed", done, () => [done.path]);
 }
 
 export async function remove(ctx: Context, _options: Options, path: string): Promise<undefined> {

@@ -3,6 +3,7 @@
  * address and with a sum at its end: what is torn or altered is read anew. No flush: it can all be
  * fetched again. The least recently used go first once it is full; what is held stays.
  */
+import { statfsSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { concat, equalBytes, toHex } from "@tidelock/core/bytes/bytes";
@@ -10,6 +11,8 @@ import type { Suite } from "@tidelock/core/crypto/suite";
 import type { Opened, PieceCache } from "@tidelock/core/engine/fetch-content";
 
 export interface ContentCache extends PieceCache {
+  /** What is kept, without keeping more: for bytes that go into a file of their own. */
+  readonly reading: PieceCache;
   /** How many of these are kept. */
   held(addresses: readonly Uint8Array[]): Promise<number>;
   drop(addresses: readonly Uint8Array[]): Promise<void>;
@@ -156,6 +159,12 @@ export function createCache({ folder, suite, most, now, kept }: CacheOptions): C
       flights.set(name, flight);
       return flight;
     },
+    reading: {
+      async once(address, fetch) {
+        const plain = await read(toHex(address));
+        return plain === undefined ? fetch() : { kind: "ok", plain };
+      },
+    },
     async held(addresses) {
       const known = await pieces();
       return addresses.filter((address) => known.has(toHex(address))).length;
@@ -168,6 +177,12 @@ export function createCache({ folder, suite, most, now, kept }: CacheOptions): C
       return total;
     },
   };
+}
+
+/** What a volume can spare: 20 GB of it, or a tenth. */
+export function roomFor(folder: string): number {
+  const { blocks, bsize } = statfsSync(folder);
+  return Math.min(20e9, (blocks * bsize) / 10);
 }
 
 async function contentOf(path: string): Promise<Uint8Array | undefined> {

@@ -16,13 +16,17 @@ import {
 } from "../vault/devices.ts";
 import {
   type FileActed,
+  type FileKept,
   type FileView,
+  freeFile,
   getFile,
-  listFiles,
+  listPresent,
   makeFolder,
   moveFile,
+  pinFile,
   putFile,
   removeFile,
+  unpinFile,
 } from "../vault/drive.ts";
 import {
   type FileConflict,
@@ -119,6 +123,9 @@ export interface VaultService {
   getFile(wish: { readonly path: string; readonly to: string }): Promise<FileView>;
   makeFolder(wish: { readonly path: string }): Promise<FileActed>;
   moveFile(wish: { readonly from: string; readonly to: string }): Promise<FileActed>;
+  pinFile(wish: { readonly path: string }): Promise<FileKept>;
+  unpinFile(wish: { readonly path: string }): Promise<FileKept>;
+  freeFile(wish: { readonly path: string }): Promise<FileKept>;
   removeFile(wish: { readonly path: string }): Promise<FileActed>;
   fileHistory(wish: { readonly path: string }): Promise<FileHistory>;
   restoreFile(wish: {
@@ -194,11 +201,14 @@ export function createService(session: Session, running: boolean): VaultService 
     setRole: ({ wanted, role }) => setRole(session, wanted, role),
     removeMember: ({ wanted }) => removeMember(session, wanted),
     transferVault: ({ wanted }) => transferVault(session, wanted),
-    files: async ({ path }) => listFiles(session, path),
+    files: ({ path }) => listPresent(session, path),
     putFile: ({ from, path }) => putFile(session, from, path),
     getFile: ({ path, to }) => getFile(session, path, to),
     makeFolder: ({ path }) => makeFolder(session, path),
     moveFile: ({ from, to }) => moveFile(session, from, to),
+    pinFile: ({ path }) => pinFile(session, path),
+    unpinFile: async ({ path }) => unpinFile(session, path),
+    freeFile: ({ path }) => freeFile(session, path),
     removeFile: ({ path }) => removeFile(session, path),
     fileHistory: async ({ path }) => fileHistory(session, path),
     restoreFile: ({ object, revision, to }) => restoreFile(session, object, revision, to),

@@ -7,7 +7,6 @@ import { concat, equalBytes } from "@tidelock/core/bytes/bytes";
 import {
   type ContentReader,
   openContent,
-  type PieceCache,
   streamContent,
   type Taken,
 } from "@tidelock/core/engine/fetch-content";
@@ -37,7 +36,6 @@ export interface HandlesDeps {
   readonly scheduler: Scheduler;
   readonly log: Log;
   readonly folder: string;
-  readonly cache: PieceCache | undefined;
   readonly drafts: Drafts;
 }
 
@@ -188,8 +186,7 @@ export class Handles {
   }
 
   #reader(open: Open, content: Content): Promise<ContentReader> {
-    const { session, cache } = this.#deps;
-    const opened = openContent({ ...fetchDeps(session), cache }, content);
+    const opened = openContent(fetchDeps(this.#deps.session), content);
     open.reader ??= opened.then((got) => {
       if (got.kind === "ok") return got.reader;
       open.reader = undefined;
@@ -214,10 +211,10 @@ export class Handles {
 
   /** The bytes that are there stand in the draft, durably, before its row does: half of them are never a change. */
   async #begin(open: Open): Promise<Draft> {
-    const { drafts, session, cache, folder } = this.#deps;
+    const { drafts, session, folder } = this.#deps;
     const { content, rev, id } = open;
     if (content === undefined || rev === undefined) throw new FsError("not-found");
-    if (content.size > 0) await this.#copied(id, content, { ...fetchDeps(session), cache }, folder);
+    if (content.size > 0) await this.#copied(id, content, fetchDeps(session), folder);
     const known = drafts.get(id);
     if (known !== undefined) return known;
     const draft = drafts.begin(id, { kind: "write", rev }, session.clock.now());

@@ -8,7 +8,6 @@ import { ROOT } from "@tidelock/core/kinds/files/names";
 import type { ItemId } from "@tidelock/core/kinds/files/types";
 import { Stream } from "@tidelock/testkit/world/random";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { createCache } from "../content/piece-cache.ts";
 import { createScheduler } from "../env.ts";
 import { homePaths } from "../home/paths.ts";
 import { openVault } from "../vault/open.ts";
@@ -54,22 +53,13 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function device(name: string, cacheBytes = 1 << 30): Promise<Device> {
+async function device(name: string): Promise<Device> {
   const session = await openSession({ paths: await homePaths({ home: join(folder, name) }), keys });
-  const cache = createCache({
-    folder: join(folder, `${name}-cache`),
-    suite: session.suite,
-    most: cacheBytes,
-    now: () => Date.now(),
-    kept: async () => new Set(),
-  });
   const scheduler = createScheduler();
   const fs = await createItemFs({
     session,
     scheduler,
     log: { event: () => undefined },
-    folder: join(folder, `${name}-drafts`),
-    cache,
   });
   const one: Device = {
     session,
@@ -296,7 +286,7 @@ describe("writing", () => {
     fs.close(same);
     await fs.settle();
     expect(versions(a, attr.id)).toBe(1);
-    expect(readdirSync(join(folder, "a-drafts"))).toEqual([]);
+    expect(readdirSync(join(a.session.folder, "drafts"))).toEqual([]);
   });
 
   test("[ITM3] a part of a file that is not here is written over: the rest is fetched first", async () => {
@@ -339,12 +329,12 @@ describe("writing", () => {
       "changed",
       true,
     ]);
-    expect(readdirSync(join(folder, "a-drafts"))).toEqual([]);
+    expect(readdirSync(join(a.session.folder, "drafts"))).toEqual([]);
     await a.session.sync({ wait: true });
   });
 
   test("[ITM6] on a full disk the write that finds no room says so; what was taken before stays", async (context) => {
-    const disk = join(folder, "a-drafts");
+    const disk = join(a.session.folder, "drafts");
     mkdirSync(disk, { recursive: true });
     try {
       execFileSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], { stdio: "pipe" });

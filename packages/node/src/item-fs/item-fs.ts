@@ -1,7 +1,7 @@
 /** `ItemFs` over an open vault: docs/spec/item-fs.md. */
+import { join } from "node:path";
 import { compareBytes, equalBytes } from "@tidelock/core/bytes/bytes";
 import { limits } from "@tidelock/core/bytes/limits";
-import type { PieceCache } from "@tidelock/core/engine/fetch-content";
 import { nfc } from "@tidelock/core/kinds/files/fold";
 import { isName, isNameIn, ROOT } from "@tidelock/core/kinds/files/names";
 import { slotKey } from "@tidelock/core/kinds/files/spaces";
@@ -18,9 +18,6 @@ export interface ItemFsDeps {
   readonly session: Session;
   readonly scheduler: Scheduler;
   readonly log: Log;
-  /** A folder of its own, for what was written and is no change yet. */
-  readonly folder: string;
-  readonly cache: PieceCache | undefined;
 }
 
 /** Also makes changes of what an earlier process left. */
@@ -28,8 +25,9 @@ export async function createItemFs(deps: ItemFsDeps): Promise<ItemFs> {
   const { session } = deps;
   const { replica, clock, kinds } = session;
   const { files } = kinds;
-  const drafts = createDrafts(session.store, deps.folder);
-  const handles = new Handles({ ...deps, drafts });
+  const folderOfDrafts = join(session.folder, "drafts");
+  const drafts = createDrafts(session.store, folderOfDrafts);
+  const handles = new Handles({ ...deps, folder: folderOfDrafts, drafts });
 
   function writable(): void {
     if (session.copied || replica.read((tx) => replica.ownStanding(tx)) !== "writer")

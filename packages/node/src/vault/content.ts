@@ -159,8 +159,8 @@ function packerOf(session: Session, path: string): ContentPacker {
 }
 
 /** What a content is read with. */
-export function fetchDeps({ suite, replica, remote }: Session): FetchDeps {
-  return { suite, vault: replica.vault, read: replica.read, spooled: replica.spooledBlob, remote };
+export function fetchDeps({ suite, replica, remote, cache }: Session): FetchDeps {
+  return { suite, vault: replica.vault, read: replica.read, spooled: replica.spooledBlob, remote, cache };
 }
 
 /** Throws where a content could not be had. */
@@ -188,7 +188,8 @@ export async function writeContent(
       const take: Take = async (bytes) => {
         for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
       };
-      needed(await streamContent(fetchDeps(session), content, take), path);
+      const deps = { ...fetchDeps(session), cache: session.cache.reading };
+      needed(await streamContent(deps, content, take), path);
       await file.utimes(mtime, mtime);
       await file.sync();
     } finally {

@@ -1,7 +1,7 @@
 /** Files of the vault by their paths: what a program or a person does with them, one at a time. */
 import { existsSync, statSync } from "node:fs";
 import { basename } from "node:path";
-import { concat, toHex } from "@tidelock/core/bytes/bytes";
+import { concat, fromHex, toHex } from "@tidelock/core/bytes/bytes";
 import { limits } from "@tidelock/core/bytes/limits";
 import { streamContent, type Take } from "@tidelock/core/engine/fetch-content";
 import { TidelockError } from "@tidelock/core/errors";
@@ -10,6 +10,7 @@ import { isNameIn, ROOT } from "@tidelock/core/kinds/files/names";
 import type { FileChange, Item, ItemId } from "@tidelock/core/kinds/files/types";
 import type { Pack } from "@tidelock/core/log/pack";
 import type { Tx } from "@tidelock/core/log/tx";
+import { type FileState, free, isPinned, pin, stateOf, unpin } from "../content/presence.ts";
 import {
   fetchDeps,
   needed,
@@ -39,6 +40,10 @@ export interface FileView {
   readonly mtime?: string;
   readonly executable?: boolean;
   readonly target?: string;
+  /** Of a file: whether its bytes are on this machine, or wait here to be sent. */
+  readonly state?: FileState;
+  /** Kept here, by itself or by a folder above it. */
+  readonly pinned?: boolean;
   /** Hexadecimal: the item's name for ever, and what it holds now. */
   readonly id: string;
   readonly revision: string;
@@ -70,6 +75,48 @@ export function listFiles(session: Session, path: string): readonly FileView[] {
       if (page.length < PAGE) return views;
     }
   });
+}
+
+/** With what of each is on this machine. Never asks the network. */
+export async function listPresent(session: Session, path: string): Promise<readonly FileView[]> {
+  const views: FileView[] = [];
+  for (const view of listFiles(session, path)) {
+    const id = fromHex(view.id) as ItemId;
+    const { content, pinned } = session.replica.read((tx) => ({
+      content: session.kinds.files.item(tx, id)?.content,
+      pinned: isPinned(session, tx, id),
+    }));
+    const state = content === undefined ? undefined : await stateOf(session, content);
+    views.push({ ...view, ...optional("state", state), ...optional("pinned", pinned || undefined) });
+  }
+  return views;
+}
+
+export interface FileKept {
+  readonly path: string;
+  readonly state: "pinned" | "unpinned" | "freed";
+}
+
+/** Resolves when all of it is here; it stays here, also as others change it. */
+export async function pinFile(session: Session, path: string): Promise<FileKept> {
+  await pin(session, idAt(session, path));
+  return { path, state: "pinned" };
+}
+
+export function unpinFile(session: Session, path: string): FileKept {
+  unpin(session, idAt(session, path));
+  return { path, state: "unpinned" };
+}
+
+/** Its room on this machine is given back; nothing changes for others. */
+export async function freeFile(session: Session, path: string): Promise<FileKept> {
+  await free(session, idAt(session, path));
+  return { path, state: "freed" };
+}
+
+function idAt(session: Session, path: string): ItemId {
+  const names = partsOf(path);
+  return names.length === 0 ? ROOT : session.replica.read((tx) => need(session, tx, names).id);
 }
 
 export function statFile(session: Session, path: string): FileView {

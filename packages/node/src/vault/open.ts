@@ -19,13 +19,17 @@ import { openDatabase, type VaultDatabase } from "./database.ts";
 import {
   type FileActed,
   type FileInput,
+  type FileKept,
   type FileView,
+  freeFile,
   listFiles,
   makeFolder,
   moveFile,
+  pinFile,
   readFile,
   removeFile,
   statFile,
+  unpinFile,
   writeFile,
 } from "./drive.ts";
 import {
@@ -143,6 +147,12 @@ export interface VaultFiles {
   move(from: string, to: string): Promise<FileActed>;
   /** A folder with all that lies in it. */
   remove(path: string): Promise<FileActed>;
+  /** Kept on this machine, with all that lies in it, also as others change it. Resolves when it is here. */
+  pin(path: string): Promise<FileKept>;
+  /** From then on it may go when room is needed. */
+  unpin(path: string): FileKept;
+  /** Gives its room on this machine back. Throws `not-uploaded` while some of it waits to be sent. */
+  free(path: string): Promise<FileKept>;
   /** What it held, the newest first. */
   history(path: string): FileHistory;
   /** An earlier version by its revision, or what was deleted, by its path or id. */
@@ -326,6 +336,9 @@ function vaultOver(session: Session, release: () => void): Vault {
       mkdir: (path) => makeFolder(session, path),
       move: (from, to) => moveFile(session, from, to),
       remove: (path) => removeFile(session, path),
+      pin: (path) => pinFile(session, path),
+      unpin: (path) => unpinFile(session, path),
+      free: (path) => freeFile(session, path),
       history: (path) => fileHistory(session, path),
       restore: (object, { revision, to } = {}) => restoreFile(session, object, revision, to),
       trash: () => trashList(session),

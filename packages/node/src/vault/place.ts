@@ -5,6 +5,7 @@ import { replicaSpaces, SPOOL } from "@tidelock/core/engine/replica";
 import { createFilesKind, type FilesKind } from "@tidelock/core/kinds/files/files";
 import { createTablesKind, type TablesKind } from "@tidelock/core/kinds/tables/tables";
 import type { Kind } from "@tidelock/core/log/kind";
+import { PIN_SPACE } from "../content/pin-space.ts";
 import { attachmentSpaces } from "../database/registry.ts";
 import { privateFolder } from "../home/files.ts";
 import type { KeyPlace } from "../home/keys.ts";
@@ -56,5 +57,6 @@ export function spacesOf(kinds: Kinds): readonly string[] {
     ...attachmentSpaces.map((space) => space.name),
     HOME_SPACE,
     DRAFT_SPACE,
+    PIN_SPACE,
   ];
 }

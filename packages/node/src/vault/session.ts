@@ -2,6 +2,7 @@
  * One open vault of one home in this process: replica, engine and attachments, and the loop that
  * keeps them in step. The SDK, the daemon and single commands all stand on it.
  */
+import { join } from "node:path";
 import { toHex } from "@tidelock/core/bytes/bytes";
 import { deviceKeys, wipeKeys } from "@tidelock/core/crypto/identity";
 import type { Suite } from "@tidelock/core/crypto/suite";
@@ -14,6 +15,9 @@ import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors
 import type { TablesView } from "@tidelock/core/kinds/tables/api";
 import type { Clock, Log, Remote } from "@tidelock/core/ports";
 import type { ServerIdentity } from "@tidelock/remotes/session";
+import { keepPinned } from "../content/keeper.ts";
+import { type ContentCache, createCache, roomFor } from "../content/piece-cache.ts";
+import { fetchPinned, keptPieces } from "../content/presence.ts";
 import { loadSuite } from "../crypto/load-suite.ts";
 import { createClock, createScheduler, type OwnScheduler } from "../env.ts";
 import { readConfig, type VaultConfig } from "../home/config.ts";
@@ -72,6 +76,10 @@ export interface Session {
   readonly clock: Clock;
   readonly kinds: Kinds;
   readonly store: SqlStore;
+  /** Of this vault in the home. */
+  readonly folder: string;
+  /** Content that was read. */
+  readonly cache: ContentCache;
   readonly replica: Replica;
   readonly engine: ReturnType<typeof createEngine>;
   readonly remote: Remote | undefined;
@@ -141,8 +149,18 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       info.remote === undefined || copied
         ? undefined
         : await orLate(usable(info.remote, genesis.vault, { ...env, identity }));
-    const open = { suite, clock, scheduler, log, kinds, store, replica };
-    return assemble({ paths, info, identity, copied, ...open }, remote, () => wipeKeys(suite, keys));
+    const { folder } = place;
+    const cache = createCache({
+      folder: join(folder, "cache"),
+      suite,
+      most: roomFor(folder),
+      now: clock.now,
+      kept: () => keptPieces(session),
+    });
+    const open = { suite, clock, scheduler, log, kinds, store, folder, cache, replica };
+    const parts = { paths, info, identity, copied, ...open };
+    const session: Session = assemble(parts, remote, () => wipeKeys(suite, keys));
+    return session;
   } catch (error) {
     store.close();
     throw error;
@@ -182,7 +200,17 @@ export function vaultOf(paths: HomePaths, named: string | undefined): VaultConfi
 
 type Parts = Pick<
   Session,
-  "paths" | "info" | "identity" | "suite" | "clock" | "kinds" | "store" | "replica" | "copied"
+  | "paths"
+  | "info"
+  | "identity"
+  | "suite"
+  | "clock"
+  | "kinds"
+  | "store"
+  | "folder"
+  | "cache"
+  | "replica"
+  | "copied"
 > & {
   readonly scheduler: OwnScheduler;
   readonly log: Log;
@@ -206,6 +234,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
   let stalls = 0;
   let lookedAt = Number.NEGATIVE_INFINITY;
   let cancelEnd: () => void = () => undefined;
+  let stopKeeping: () => void = () => undefined;
 
   function facts(): Facts {
     const found = engine.facts();
@@ -273,7 +302,10 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
       // Without a remote there is no verdict to wait for.
       if (wish.wait !== true || remote === undefined || wish.signal?.aborted === true) return report();
       await attachments.settle();
-      if (replica.waiting().pending === 0 && attachments.due() === 0) return report();
+      if (replica.waiting().pending === 0 && attachments.due() === 0) {
+        await fetchPinned(session).catch(() => log.event("pinned.missing"));
+        return report();
+      }
       locked = quiet ? 0 : locked + 1;
       if (locked > LOCKED_ROUNDS)
         throw new TidelockError("database-busy", {
@@ -330,6 +362,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
       follow();
       watch();
       greet();
+      stopKeeping = keepPinned(session, scheduler, log);
     },
     pause: (until) => {
       putPause(store, { until });
@@ -348,6 +381,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
       }),
     sync: (wish = {}) => within((signal) => sync({ ...wish, signal }), wish),
     close: async () => {
+      stopKeeping();
       await attachments.close();
       await engine.stop();
       scheduler.close();

@@ -118,9 +118,11 @@ export type Step = UpStep | DownStep | BookStep;
 export type UpStep =
   | (Made & { readonly do: "mkdir" | "create" | "symlink" })
   | (Up & { readonly do: "write"; readonly entry: LocalEntry; readonly rev: Op })
+  /** A plan may move one item twice: `place` of the second is the op of the first. */
   | (Up & {
       readonly do: "move";
-      readonly entry: LocalEntry;
+      /** None where it is not on the disk and only makes room. */
+      readonly entry: LocalEntry | undefined;
       readonly place: Op;
       readonly parent: ItemId;
       readonly name: string;
@@ -130,7 +132,7 @@ export type UpStep =
       readonly do: "delete";
       readonly op: Op;
       readonly id: ItemId;
-      /** Where it lay; undefined where its folder is gone as well. */
+      /** Where it lay; undefined where its folder is gone as well, or something else was seen there. */
       readonly gone: Spot | undefined;
     };
 

@@ -103,7 +103,7 @@ export class ModelDisk {
     const { refused, windowsNames, nameLimit, normalisation } = this.profile;
     const stored = normalisation === "decomposed" ? name.normalize("NFD") : name;
     const length = nameLimit.unit === "byte" ? encodeUtf8(stored).length : stored.length;
-    if (length > nameLimit.most || [...refused].some((char) => name.includes(char))) return false;
+    if (length > nameLimit.most || Array.from(refused).some((char) => name.includes(char))) return false;
     return !windowsNames || !/[. ]$|^(?:con|aux|com1)(?:\.|$)/i.test(name);
   }
 

@@ -50,7 +50,7 @@ function suffixOf(id: ItemId): string {
 
 function withId(name: string, id: ItemId, most: number, lengthOf: (text: string) => number): string {
   const suffix = suffixOf(id);
-  const chars = [...name];
+  const chars = Array.from(name);
   let length = lengthOf(name + suffix);
   while (length > most && chars.length > 0) {
     const surplus = length - most;
@@ -63,7 +63,9 @@ function withId(name: string, id: ItemId, most: number, lengthOf: (text: string)
 }
 
 function refusedBy({ refused, windowsNames }: DiskProfile): RegExp {
-  const set = [...refused].map((char) => `\\u{${(char.codePointAt(0) as number).toString(16)}}`).join("");
+  const set = Array.from(refused)
+    .map((char) => `\\u{${(char.codePointAt(0) as number).toString(16)}}`)
+    .join("");
   const parts = [...(set === "" ? [] : [`[${set}]`]), ...(windowsNames ? ["[\\u{1}-\\u{1f}]", "[. ]$"] : [])];
   return parts.length === 0 ? /$./ : new RegExp(parts.join("|"), "u");
 }
@@ -76,5 +78,5 @@ function escaped(name: string, refused: RegExp): string {
 }
 
 function percentOf(text: string): string {
-  return [...encodeUtf8(text)].map((b) => `%${toHex(Uint8Array.of(b)).toUpperCase()}`).join("");
+  return Array.from(encodeUtf8(text), (b) => `%${toHex(Uint8Array.of(b)).toUpperCase()}`).join("");
 }

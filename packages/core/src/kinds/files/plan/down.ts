@@ -38,11 +38,12 @@ class Down {
   }
 
   run(): void {
-    const { disk, shown, pairs, adopted } = this.#work;
+    const { disk, shown, pairs, adopted, issues } = this.#work;
     this.#where.set(ROOT_KEY, { at: TOP, node: disk.top, settled: true });
     for (const seen of shown.order) {
       const folder = this.#where.get(seen.folder.key);
       if (seen.shown !== "yes" || folder === undefined) continue;
+      if (seen.spelling !== seen.item.name) issues.push({ kind: "name-spelled", id: seen.item.id });
       const known = pairs.byKey.get(seen.key);
       const node = adopted.get(seen.key) ?? known?.node;
       if (node === undefined) this.#bring(seen, folder, known);

@@ -187,8 +187,11 @@ export type PlanIssue =
       readonly kind: "name-clash" | "name-not-text" | "name-refused" | "special-file";
       readonly entry: LocalEntry;
     }
-  /** `name-taken`: what lies there is nothing that is synced. */
-  | { readonly kind: "link-not-created" | "name-taken" | "brought-back"; readonly id: ItemId }
+  /** `name-taken`: what lies there is nothing that is synced. `name-spelled`: the disk cannot hold the name. */
+  | {
+      readonly kind: "link-not-created" | "name-taken" | "name-spelled" | "brought-back";
+      readonly id: ItemId;
+    }
   | {
       readonly kind: "guard-deletion";
       /** `up`: gone from the disk; `down`: gone from the vault. */

@@ -90,15 +90,22 @@ describe("the operator of a server", { timeout: 120_000 }, () => {
     expect(await cli.json("Status", [...b.at, "status"], 11)).toMatchObject(upgrade);
     sql(file("b.db"), "INSERT INTO note (text) VALUES ('waits')");
     // What others had sent comes in all the same.
-    const rows = await until("what others had sent", async () => {
-      expect(await cli.json("Error", [...b.at, "sync"], 11)).toMatchObject({ error: { code: "upgrade" } });
-      const shown = sql<{ text: string }>(file("b.db"), "SELECT text FROM note ORDER BY id");
-      return shown.length > 1 ? shown.map(({ text }) => text) : undefined;
-    });
-    expect(rows).toEqual(["before", "waits"]);
-    await admin("PUT", subject, { version: 2, plans: ["team"], state: "active" });
-    await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
-    expect(await cli.json("Status", [...b.at, "status"])).toMatchObject({ code: "live" });
+    expect(await cli.json("Error", [...b.at, "sync"], 11)).toMatchObject({ error: { code: "upgrade" } });
+    expect(sql(file("b.db"), "SELECT text FROM note ORDER BY id")).toEqual([
+      { text: "before" },
+      { text: "waits" },
+    ]);
+    // A daemon that waits is told, and asks again at once.
+    const daemon = await cli.daemon(b.home);
+    const code = async (): Promise<unknown> =>
+      (JSON.parse((await cli.run([...b.at, "status", "--json"])).stdout) as { code: unknown }).code;
+    try {
+      await until("Upgrade", async () => ((await code()) === "upgrade" ? true : undefined));
+      await admin("PUT", subject, { version: 2, plans: ["team"], state: "active" });
+      await until("Live", async () => ((await code()) === "live" ? true : undefined), 30_000);
+    } finally {
+      await daemon.stop();
+    }
     await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
     expect(dump(file("a.db"))).toEqual(dump(file("b.db")));
   });

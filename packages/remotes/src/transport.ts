@@ -71,7 +71,7 @@ export function createTransport(url: string, fetch: Fetch, scheduler: Scheduler)
     const abort = new AbortController();
     under.add(abort);
     const cancel = scheduler.after(PATIENCE, () => abort.abort());
-    try {
+    const once = async (): Promise<HttpAnswer> => {
       const response = await fetch(origin + path, {
         method,
         headers,
@@ -81,7 +81,14 @@ export function createTransport(url: string, fetch: Fetch, scheduler: Scheduler)
         redirect: "manual",
         credentials: "omit",
       });
-      return await answerOf(response, options.most ?? JSON_ANSWER);
+      return answerOf(response, options.most ?? JSON_ANSWER);
+    };
+    try {
+      return await once().catch((error: unknown) => {
+        // A kept connection may have ended while it was idle: once more, on another one, where that does no harm.
+        if (method === "POST" || !broken.has(codeOf(error)) || abort.signal.aborted) throw error;
+        return once();
+      });
     } catch (error) {
       if (error instanceof Unusable) return { kind: "corrupt", why: error.message, sent: true };
       return { kind: "unreachable", why: whyOf(error, abort.signal.aborted), sent: !neverSent(error) };
@@ -198,6 +205,9 @@ function causeOf(status: number, code: string): DenialCause | undefined {
 
 /** Codes of Node.js for a connection that never came to be. A browser tells nothing: then it may have been sent. */
 const before = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
+
+/** Codes of Node.js for a connection that was there and broke. */
+const broken = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
 
 function neverSent(error: unknown): boolean {
   return before.has(codeOf(error));

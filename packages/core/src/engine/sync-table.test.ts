@@ -34,6 +34,7 @@ describe("the sync table", () => {
       send: "sending",
       "arm-poll": "idle",
       "arm-retry": "waiting",
+      hasten: "waiting",
     };
     for (const state of reached) {
       // Late answers of an earlier state too: every event, in every state that can be reached.

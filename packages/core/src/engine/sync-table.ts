@@ -42,7 +42,7 @@ export type SyncEvent =
   | "stop";
 
 /** What the driver does on arriving. `none` only waits. */
-export type SyncAction = "none" | "read" | "apply" | "send" | "arm-poll" | "arm-retry";
+export type SyncAction = "none" | "read" | "apply" | "send" | "arm-poll" | "arm-retry" | "hasten";
 
 export interface Transition {
   readonly to: SyncState;
@@ -59,6 +59,8 @@ const apply = go("applying", "apply");
 const send = go("sending", "send");
 const idle = go("idle", "arm-poll");
 const retry = go("waiting", "arm-retry");
+/** A hint: what was refused may be taken by now. The wait is cut short, not ended, so that hints cannot drive it. */
+const hasten = go("waiting", "hasten");
 
 /** An event that cannot come in a state stays there: a late answer after `pause` or `stop`. */
 export const syncTable: Readonly<Record<SyncState, Readonly<Record<SyncEvent, Transition>>>> = {
@@ -154,7 +156,7 @@ export const syncTable: Readonly<Record<SyncState, Readonly<Record<SyncEvent, Tr
   },
   waiting: {
     start: stay("waiting"),
-    due: stay("waiting"),
+    due: hasten,
     edit: stay("waiting"),
     now: read,
     read: stay("waiting"),

@@ -287,6 +287,75 @@ describe("retries", () => {
     expect(asked.length).toBeLessThan(2_000);
   });
 
+  const hint = (kit: Kit): void => {
+    for (const one of kit.log.hints) one();
+  };
+  const deliver = { hint: (arrives: () => void) => arrives() };
+
+  test("[ENG18] what was refused for an hour is asked for again at a hint, not when the wait is over", async () => {
+    const { kit, a } = await pair(46);
+    const refusal: Failure = { kind: "denied", why: "no plan", cause: "payment" };
+    a.faults.hooks = { ...deliver, before: ({ op }) => (op === "append" ? refusal : undefined) };
+    kit.write(a, "one");
+    a.engine.start();
+    await kit.time.run(3_600_000);
+    a.faults.hooks = deliver;
+    hint(kit);
+    await kit.time.run(100);
+    expect(kit.notes(a)).toEqual(["one"]);
+  });
+
+  test("[ENG18] hints without end at most double the tries", async () => {
+    const { kit, a } = await pair(47);
+    let asked = 0;
+    a.faults.hooks = {
+      ...deliver,
+      before: () => {
+        asked++;
+        return { kind: "unreachable", why: "planted" };
+      },
+    };
+    a.engine.start();
+    for (let i = 0; i < 6_000; i++) {
+      hint(kit);
+      await kit.time.run(100);
+    }
+    expect(asked).toBeGreaterThan(20);
+    expect(asked).toBeLessThan(70);
+  });
+
+  test("[ENG18] what the remote asked to wait for, and a halt, are waited for in full", async () => {
+    const { kit, a, b } = await pair(48);
+    let asked = 0;
+    a.faults.hooks = {
+      ...deliver,
+      before: () => {
+        asked++;
+        return { kind: "busy", retryAfter: 300_000 };
+      },
+    };
+    a.engine.start();
+    await kit.time.run(10);
+    for (let i = 0; i < 290; i++) {
+      hint(kit);
+      await kit.time.run(1_000);
+    }
+    expect(asked).toBe(1);
+
+    b.faults.replaced = (honest) => ({
+      read: async (after, want) => {
+        const page = await honest.read(after, want);
+        return page.kind === "ok" ? { kind: "ok", value: { ...page.value, head: 2 ** 53 - 1 } } : page;
+      },
+    });
+    b.faults.hooks = deliver;
+    b.engine.start();
+    await kit.time.run(600_000);
+    const nextTry = b.engine.sync?.facts().nextTry;
+    hint(kit);
+    expect(b.engine.sync?.facts()).toMatchObject({ halt: "chain-broken", nextTry });
+  });
+
   test("[ENG8] an unanswered send is read for before the same bytes go again", async () => {
     const { kit, a } = await pair(42);
     const calls: string[] = [];

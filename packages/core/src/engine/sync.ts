@@ -83,6 +83,9 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   let timer: (() => void) | undefined;
   let unwake: (() => void) | undefined;
   let attempts = 0;
+  /** When the retry timer ends, and when a hint last cut one short: monotonic. */
+  let retryAt = 0;
+  let hintedAt = Number.NEGATIVE_INFINITY;
   let pollDelay = POLL.active;
   let lastActivity = clock.mono();
   let lastRead: number | undefined;
@@ -148,14 +151,17 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         timer = scheduler.after(nextPoll(), () => back("due"));
         break;
       case "arm-retry":
-        armRetry(() => back("now"));
+        armRetry(retryDelay(), () => back("now"));
+        break;
+      case "hasten":
+        armRetry(hastened(), () => back("now"));
         break;
     }
     tellWaiters();
   }
 
-  function armRetry(work: () => void): void {
-    const ms = retryDelay();
+  function armRetry(ms: number, work: () => void): void {
+    retryAt = clock.mono() + ms;
     facts = { ...facts, nextTry: clock.now() + ms };
     timer = scheduler.after(ms, work);
   }
@@ -392,10 +398,32 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     const { failure } = facts;
     if (failure?.kind === "busy" && failure.retryAfter > 0)
       return Math.min(Math.max(RETRY.base, failure.retryAfter), BUSY_CAP);
-    const ceiling = Math.min(RETRY.cap, RETRY.base * 2 ** Math.min(attempts++, 12));
+    const ceiling = retryCeiling();
+    attempts++;
     // What only time ends is looked at at a steady pace.
     if (facts.stuck !== undefined) return POLL.active;
     return 1 + Math.floor((jitter() * ceiling) | 0);
+  }
+
+  /**
+   * What is left to wait once a hint has come. At once, where the last hint that did so is as long ago as a failure
+   * would wait by now: hints of a hostile remote can double the tries, no more. What was asked for by the remote, and
+   * what it has no part in, is waited for in full.
+   */
+  function hastened(): number {
+    const now = clock.mono();
+    const left = Math.max(0, retryAt - now);
+    const { failure } = facts;
+    const own = failure === undefined || failure.kind === "busy" || failure.kind === "fault";
+    if (own || facts.halt !== undefined || facts.stuck !== undefined || facts.diskFull) return left;
+    const free = hintedAt + Math.max(POLL.active, retryCeiling());
+    if (free >= retryAt) return left;
+    hintedAt = Math.max(now, free);
+    return hintedAt - now;
+  }
+
+  function retryCeiling(): number {
+    return Math.min(RETRY.cap, RETRY.base * 2 ** Math.min(attempts, 12));
   }
 
   function jitter(): number {

@@ -298,10 +298,11 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
         { engine, replica, clock, scheduler, givesUp: info.remote !== undefined && isServer(info.remote) },
         engine.syncNow(),
       );
+      // What was read stands in the databases, also where nothing may be sent.
+      await attachments.settle();
       if (outcome.kind === "stopped") throw stopped(outcome);
       // Without a remote there is no verdict to wait for.
       if (wish.wait !== true || remote === undefined || wish.signal?.aborted === true) return report();
-      await attachments.settle();
       if (replica.waiting().pending === 0 && attachments.due() === 0) {
         await fetchPinned(session).catch(() => log.event("pinned.missing"));
         return report();

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Cli, createCli, shell, until } from "./cli.ts";
+import { type Cli, createCli, type Running, shell, until } from "./cli.ts";
 import { founded, type Home, joined, makeDatabase, sql } from "./homes.ts";
 
 let cli: Cli;
@@ -179,6 +179,44 @@ describe("following the status", { timeout: 60_000 }, () => {
     expect(await daemon.stop()).toBe(0);
     deaf.destroy();
     expect(await ended).toBe(16);
+  });
+
+  test("[IFC41] M-25 whoever comes back says what was told last, and is told what is new, also by another daemon", async () => {
+    interface Told {
+      readonly id: string;
+      readonly label: string;
+    }
+    const follow = (...after: string[]): Promise<Running> =>
+      cli.begin([...a.at, "status", "--follow", "--json", ...after], /./);
+    const told = (one: Running): Told[] =>
+      one
+        .stdout()
+        .split("\n")
+        .flatMap((line) => (line === "" ? [] : [JSON.parse(line) as Told]));
+    const lastOf = (one: Running, label: string): Promise<Told> =>
+      until(label, () => told(one).findLast((found) => found.label === label));
+
+    let daemon = await cli.daemon(a.home);
+    const first = await follow();
+    const { id } = await lastOf(first, "Live");
+    await first.stop();
+    await cli.json("Status", [...a.at, "pause"]);
+    await daemon.stop();
+    daemon = await cli.daemon(a.home);
+    try {
+      // It was paused meanwhile: that is told, and what was told before is not.
+      const second = await follow("--after", id);
+      const paused = await lastOf(second, "Offline");
+      expect(new Set(told(second).map(({ label }) => label))).toEqual(new Set(["Offline"]));
+      await second.stop();
+      const third = cli.begin([...a.at, "status", "--follow", "--json", "--after", paused.id], /Live/);
+      await cli.json("Status", [...a.at, "resume"]);
+      const labels = told(await third).map(({ label }) => label);
+      expect(labels).not.toContain("Offline");
+      await (await third).stop();
+    } finally {
+      await daemon.stop();
+    }
   });
 });
 

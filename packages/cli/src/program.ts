@@ -116,7 +116,9 @@ function define(
     "status",
     "one line: how the vault is, and what to do",
     async () => (await import("./commands/status.ts")).status,
-  ).option("--follow", "again at each change, until Ctrl-C; wants a daemon");
+  )
+    .option("--follow", "again at each change, until Ctrl-C; wants a daemon")
+    .option("--after <id>", "with --follow: go on after the status of this id, as told by --json");
 
   command(
     "pause",

@@ -175,6 +175,8 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     fingerprint: hex(16).optional(),
     pausedUntil: time.optional(),
     issues: z.array(issue),
+    // Of `status --follow`: what `--after` goes on from.
+    id: hex(16).optional(),
   }),
   IssueList: shape("IssueList", { issues: z.array(issue) }),
   DeviceActed: shape("DeviceActed", {

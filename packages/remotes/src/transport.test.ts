@@ -39,7 +39,10 @@ test("[SRV92] a kept connection that is gone is replaced, and what may be asked 
 
 test("[SRV92] [SRV73] what may not be asked twice is not: whether it arrived is open", async () => {
   breaks = 1;
-  expect(await transport.send("POST", "/next", { json: {} })).toMatchObject({ kind: "unreachable", sent: true });
+  expect(await transport.send("POST", "/next", { json: {} })).toMatchObject({
+    kind: "unreachable",
+    sent: true,
+  });
   expect(calls).toEqual(["GET /first", "POST /next"]);
 });
 

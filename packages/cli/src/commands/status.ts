@@ -8,7 +8,8 @@ import { columns } from "../output.ts";
 
 /** Ends with the state's own code. */
 export async function status(ctx: Context, options: Record<string, unknown>): Promise<number> {
-  if (options["follow"] === true) return follow(ctx);
+  const { after } = options;
+  if (options["follow"] === true) return follow(ctx, typeof after === "string" ? after : undefined);
   const found = await look(ctx);
   show(ctx, found);
   if (found.running === false && found.remote !== undefined && found.databases > 0)
@@ -17,7 +18,7 @@ export async function status(ctx: Context, options: Record<string, unknown>): Pr
 }
 
 /** Until it is interrupted, or the daemon ends. */
-async function follow(ctx: Context): Promise<never> {
+async function follow(ctx: Context, after: string | undefined): Promise<never> {
   const { daemonClient } = await import("@tidelock/node/daemon/connect");
   const { NoDaemon } = await import("@tidelock/node/daemon/client");
   const none = { why: "no daemon runs here", next: "tidelock daemon run, or status without --follow" };
@@ -25,10 +26,10 @@ async function follow(ctx: Context): Promise<never> {
   let told = false;
   try {
     await client?.info();
-    await client?.follow((found) => {
+    await client?.follow((found, id) => {
       told = true;
-      ctx.out.data("Status", found, () => [`${new Date().toISOString()}  ${line(found)}`]);
-    });
+      ctx.out.data("Status", { ...found, id }, () => [`${new Date().toISOString()}  ${line(found)}`]);
+    }, after);
   } catch (error) {
     if (!(error instanceof NoDaemon)) throw error;
     if (told) throw new TidelockError("in-use", { why: "the daemon has ended", next: "tidelock daemon run" });

@@ -118,6 +118,9 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     const moved = to !== state || act !== "none";
     state = to;
     if (!moved) return;
+    const sooner = act === "hasten" ? hastened() : undefined;
+    // The timer that runs is left alone: what a remote asked for is not to be shortened by a fraction either.
+    if (act === "hasten" && sooner === undefined) return;
     timer?.();
     timer = undefined;
     facts = { ...facts, nextTry: undefined };
@@ -154,7 +157,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         armRetry(retryDelay(), () => back("now"));
         break;
       case "hasten":
-        armRetry(hastened(), () => back("now"));
+        armRetry(sooner ?? 0, () => back("now"));
         break;
     }
     tellWaiters();
@@ -406,20 +409,19 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   }
 
   /**
-   * What is left to wait once a hint has come. At once, where the last hint that did so is as long ago as a failure
+   * How long is waited still once a hint has come; undefined: as long as before. Not at all, where the last hint that did so is as long ago as a failure
    * would wait by now: hints of a hostile remote can double the tries, no more. What was asked for by the remote, and
    * what it has no part in, is waited for in full.
    */
-  function hastened(): number {
-    const now = clock.mono();
-    const left = Math.max(0, retryAt - now);
+  function hastened(): number | undefined {
     const { failure } = facts;
     const own = failure === undefined || failure.kind === "busy" || failure.kind === "fault";
-    if (own || facts.halt !== undefined || facts.stuck !== undefined || facts.diskFull) return left;
-    const free = hintedAt + Math.max(POLL.active, retryCeiling());
-    if (free >= retryAt) return left;
-    hintedAt = Math.max(now, free);
-    return hintedAt - now;
+    if (own || facts.halt !== undefined || facts.stuck !== undefined || facts.diskFull) return undefined;
+    const now = clock.mono();
+    const free = Math.max(now, hintedAt + Math.max(POLL.active, retryCeiling()));
+    if (free >= retryAt) return undefined;
+    hintedAt = free;
+    return free - now;
   }
 
   function retryCeiling(): number {

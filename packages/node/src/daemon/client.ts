@@ -16,8 +16,11 @@ export interface DaemonClient {
   stop(): Promise<DaemonInfo>;
   /** Answered once it has begun to begin anew. */
   restart(): Promise<DaemonInfo>;
-  /** Calls back with the status and each change of it; rejects with `NoDaemon` when the daemon ends. */
-  follow(each: (status: VaultStatus) => void): Promise<never>;
+  /**
+   * Calls back with the status and each change of it; rejects with `NoDaemon` when the daemon ends. `after`: the id of
+   * what was told last, which is not told again.
+   */
+  follow(each: (status: VaultStatus, id: string) => void, after?: string): Promise<never>;
 }
 
 export interface ClientOptions {
@@ -81,7 +84,7 @@ export function createClient(socket: string, options: ClientOptions = {}): Daemo
     info,
     stop: () => short("POST", "/v1/stop") as Promise<DaemonInfo>,
     restart: () => short("POST", "/v1/restart") as Promise<DaemonInfo>,
-    follow: (each) => follow(socket, each),
+    follow: (each, after) => follow(socket, each, after),
   };
 }
 
@@ -152,14 +155,20 @@ function send(
   });
 }
 
-function follow(socketPath: string, each: (status: VaultStatus) => void): Promise<never> {
+function follow(
+  socketPath: string,
+  each: (status: VaultStatus, id: string) => void,
+  after: string | undefined,
+): Promise<never> {
+  const path = `/v1/events${after === undefined ? "" : `?after=${encodeURIComponent(after)}`}`;
   return new Promise((_, reject) => {
     const ended = (): void => reject(new NoDaemon("ended"));
-    const sent = request({ socketPath, path: "/v1/events", agent: false }, (response) => {
+    const sent = request({ socketPath, path, agent: false }, (response) => {
       const lines = createInterface({ input: response });
       lines.on("line", (line) => {
         try {
-          each((JSON.parse(line) as StatusEvent).status);
+          const { status, id } = JSON.parse(line) as StatusEvent;
+          each(status, id);
         } catch {
           sent.destroy(); // half a line of a daemon that was killed
         }

@@ -1,9 +1,12 @@
 /** What happens, told as it happens: one JSON object a line, for as long as somebody listens. */
+import { createHash } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import type { VaultStatus } from "../vault/status.ts";
 
 export interface StatusEvent {
   readonly event: "status";
+  /** The same for the same status, whichever daemon tells it: after it only another one is told. */
+  readonly id: string;
   readonly status: VaultStatus;
 }
 
@@ -12,16 +15,23 @@ const LOOK = 1000;
 /** Of lines that a listener has not taken. One that does not read is left. */
 const UNREAD = 256 << 10;
 
-/** The status now, and again each time something of it changes but the moments of its last syncs. */
-export function streamStatus(response: ServerResponse, status: () => Promise<VaultStatus>): void {
-  let before = "";
+/**
+ * The status now, and again each time something of it changes but the moments of its last syncs. `after`: the id of
+ * what the listener was told last; the same is not told again.
+ */
+export function streamStatus(
+  response: ServerResponse,
+  status: () => Promise<VaultStatus>,
+  after?: string,
+): void {
+  let before = after;
   let timer: NodeJS.Timeout | undefined;
   const tell = (found: VaultStatus): void => {
     const { lastSync: _, lastUpload: __, lastDownload: ___, ...rest } = found;
-    const now = JSON.stringify(rest);
-    if (now === before) return;
-    before = now;
-    const line: StatusEvent = { event: "status", status: found };
+    const id = createHash("sha256").update(JSON.stringify(rest)).digest("hex").slice(0, 32);
+    if (id === before) return;
+    before = id;
+    const line: StatusEvent = { event: "status", id, status: found };
     response.write(`${JSON.stringify(line)}\n`);
   };
   const look = (): void => {

@@ -165,7 +165,7 @@ function define(
 
   command("sync", "send and receive now", async () => (await import("./commands/sync.ts")).sync).option(
     "--wait",
-    "until every own edit has its verdict and what was read stands in the databases",
+    "until every own edit has its verdict and what was read stands in databases and folders",
   );
 
   const db = program.command("db").description("SQLite databases that are kept in sync").exitOverride();
@@ -258,6 +258,16 @@ function define(
     file("remove"),
     drive,
   );
+  const folder = (name: keyof typeof import("./commands/folders.ts")) => async () =>
+    (await import("./commands/folders.ts"))[name] as Run;
+  command("add <dir>", "keep a folder of this machine equal with the drive", folder("add"), drive).option(
+    "--force",
+    "also one that another home has synced, which is given up",
+  );
+  command("rm <dir>", "keep it in step no more; what lies in it stays", folder("rm"), drive);
+  command("folders", "the folders that are kept in step", folder("ls"), drive);
+  command("scan [dir]", "look at everything in a folder now", folder("scan"), drive);
+  command("approve <dir>", "let withheld deletions go", folder("approve"), drive);
 
   const queue = program.command("queue").description("edits without a verdict").exitOverride();
   const edit = (name: keyof typeof import("./commands/queue.ts")) => async () =>

@@ -71,6 +71,17 @@ const entered = {
   home: z.string(),
 };
 
+const folder = z.object({
+  path: z.string(),
+  state: z.enum(["live", "paused", "removed"]),
+  code: z.string().optional(),
+  why: z.string().optional(),
+  next: z.string().optional(),
+  items: count,
+  waiting: count,
+  withheld: count,
+  aside: z.array(z.object({ code: z.string(), count, path: z.string().optional() })),
+});
 const fileSide = z.object({
   path: z.string(),
   revision: z.string(),
@@ -116,6 +127,8 @@ export type ShapeName =
   | "QueueActed"
   | "DriveList"
   | "DriveActed"
+  | "Folder"
+  | "FolderList"
   | "FileHistory"
   | "TrashList"
   | "FileConflictList"
@@ -170,6 +183,7 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     conflicts: count,
     withheldDeletions: count,
     databases: count,
+    folders: count,
     seq: count.optional(),
     head: hex(32).optional(),
     fingerprint: hex(16).optional(),
@@ -353,6 +367,8 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
   }),
   FileConflictList: shape("FileConflictList", { conflicts: z.array(z.object(fileConflict)) }),
   FileSettled: shape("FileSettled", fileConflict),
+  Folder: shape("Folder", { folder }),
+  FolderList: shape("FolderList", { folders: z.array(folder) }),
   DriveActed: shape("DriveActed", {
     path: z.string(),
     state: z.enum(["accepted", "waits", "written", "pinned", "unpinned", "freed"]),

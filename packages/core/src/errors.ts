@@ -57,6 +57,8 @@ export type ErrorCode =
   | "table-key-unsupported"
   | "table-needs-function"
   | "attached-elsewhere"
+  | "folder-missing"
+  | "nested-vault"
   | "not-sqlite"
   | "read-only"
   | "database-busy"
@@ -169,7 +171,13 @@ export const errorKinds: Readonly<Record<ErrorCode, ErrorKind>> = {
     "a table needs an SQL function Tidelock does not have",
     "leave the table out with --tables",
   ),
-  "attached-elsewhere": kind(2, "this database is attached elsewhere", "tidelock db detach PATH --force"),
+  "attached-elsewhere": kind(2, "this is attached elsewhere", "tidelock db detach PATH --force"),
+  "folder-missing": kind(
+    3,
+    "a synced folder is not there",
+    "mount or put it back; if it is given up: tidelock drive rm DIR",
+  ),
+  "nested-vault": kind(2, "synced folders cannot lie in each other", "choose another folder"),
   "not-sqlite": kind(
     2,
     "this is not an SQLite database that can be read",

@@ -38,3 +38,80 @@ export interface FileStat {
   readonly dev: number;
   readonly ino: number;
 }
+
+/**
+ * The file system as a synced folder asks for it: everything `Fs` does, and what it takes to see
+ * and to make other people's files. Scan and apply use nothing else, so that a simulated disk can
+ * stand in for the real one.
+ *
+ * A name that is no text (not UTF-8, or half of a surrogate pair) is never turned into another
+ * one: `list` tells of it and no call can name it. Links are never followed, except by `realPath`.
+ */
+export interface FolderFs extends Fs {
+  /** Of whatever stands there, a link itself included. */
+  look(path: string): Promise<DiskFacts>;
+  /**
+   * All entries of a folder, in no order. What comes or goes meanwhile may be missing or present;
+   * an entry that has gone again is left out. `ENOTDIR` where a link or a file stands.
+   */
+  list(path: string): Promise<DiskListing>;
+  /**
+   * A regular file piece by piece, in order; the bytes of a piece may be others after the answer
+   * of `take`. Answers what the file was before the first and after the last byte was read: only
+   * where both are equal were these the bytes of one moment. `EFBIG` above `most`.
+   */
+  readPieces(
+    path: string,
+    most: number,
+    take: (bytes: Uint8Array) => void | Promise<void>,
+  ): Promise<ReadFile>;
+  /** A new file, as `writeFileNew`, from pieces that `work` puts into it one after another. */
+  writePieces<T>(path: string, work: (put: (bytes: Uint8Array) => Promise<void>) => Promise<T>): Promise<T>;
+  /** Text of a link as it stands, bytes of a name. */
+  readLink(path: string): Promise<Uint8Array>;
+  /** A link with this text; `EEXIST` where the name is taken. */
+  symlink(target: Uint8Array, path: string): Promise<void>;
+  /** Permission bits of a file. */
+  chmod(path: string, mode: number): Promise<void>;
+  /** Time of the last change, microseconds since 1970, of a file that is no link. */
+  setTime(path: string, mtime: number): Promise<void>;
+  /** The path with every link on the way resolved. */
+  realPath(path: string): Promise<string>;
+  /**
+   * Hints at changes of a folder's entries, their content included. Hints may be lost, repeated or
+   * wrong; `lost` is called once where no more will come, e.g. because the system has no watches left.
+   */
+  hints(path: string, hint: () => void, lost: () => void): () => void;
+  /** Bytes this user may still write, and of the whole volume. */
+  space(path: string): Promise<{ readonly free: number; readonly total: number }>;
+}
+
+export type DiskKind = "file" | "dir" | "link" | "other";
+
+/** As a stat tells it; times in ns since 1970. What a system does not know is 0. */
+export interface DiskFacts {
+  readonly kind: DiskKind;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly birthtimeNs: bigint;
+  readonly ino: bigint;
+  readonly dev: bigint;
+  /** Names that a file has. */
+  readonly links: number;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
+export interface DiskListing {
+  readonly entries: readonly (DiskFacts & { readonly name: string })[];
+  /** Bytes of the names that are no text. */
+  readonly notText: readonly Uint8Array[];
+}
+
+export interface ReadFile {
+  /** How many bytes there were. */
+  readonly length: number;
+  readonly before: DiskFacts;
+  readonly after: DiskFacts;
+}

@@ -12,7 +12,7 @@ export async function status(ctx: Context, options: Record<string, unknown>): Pr
   if (options["follow"] === true) return follow(ctx, typeof after === "string" ? after : undefined);
   const found = await look(ctx);
   show(ctx, found);
-  if (found.running === false && found.remote !== undefined && found.databases > 0)
+  if (found.running === false && found.remote !== undefined && found.databases + found.folders > 0)
     ctx.out.note("  nothing keeps it in sync just now: tidelock daemon run");
   return found.exit;
 }
@@ -92,6 +92,7 @@ function details(s: VaultStatus): string[] {
     ["paused until", s.pausedUntil],
     ["withheld deletions", s.withheldDeletions],
     ["databases", s.databases],
+    ["folders", s.folders],
     ["entry", s.seq],
     ["chain", s.head],
     ["state", s.fingerprint],

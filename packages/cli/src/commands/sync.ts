@@ -11,9 +11,12 @@ export async function sync(ctx: Context, options: Record<string, unknown>): Prom
   ctx.out.data("SyncResult", done, () => [
     done.pendingUp + done.pendingDown === 0
       ? `Synced: entry ${done.head}`
-      : `Synced: entry ${done.head}; ${done.pendingUp} edits without a verdict, ${done.pendingDown} rows to show`,
+      : `Synced: entry ${done.head}; ${done.pendingUp} edits without a verdict, ${done.pendingDown} changes to show`,
   ]);
-  if (done.paused > 0) ctx.out.warn(`${done.paused} of your databases did not take part: tidelock db ls`);
+  if (done.paused > 0)
+    ctx.out.warn(
+      `${done.paused} of your databases and folders did not take part: tidelock db ls, tidelock drive folders`,
+    );
   if (done.rejected > 0)
     ctx.out.warn(`The vault did not take ${done.rejected} of your edits: tidelock queue ls`);
   return done.paused + done.rejected > 0 ? 3 : undefined;

@@ -12,6 +12,7 @@ export interface HostFacts {
   readonly openConflicts: number;
   readonly withheldDeletions: number;
   readonly pausedDatabases: number;
+  readonly pausedFolders: number;
   readonly unprojected: number;
   /** Whether this machine has a way to the remote at all, as far as the system knows. */
   readonly network: boolean;
@@ -31,6 +32,7 @@ const nothing: HostFacts = {
   openConflicts: 0,
   withheldDeletions: 0,
   pausedDatabases: 0,
+  pausedFolders: 0,
   unprojected: 0,
   network: true,
 };
@@ -108,6 +110,7 @@ function factsOf(replica: Replica, sync: Sync | undefined, host: HostFacts): Fac
     openConflicts: host.openConflicts,
     withheldDeletions: host.withheldDeletions,
     pausedDatabases: host.pausedDatabases,
+    pausedFolders: host.pausedFolders,
     transition:
       s?.state === "reading" || s?.state === "applying" || s?.state === "sending" ? "syncing" : undefined,
     pending: replica.waiting().pending,

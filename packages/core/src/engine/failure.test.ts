@@ -16,6 +16,7 @@ const calm: Omit<Facts, keyof ReturnType<typeof failureFacts>> = {
   openConflicts: 0,
   withheldDeletions: 0,
   pausedDatabases: 0,
+  pausedFolders: 0,
   transition: undefined,
   pending: 0,
   behind: 0,

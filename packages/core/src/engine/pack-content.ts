@@ -37,14 +37,17 @@ export class ContentPacker {
     this.#builder = new PackBuilder(options.suite);
   }
 
-  add(bytes: Uint8Array, compress = true): Content {
-    const one = this.open(compress);
+  add(bytes: Uint8Array, compress = true, inline = true): Content {
+    const one = this.open(compress, inline);
     one.push(bytes);
     return one.done();
   }
 
-  /** A content that comes piece by piece, one at a time: what is held of it is a chunk, and the pack that is open. */
-  open(compress = true): ContentWriter {
+  /**
+   * A content that comes piece by piece, one at a time: what is held of it is a chunk, and the pack that is open.
+   * `inline`: a small one stands in the change itself, which many of them would make large.
+   */
+  open(compress = true, inline = true): ContentWriter {
     const { suite, gear } = this.#options;
     const sum = suite.sha256Stream();
     const addresses: Uint8Array[] = [];
@@ -74,7 +77,9 @@ export class ContentPacker {
       },
       done: () => {
         const named = { size, hash: sum.digest() };
-        if (size <= contentLimits.inline) return { ...named, body: { kind: "inline", bytes: rest } };
+        // What is nothing has no chunks.
+        if (size === 0 || (inline && size <= contentLimits.inline))
+          return { ...named, body: { kind: "inline", bytes: rest } };
         cut(rest, 1);
         if (addresses.length <= contentLimits.chunks)
           return { ...named, body: { kind: "chunks", addresses } };

@@ -26,12 +26,14 @@ export interface Facts {
   readonly withheldDeletions: number;
   /** Attached databases that wait for a person: their tables changed, or the file is gone. */
   readonly pausedDatabases: number;
+  /** Synced folders that wait for a person: gone, emptied or another one, or their edits were refused. */
+  readonly pausedFolders: number;
   readonly transition: "connecting" | "syncing" | undefined;
   /** Own edits without a verdict. */
   readonly pending: number;
   /** Entries read and not applied, or known of and not read. */
   readonly behind: number;
-  /** Rows the attached databases do not show yet. */
+  /** Rows the attached databases do not show yet, and steps that synced folders have before them. */
   readonly unprojected: number;
   readonly keyArrived: boolean;
   /** Wake is open, or the last poll is younger than two poll intervals. */
@@ -157,6 +159,8 @@ function pick(f: Facts): Picked {
     };
   if (f.pausedDatabases > 0)
     return { code: "conflict", detail: count(f.pausedDatabases, "database paused", "databases paused") };
+  if (f.pausedFolders > 0)
+    return { code: "conflict", detail: count(f.pausedFolders, "folder paused", "folders paused") };
   if (f.transition !== undefined) return { code: f.transition };
   if (!f.keyArrived) return { code: "pending", detail: "Waiting for the vault's key" };
   if (f.pending > 0)

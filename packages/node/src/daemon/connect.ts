@@ -104,7 +104,10 @@ async function here<T>(
   try {
     const session = await openSession(options);
     try {
-      if (options.databases === true) await session.attachments.resume();
+      if (options.databases === true) {
+        await session.attachments.resume();
+        await session.folders.resume(false);
+      }
       const { createService } = await import("./service.ts");
       return { value: await work(createService(session, false)) };
     } finally {

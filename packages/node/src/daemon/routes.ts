@@ -57,6 +57,11 @@ export const routes: Readonly<Record<Operation, Route>> = {
   trash: { method: "GET", path: "/v1/vaults/{v}/trash" },
   fileConflicts: { method: "GET", path: "/v1/vaults/{v}/files/conflicts" },
   settleConflict: { method: "POST", path: "/v1/vaults/{v}/files/conflicts/settle" },
+  folders: { method: "GET", path: "/v1/vaults/{v}/folders" },
+  addFolder: { method: "POST", path: "/v1/vaults/{v}/folders" },
+  removeFolder: { method: "DELETE", path: "/v1/vaults/{v}/folders" },
+  scanFolder: { method: "POST", path: "/v1/vaults/{v}/folders/scan" },
+  approveFolder: { method: "POST", path: "/v1/vaults/{v}/folders/approve" },
   doctor: { method: "POST", path: "/v1/vaults/{v}/doctor" },
 };
 

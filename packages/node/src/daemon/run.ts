@@ -55,6 +55,7 @@ async function runOnce(options: DaemonOptions, log: Log, signal: AbortSignal): P
     try {
       session.start();
       await session.attachments.resume();
+      await session.folders.resume(true);
       log.event("daemon.start", { pid: process.pid });
       options.ready?.({ ...info, calls: 0 });
       await ended(AbortSignal.any([signal, asked.signal]));

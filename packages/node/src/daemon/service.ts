@@ -38,6 +38,7 @@ import {
   type TrashedFile,
   trashList,
 } from "../vault/drive-past.ts";
+import type { FolderInfo } from "../vault/folders.ts";
 import {
   type Admitted,
   answerInvites,
@@ -136,6 +137,12 @@ export interface VaultService {
   trash(): Promise<readonly TrashedFile[]>;
   fileConflicts(wish: { readonly all?: boolean }): Promise<readonly FileConflict[]>;
   settleConflict(wish: { readonly id: string; readonly pick: string }): Promise<FileConflict>;
+  folders(): Promise<readonly FolderInfo[]>;
+  addFolder(wish: { readonly path: string; readonly force?: boolean }): Promise<FolderInfo>;
+  removeFolder(wish: { readonly path: string }): Promise<FolderInfo>;
+  /** One, or all. */
+  scanFolder(wish: { readonly path?: string }): Promise<readonly FolderInfo[]>;
+  approveFolder(wish: { readonly path: string }): Promise<{ readonly approved: number }>;
   doctor(): Promise<readonly Finding[]>;
 }
 
@@ -215,8 +222,27 @@ export function createService(session: Session, running: boolean): VaultService 
     trash: async () => trashList(session),
     fileConflicts: async ({ all }) => fileConflicts(session, all !== true),
     settleConflict: ({ id, pick }) => settleConflict(session, id, pick),
+    folders: async () => {
+      if (!running) await session.folders.settle(true);
+      return session.folders.list();
+    },
+    addFolder: ({ path, force }) =>
+      withSync(session, running, () => session.folders.add(path, force === true)),
+    removeFolder: ({ path }) => session.folders.remove(path),
+    scanFolder: ({ path }) => withSync(session, running, () => session.folders.scan(path)),
+    approveFolder: ({ path }) => withSync(session, running, () => session.folders.approve(path)),
     doctor: async () => (await import("../doctor/vault.ts")).vaultFindings(session, running),
   };
+}
+
+/** Where nothing syncs by itself: it is sent and taken in too, if the remote can be reached. */
+async function withSync<T>(session: Session, running: boolean, work: () => Promise<T>): Promise<T> {
+  if (running) return work();
+  if (session.copied) throw copiedError();
+  await session.sync().catch(() => undefined);
+  const done = await work();
+  await session.sync({ wait: true }).catch(() => undefined);
+  return done;
 }
 
 /** Where nothing syncs by itself: with what the vault has now, and sent, if the remote can be reached. */

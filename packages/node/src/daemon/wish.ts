@@ -60,6 +60,11 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   trash: {},
   fileConflicts: { all: "flag?" },
   settleConflict: { id: "text", pick: "text" },
+  folders: {},
+  addFolder: { path: "text", force: "flag?" },
+  removeFolder: { path: "text" },
+  scanFolder: { path: "text?" },
+  approveFolder: { path: "text" },
   doctor: {},
 };
 

@@ -82,7 +82,7 @@ export function createNodeFs(): Fs {
   };
 }
 
-async function withFile<T>(path: string, flags: number, work: (fd: number) => Promise<T>): Promise<T> {
+export async function withFile<T>(path: string, flags: number, work: (fd: number) => Promise<T>): Promise<T> {
   const fd = await open(path, flags);
   let result: T;
   try {
@@ -101,6 +101,6 @@ function statOf(stat: fs.Stats): FileStat {
   return { kind, size: stat.size, mtime: stat.mtimeMs, dev: stat.dev, ino: stat.ino };
 }
 
-function errno(code: string, path: string): Error {
+export function errno(code: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${path}`), { code });
 }

@@ -145,8 +145,11 @@ export function storedFrame({ stored }: Pack): RunFrame {
   return { sections: new Map([[HOUSEKEEPING, encodeHousekeeping([{ kind: "stored", stored }])]]) };
 }
 
-function packerOf(session: Session, path: string): ContentPacker {
-  const { suite, replica } = session;
+/** `path`: what the content is of, for the error. */
+export function packerOf(
+  { suite, replica }: Pick<Session, "suite" | "replica">,
+  path: string,
+): ContentPacker {
   const secrets = replica.read((tx) => contentSecret(suite, replica, tx));
   if (secrets === undefined)
     throw new TidelockError("key-missing", {

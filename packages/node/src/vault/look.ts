@@ -9,6 +9,7 @@ import { answered } from "./stalls.ts";
 export async function look(session: Session): Promise<Facts> {
   // Whether a database is fit shows only when it is opened.
   await session.attachments.resume();
+  const unsent = await session.folders.look();
   const before = session.facts();
   const { remote, replica } = session;
   // Paused, nobody asks the remote.
@@ -17,7 +18,7 @@ export async function look(session: Session): Promise<Facts> {
   const page = await answered(remote.read(read, { frames: 1, bytes: 1 }));
   // Taken now: what was in a file a moment ago may have come into the outbox meanwhile.
   const facts = session.facts();
-  const pending = facts.pending + session.attachments.unread();
+  const pending = facts.pending + session.attachments.unread() + unsent;
   if (page === undefined) return { ...facts, pending, stalled: true };
   if (page.kind !== "ok") {
     const failure = failureFacts(page);

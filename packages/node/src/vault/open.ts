@@ -187,6 +187,7 @@ export async function openVault(options: OpenOptions = {}): Promise<Vault> {
     });
     if (!session.copied) session.start();
     await session.attachments.resume();
+    await session.folders.resume(true);
     return vaultOver(session, () => lock.release());
   } catch (error) {
     lock.release();

@@ -7,6 +7,7 @@ import { createTablesKind, type TablesKind } from "@tidelock/core/kinds/tables/t
 import type { Kind } from "@tidelock/core/log/kind";
 import { PIN_SPACE } from "../content/pin-space.ts";
 import { attachmentSpaces } from "../database/registry.ts";
+import { folderSpaces } from "../folder/rows.ts";
 import { privateFolder } from "../home/files.ts";
 import type { KeyPlace } from "../home/keys.ts";
 import type { HomePaths } from "../home/paths.ts";
@@ -52,11 +53,6 @@ export function openStore(place: VaultPlace, kinds: Kinds): FileValues {
 }
 
 export function spacesOf(kinds: Kinds): readonly string[] {
-  return [
-    ...replicaSpaces(kinds.all),
-    ...attachmentSpaces.map((space) => space.name),
-    HOME_SPACE,
-    DRAFT_SPACE,
-    PIN_SPACE,
-  ];
+  const own = [...attachmentSpaces, ...folderSpaces].map((space) => space.name);
+  return [...replicaSpaces(kinds.all), ...own, HOME_SPACE, DRAFT_SPACE, PIN_SPACE];
 }

@@ -20,12 +20,14 @@ import { type ContentCache, createCache, roomFor } from "../content/piece-cache.
 import { fetchPinned, keptPieces } from "../content/presence.ts";
 import { loadSuite } from "../crypto/load-suite.ts";
 import { createClock, createScheduler, type OwnScheduler } from "../env.ts";
+import { createNodeFolderFs } from "../fs/node-folder-fs.ts";
 import { readConfig, type VaultConfig } from "../home/config.ts";
 import { type KeyOptions, loadSecrets } from "../home/keys.ts";
 import type { HomePaths } from "../home/paths.ts";
 import type { SqlStore } from "../store/sql-store.ts";
 import { type Attachments, createAttachments } from "./attachments.ts";
 import { checkPlacement, copiedError, noteEnrolAnew } from "./copied.ts";
+import { createFolders, type Folders } from "./folders.ts";
 import { answerInvites } from "./invites.ts";
 import { createIssueBook, type Issue, type Matter } from "./issues.ts";
 import { orLate } from "./late-remote.ts";
@@ -37,7 +39,7 @@ import { createKinds, type Kinds, openStore, placeOf } from "./place.ts";
 import { isServer, openFolder, openRemote, placeName, refusingRemote } from "./remote.ts";
 import { identityOf, type ServerAccess } from "./server.ts";
 import { matchesVault } from "./setup.ts";
-import { databaseStall, remoteStall, unlessStalled } from "./stalls.ts";
+import { databaseStall, folderStall, remoteStall, unlessStalled } from "./stalls.ts";
 import { halted, standing } from "./standing.ts";
 
 export interface SessionOptions {
@@ -53,15 +55,15 @@ export interface SyncReport {
   readonly head: number;
   /** Own edits without a verdict. */
   readonly pendingUp: number;
-  /** Rows that attached databases do not show yet. */
+  /** Rows that attached databases do not show yet, and changes that synced folders have before them. */
   readonly pendingDown: number;
   readonly rejected: number;
-  /** Databases that took no part: they wait for a person. */
+  /** Databases and folders that took no part: they wait for a person. */
   readonly paused: number;
 }
 
 export interface SyncWish {
-  /** Until every own edit has its verdict and what was read stands in the attached databases. */
+  /** Until every own edit has its verdict and what was read stands in the attached databases and folders. */
   readonly wait?: boolean | undefined;
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -85,6 +87,7 @@ export interface Session {
   readonly remote: Remote | undefined;
   readonly tables: TablesView;
   readonly attachments: Attachments;
+  readonly folders: Folders;
   /** Of invites that this device can answer. */
   readonly inviteKeys: InviteMemory;
   /** This home is a copy: it reads, and sends nothing. */
@@ -221,20 +224,48 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
   const { tables } = parts.kinds;
   const hostFacts = () => ({
     openConflicts: replica.read((tx) => tables.conflicts(tx, { open: true }).length),
-    ...attachments.facts(),
+    ...factsOf(),
     network: hasNetwork(info.remote),
   });
   const env = { suite, clock, scheduler, log, point: () => undefined };
   const engine = createEngine({ env, replica, remote, hostFacts });
   const attachments = createAttachments({ engine, tables, clock, scheduler, log, suite, enabled: !copied });
 
+  const folders = createFolders({
+    host: {
+      engine,
+      replica,
+      files: parts.kinds.files,
+      suite,
+      remote,
+      clock,
+      scheduler,
+      log,
+      fs: createNodeFolderFs(),
+      deviceName: () => session.deviceName(),
+    },
+    paths,
+    remote: info.remote,
+    enabled: !copied,
+  });
   const book = createIssueBook(store, clock);
   const paused = (): Pause | undefined => pauseOf(store, clock.now());
   let started = false;
   let stalls = 0;
+  let slow = 0;
   let lookedAt = Number.NEGATIVE_INFINITY;
   let cancelEnd: () => void = () => undefined;
   let stopKeeping: () => void = () => undefined;
+
+  function factsOf(): ReturnType<Attachments["facts"]> & ReturnType<Folders["facts"]> {
+    const [a, b] = [attachments.facts(), folders.facts()];
+    return {
+      ...a,
+      ...b,
+      withheldDeletions: a.withheldDeletions + b.withheldDeletions,
+      unprojected: a.unprojected + b.unprojected,
+    };
+  }
 
   function facts(): Facts {
     const found = engine.facts();
@@ -267,20 +298,24 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
   /** A look opens each file once more: not for every status that a program asks for. */
   function stalledDatabases(): number {
     const now = clock.mono();
-    if (now - lookedAt < LOOK / 4) return stalls;
+    if (now - lookedAt < LOOK / 4) return stalls + slow;
     lookedAt = now;
     stalls = attachments.stalled();
-    return stalls;
+    slow = folders.stalled();
+    return stalls + slow;
   }
 
   function matters(halt: HaltCode | undefined = facts().halt): readonly Matter[] {
+    stalledDatabases();
     const remoteWaits = paused() === undefined ? engine.sync?.facts() : undefined;
     return [
       ...standing(paths, info, replica.waiting().parked),
       ...halted(halt),
       ...attachments.issues(),
+      ...folders.issues(),
       ...remoteStall(remoteWaits, clock),
-      ...databaseStall(stalledDatabases()),
+      ...databaseStall(stalls),
+      ...folderStall(slow),
     ];
   }
 
@@ -288,22 +323,24 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
     if (copied) throw copiedError();
     const pause = paused();
     if (pause !== undefined) {
-      await attachments.settle();
+      await Promise.all([attachments.settle(), folders.settle(true)]);
       throw pausedError(pause);
     }
     let locked = 0;
-    for (;;) {
+    for (let round = 0; ; round++) {
       const quiet = await attachments.settle();
+      await folders.settle(round === 0);
       const outcome = await unlessStalled(
         { engine, replica, clock, scheduler, givesUp: info.remote !== undefined && isServer(info.remote) },
         engine.syncNow(),
       );
-      // What was read stands in the databases, also where nothing may be sent.
+      // What was read stands in the databases and folders, also where nothing may be sent.
       await attachments.settle();
+      await folders.settle(false);
       if (outcome.kind === "stopped") throw stopped(outcome);
       // Without a remote there is no verdict to wait for.
       if (wish.wait !== true || remote === undefined || wish.signal?.aborted === true) return report();
-      if (replica.waiting().pending === 0 && attachments.due() === 0) {
+      if (replica.waiting().pending === 0 && attachments.due() + folders.due() === 0) {
         await fetchPinned(session).catch(() => log.event("pinned.missing"));
         return report();
       }
@@ -321,9 +358,9 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
     return {
       head: replica.cursor().applied,
       pendingUp: pending,
-      pendingDown: attachments.facts().unprojected,
+      pendingDown: factsOf().unprojected,
       rejected: parked,
-      paused: attachments.facts().pausedDatabases,
+      paused: factsOf().pausedDatabases + factsOf().pausedFolders,
     };
   }
 
@@ -352,6 +389,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
     remote,
     tables,
     attachments,
+    folders,
     facts,
     issues: (halt) => book.list(matters(halt)),
     dismiss: (code) => {
@@ -383,6 +421,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
     sync: (wish = {}) => within((signal) => sync({ ...wish, signal }), wish),
     close: async () => {
       stopKeeping();
+      await folders.close();
       await attachments.close();
       await engine.stop();
       scheduler.close();

@@ -43,6 +43,14 @@ export function databaseStall(count: number): readonly Matter[] {
   ];
 }
 
+export function folderStall(count: number): readonly Matter[] {
+  if (count === 0) return [];
+  const what = count === 1 ? "a synced folder" : `${count} synced folders`;
+  return [
+    { code: "stalled", count, why: `${what} cannot be brought in step`, next: "tidelock drive folders" },
+  ];
+}
+
 export interface Moving {
   readonly engine: Engine & { readonly sync: Sync | undefined };
   readonly replica: Replica;

@@ -37,6 +37,7 @@ export interface VaultStatus {
   readonly conflicts: number;
   readonly withheldDeletions: number;
   readonly databases: number;
+  readonly folders: number;
   /** This and what follows is absent while the keys cannot be opened. */
   readonly seq?: number;
   /** Chain hash at `seq`: equal on two devices that saw the same log. */
@@ -86,6 +87,7 @@ export function statusOf(session: Session, facts: Facts = session.facts()): Vaul
     conflicts: facts.openConflicts,
     withheldDeletions: facts.withheldDeletions,
     databases: session.attachments.count(),
+    folders: session.folders.count(),
     seq,
     head: toHex(head),
     fingerprint: replica.digest().toString(16).padStart(32, "0"),
@@ -126,6 +128,7 @@ function bareStatus(info: VaultConfig, error: TidelockError, fault: Partial<Fact
     conflicts: 0,
     withheldDeletions: 0,
     databases: 0,
+    folders: 0,
     issues: [
       {
         code: error.code,
@@ -155,6 +158,7 @@ const noFacts: Facts = {
   openConflicts: 0,
   withheldDeletions: 0,
   pausedDatabases: 0,
+  pausedFolders: 0,
   transition: undefined,
   pending: 0,
   behind: 0,

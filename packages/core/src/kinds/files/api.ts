@@ -8,6 +8,8 @@ export interface ItemVersion extends Version {
 }
 
 export interface FilesView {
+  /** Grows with whatever may have changed what is seen, in this process: who saw the same number saw the same. */
+  changes(): number;
   /** Live or dead, as this device sees it: with what is unconfirmed. */
   item(tx: Tx, id: ItemId): Item | undefined;
   /** The live item of this name, or of one that is the same to every disk. */

@@ -22,6 +22,7 @@ export function createFilesKind(
   suite: Suite,
   told: (outcomes: readonly Outcome[]) => void = () => undefined,
 ): FilesKind {
+  let changes = 0;
   const within = (tx: Tx): Session => tx.scratch("files", () => new Session(tx, suite));
   return {
     section: 3,
@@ -31,9 +32,19 @@ export function createFilesKind(
       const value = decodeSection(section);
       return value === null ? null : { changes: value.changes.length, value };
     },
-    apply: (tx, sections, at) => told(within(tx).apply(sections, at)),
-    hold: (tx, id, sections) => within(tx).hold(id, sections),
-    release: (tx, id) => within(tx).release(id),
+    apply: (tx, sections, at) => {
+      changes++;
+      told(within(tx).apply(sections, at));
+    },
+    hold: (tx, id, sections) => {
+      changes++;
+      within(tx).hold(id, sections);
+    },
+    release: (tx, id) => {
+      changes++;
+      within(tx).release(id);
+    },
+    changes: () => changes,
     settle: (tx) => tx.known<Session>("files")?.settle(),
 
     item: (tx, id) => {

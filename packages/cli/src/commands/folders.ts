@@ -1,0 +1,75 @@
+/** `drive add`, `rm`, `folders`, `scan`, `approve`: folders of this machine that are kept equal with the drive. */
+import { resolve } from "node:path";
+import { TidelockError } from "@tidelock/core/errors";
+import { withVault } from "@tidelock/node/daemon/connect";
+import type { FolderInfo } from "@tidelock/node/vault/folders";
+import type { Context } from "../context.ts";
+import { columns } from "../output.ts";
+
+type Options = Record<string, unknown>;
+
+export async function add(ctx: Context, options: Options, dir: string): Promise<undefined> {
+  ctx.out.progress("looking at the folder …");
+  const wish = { path: pathOf(dir), force: options["force"] === true };
+  const done = await withVault(connect(ctx, "drive add"), (vault) => vault.addFolder(wish));
+  ctx.out.data("Folder", { folder: done }, () => describe(done));
+}
+
+export async function rm(ctx: Context, _options: Options, dir: string): Promise<undefined> {
+  const done = await withVault(connect(ctx, "drive rm"), (vault) =>
+    vault.removeFolder({ path: pathOf(dir) }),
+  );
+  ctx.out.data("Folder", { folder: done }, () => [
+    `${done.path} is kept in step no more; what lies in it stays`,
+  ]);
+}
+
+export async function ls(ctx: Context): Promise<undefined> {
+  const folders = await withVault(connect(ctx, "drive folders"), (vault) => vault.folders());
+  show(ctx, folders);
+}
+
+export async function scan(ctx: Context, _options: Options, dir?: string): Promise<undefined> {
+  ctx.out.progress("looking at everything …");
+  const wish = dir === undefined ? {} : { path: pathOf(dir) };
+  show(ctx, await withVault(connect(ctx, "drive scan"), (vault) => vault.scanFolder(wish)));
+}
+
+export async function approve(ctx: Context, _options: Options, dir: string): Promise<undefined> {
+  const done = await withVault(connect(ctx, "drive approve"), (vault) =>
+    vault.approveFolder({ path: pathOf(dir) }),
+  );
+  ctx.out.data("Approved", done, () => [`${done.approved} deletions go on`]);
+}
+
+function connect(ctx: Context, what: string): ReturnType<Context["connect"]> {
+  return ctx.connect(what, { databases: true });
+}
+
+/** An empty one is a variable that was not set, most likely. */
+function pathOf(dir: string): string {
+  if (dir === "") throw new TidelockError("usage", { why: "the path is empty", next: "name a folder" });
+  return resolve(dir);
+}
+
+function show(ctx: Context, folders: readonly FolderInfo[]): void {
+  ctx.out.data("FolderList", { folders }, () =>
+    folders.length === 0 ? ["no folder is kept in step"] : folders.flatMap(describe),
+  );
+}
+
+function describe(folder: FolderInfo): string[] {
+  const state = [
+    `${folder.items} items`,
+    folder.state === "paused" ? `paused: ${folder.why ?? ""}` : folder.state,
+    ...(folder.waiting > 0 ? [`${folder.waiting} changes to make`] : []),
+    ...(folder.withheld > 0 ? [`${folder.withheld} deletions withheld`] : []),
+  ];
+  return [
+    ...columns([[folder.path, state.join(", ")]]),
+    ...folder.aside.map(
+      ({ code, count, path }) => `  ${code}: ${count}${path === undefined ? "" : `, e.g. ${path}`}`,
+    ),
+    ...(folder.next === undefined ? [] : [`  next: ${folder.next}`]),
+  ];
+}

@@ -1,0 +1,219 @@
+/** From the vault onto the disk, some steps at a time: made, flushed, and only then noted as agreed. */
+import type { DownStep, RowPatch } from "@tidelock/core/kinds/files/plan/types";
+import type { Item, ItemId } from "@tidelock/core/kinds/files/types";
+import type { DiskFacts } from "@tidelock/core/ports-fs";
+import { errnoOf } from "../home/files.ts";
+import type { RowBook, RowChange } from "./book.ts";
+import type { Contents } from "./contents.ts";
+import type { Done, Hands, Moved } from "./hands.ts";
+import type { FolderHost } from "./host.ts";
+import type { Places } from "./local.ts";
+import type { FolderRows, Staged } from "./rows.ts";
+import { parentKey } from "./seen.ts";
+import type { Trash } from "./trash.ts";
+
+export interface DownDeps {
+  readonly host: FolderHost;
+  readonly hands: Hands;
+  readonly rows: FolderRows;
+  readonly book: RowBook;
+  readonly places: Places;
+  readonly contents: Contents;
+  readonly trash: Trash;
+  readonly random: () => string;
+  readonly stopped: () => boolean;
+  /** Entries of this folder are, or may be, others now. */
+  readonly touched: (folder: string) => void;
+  /** It stays undone for a cause that lies outside: an error code, or that of an issue. */
+  readonly failed: (id: ItemId | undefined, code: string) => void;
+}
+
+/** Files made side by side, and their bytes. */
+const SLICE = 64;
+const SLICE_BYTES = 32 << 20;
+
+type Content = Extract<DownStep, { do: "createFile" | "replaceFile" }>;
+
+/** How many of the steps were done. */
+export async function takeDown(deps: DownDeps, steps: readonly DownStep[]): Promise<number> {
+  let done = 0;
+  for (let at = 0; at < steps.length && !deps.stopped(); ) {
+    const slice: DownStep[] = [];
+    let bytes = 0;
+    while (at < steps.length && slice.length < SLICE && (slice.length === 0 || bytes < SLICE_BYTES)) {
+      const step = steps[at++] as DownStep;
+      slice.push(step);
+      bytes += contentOf(step)?.size ?? 0;
+    }
+    done += await new Slice(deps).run(slice);
+  }
+  return done;
+}
+
+function contentOf(step: DownStep): Item["content"] {
+  return step.do === "createFile" || step.do === "replaceFile" ? step.item.content : undefined;
+}
+
+class Slice {
+  readonly #deps: DownDeps;
+  readonly #changes: RowChange[] = [];
+  readonly #madeByStep = new Map<DownStep, string>();
+  readonly #stagedByStep = new Map<DownStep, Staged>();
+  /** Staged files that somebody wrote to meanwhile stay noted, and are sent. */
+  readonly #settled: string[] = [];
+
+  constructor(deps: DownDeps) {
+    this.#deps = deps;
+  }
+
+  async run(steps: readonly DownStep[]): Promise<number> {
+    const { host, hands, rows, book } = this.#deps;
+    await Promise.all(steps.map((step) => this.#make(step)));
+    this.#noteStaged(steps);
+    let done = 0;
+    try {
+      for (const step of steps) if (await this.#step(step)) done++;
+    } finally {
+      for (const made of this.#madeByStep.values()) await hands.discard(made);
+    }
+    host.point?.("folder-written");
+    await hands.flush();
+    host.point?.("folder-flushed");
+    if (this.#changes.length > 0 || this.#settled.length > 0) {
+      host.engine.write((tx) => {
+        book.put(tx, this.#changes, BigInt(Math.floor(host.clock.now())) * 1_000_000n);
+        for (const name of this.#settled) rows.dropStaged(tx, name);
+      });
+    }
+    host.point?.("folder-noted");
+    return done;
+  }
+
+  async #make(step: DownStep): Promise<void> {
+    const content = contentOf(step);
+    if (content === undefined) return;
+    const { contents, hands } = this.#deps;
+    const { id, item } = step as Content;
+    const { path, filled } = await hands.make(item, (put) => contents.stream(content, put));
+    if (filled.kind === "ok") {
+      this.#madeByStep.set(step, path);
+      return;
+    }
+    await hands.discard(path);
+    this.#deps.failed(id, filled.kind === "damaged" ? "blob-damaged" : filled.kind);
+  }
+
+  /** Before anything moves: what is found in the stage after a crash must say what it was. */
+  #noteStaged(steps: readonly DownStep[]): void {
+    const { host, rows, book, places, random } = this.#deps;
+    for (const step of steps) {
+      if (step.do !== "replaceFile" || !this.#madeByStep.has(step)) continue;
+      const [key, row] = [places.key(step.entry.at), book.row(step.id)];
+      if (key === undefined || row === undefined) continue;
+      const { rev, id } = row;
+      const since = Math.floor(host.clock.now());
+      this.#stagedByStep.set(step, {
+        name: random(),
+        kind: "replaced",
+        id,
+        rev,
+        key,
+        since,
+        print: step.entry.print,
+      });
+    }
+    if (this.#stagedByStep.size === 0) return;
+    host.engine.write((tx) => {
+      for (const staged of this.#stagedByStep.values()) rows.putStaged(tx, staged);
+    });
+    host.point?.("folder-staged");
+  }
+
+  async #step(step: DownStep): Promise<boolean> {
+    const { failed, touched } = this.#deps;
+    try {
+      const did = await this.#do(step);
+      if (did === undefined) return false;
+      if (did.kind === "done") return true;
+      for (const folder of this.#foldersOf(step)) touched(folder);
+    } catch (error) {
+      const code = errnoOf(error);
+      if (code === "" || code === "EIO" || code === "ENOSPC" || code === "EDQUOT") throw error;
+      failed(step.id, "not-written");
+    }
+    return false;
+  }
+
+  #foldersOf(step: DownStep): string[] {
+    const { places } = this.#deps;
+    const at = "entry" in step ? places.key(step.entry.at) : undefined;
+    const to = "to" in step ? places.key(step.to.folder) : undefined;
+    return [...(at === undefined ? [] : [parentKey(at)]), ...(to === undefined ? [] : [to])];
+  }
+
+  /** Undefined where it cannot be done now, for a cause that was told or that a step before it had. */
+  async #do(step: DownStep): Promise<Done | Moved | { readonly kind: "done" } | undefined> {
+    const { hands, places } = this.#deps;
+    const from = "entry" in step ? places.key(step.entry.at) : undefined;
+    const to = "to" in step ? places.spot(step.to) : undefined;
+    if (("entry" in step && from === undefined) || ("to" in step && to === undefined)) return undefined;
+    const [old, wanted] = [from as string, to as string];
+    switch (step.do) {
+      case "makeDir": {
+        const did = await hands.makeFolder(wanted);
+        if (did.kind === "done") places.moved(step.at, step.to);
+        return this.#agreed(step, did);
+      }
+      case "createFile": {
+        const made = this.#madeByStep.get(step);
+        if (made === undefined) return undefined;
+        return this.#agreed(step, await hands.create(made, wanted), { hash: step.item.content?.hash });
+      }
+      case "makeLink": {
+        const { target = new Uint8Array(0) } = step.item;
+        return this.#agreed(step, await hands.makeLink(wanted, target));
+      }
+      case "replaceFile":
+        return this.#replace(step, old);
+      case "rename": {
+        const did = await hands.move(old, wanted, { ino: step.entry.print.ino, kind: kindOf(step) });
+        if (did.kind === "done") places.moved(step.entry.at, step.to);
+        return this.#agreed(step, did);
+      }
+      case "setExecutable":
+        return this.#agreed(step, await hands.setExecutable(old, step.entry.print, step.executable));
+      case "toTrash": {
+        const into = await this.#deps.trash.room(old.slice(old.lastIndexOf("/") + 1), true);
+        return this.#gone(step.id, await hands.take(old, step.entry.print, into));
+      }
+      case "removeDir":
+        return this.#gone(step.id, await hands.removeFolder(old));
+    }
+  }
+
+  async #replace(step: Extract<DownStep, { do: "replaceFile" }>, key: string): Promise<Done | undefined> {
+    const { hands } = this.#deps;
+    const [made, staged] = [this.#madeByStep.get(step), this.#stagedByStep.get(step)];
+    if (made === undefined || staged === undefined) return undefined;
+    const did = await hands.replace(made, key, step.entry.print, staged.name);
+    // Where anything lies in the stage, the sweep judges what it is.
+    if (did.kind === "moved" && (await hands.lookIfThere(hands.staged(staged.name))) === undefined)
+      this.#settled.push(staged.name);
+    return this.#agreed(step, did, { hash: step.item.content?.hash });
+  }
+
+  #agreed(step: { readonly id: ItemId; readonly set: RowPatch }, did: Done, more: RowPatch = {}): Done {
+    if (did.kind === "done")
+      this.#changes.push({ id: step.id, set: { ...step.set, ...more, print: did.facts } });
+    return did;
+  }
+
+  #gone<T extends Done | Moved | { readonly kind: "done" }>(id: ItemId | undefined, did: T): T {
+    if (did.kind === "done" && id !== undefined) this.#changes.push({ id, set: undefined });
+    return did;
+  }
+}
+
+function kindOf(step: Extract<DownStep, { do: "rename" }>): DiskFacts["kind"] {
+  return step.entry.kind === "special" ? "other" : step.entry.kind;
+}

@@ -1,0 +1,288 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { putRun, runs } from "@tidelock/core/engine/outbox";
+import { ROOT } from "@tidelock/core/kinds/files/names";
+import type { DiskFacts, FolderFs } from "@tidelock/core/ports-fs";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createNodeFolderFs } from "../fs/node-folder-fs.ts";
+import { createHomes, folderOver, type TestHome, type TestHomes, treeOf } from "./testing/homes.ts";
+
+let all: TestHomes;
+let a: TestHome;
+let b: TestHome;
+
+beforeEach(async () => {
+  all = await createHomes(["a", "b"]);
+  [a, b] = all.homes as [TestHome, TestHome];
+}, 60_000);
+afterEach(() => all.remove(), 60_000);
+
+const write = (home: TestHome, path: string, text: string): void =>
+  writeFileSync(join(home.folder, path), text);
+const read = (home: TestHome, path: string): string => readFileSync(join(home.folder, path), "utf8");
+const names = (home: TestHome): string[] => Object.keys(treeOf(home.folder));
+const meet = async (): Promise<void> => {
+  for (const home of [a, b, a]) await home.sync();
+};
+const head = (home: TestHome): number => home.session.replica.cursor().applied;
+
+describe("a folder", { timeout: 60_000 }, () => {
+  test("[FLD1] Y-1: what is made, written, renamed and deleted in one folder happens in the other", async () => {
+    mkdirSync(join(a.folder, "docs"));
+    write(a, "docs/a.txt", "one");
+    write(a, "b.txt", "two");
+    await meet();
+    expect(treeOf(b.folder)).toEqual(treeOf(a.folder));
+    write(b, "docs/a.txt", "one and more");
+    renameSync(join(b.folder, "docs"), join(b.folder, "papers"));
+    rmSync(join(b.folder, "b.txt"));
+    await meet();
+    await meet();
+    expect(treeOf(a.folder)).toEqual(treeOf(b.folder));
+    expect(names(a)).toEqual(["papers", "papers/a.txt"]);
+    expect(read(a, "papers/a.txt")).toBe("one and more");
+  });
+
+  test("[FLD7] M-27: what came from the vault is never sent back", async () => {
+    for (let i = 0; i < 20; i++) write(a, `${i}.txt`, `text ${i}`);
+    await a.sync();
+    await b.sync();
+    const before = head(b);
+    await b.sync();
+    const again = await b.again();
+    await again.sync();
+    await again.session.folders.scan(undefined);
+    await a.sync();
+    expect([head(a), head(again)]).toEqual([before, before]);
+    expect(treeOf(b.folder)).toEqual(treeOf(a.folder));
+  });
+
+  test("[FLD6] both edit one file: one stands, the other lies beside it under a name that says whose it is", async () => {
+    write(a, "report.txt", "old");
+    await meet();
+    write(a, "report.txt", "by a");
+    write(b, "report.txt", "by b");
+    await meet();
+    await meet();
+    expect(treeOf(a.folder)).toEqual(treeOf(b.folder));
+    const [copy, ...rest] = names(a);
+    expect(rest).toEqual(["report.txt"]);
+    expect(copy).toMatch(/^report \(b conflict \d{4}-\d\d-\d\d\)\.txt$/);
+    expect([read(b, "report.txt"), read(b, copy as string)]).toEqual(["by a", "by b"]);
+  });
+
+  test("[FLD2] M-11: a folder that is gone, emptied or another one is paused, and nothing is deleted", async () => {
+    for (const name of ["x", "y", "z"]) write(a, name, name);
+    await meet();
+    const before = head(a);
+    const away = `${a.folder}-away`;
+    renameSync(a.folder, away);
+    const paused = async (): Promise<void> => {
+      await a.sync();
+      expect(a.session.folders.list()).toMatchObject([{ state: "paused", code: "folder-missing" }]);
+      expect(a.session.facts().pausedFolders).toBe(1);
+    };
+    await paused();
+    // Unmounted: an empty place.
+    mkdirSync(a.folder);
+    await paused();
+    // Somebody else's folder, or a copy of ours.
+    writeFileSync(join(a.folder, "other"), "other");
+    await paused();
+    mkdirSync(join(a.folder, ".tidelock"));
+    writeFileSync(join(a.folder, ".tidelock", "root"), readFileSync(join(away, ".tidelock", "root")));
+    await paused();
+    rmSync(a.folder, { recursive: true });
+    renameSync(away, a.folder);
+    await meet();
+    expect(a.session.folders.list()).toMatchObject([{ state: "live", items: 3 }]);
+    expect([names(a), names(b), head(b)]).toEqual([["x", "y", "z"], ["x", "y", "z"], before]);
+  });
+
+  test("[FLD8] M-69: two folders that were both full before merge: equal files are one, different ones both stay", async () => {
+    await all.remove();
+    all = await createHomes(["a", "b"], false);
+    [a, b] = all.homes as [TestHome, TestHome];
+    for (const home of [a, b]) {
+      write(home, "same.txt", "same");
+      write(home, "differs.txt", `of ${home === a ? "a" : "b"}`);
+      write(home, `only ${home === a ? "a" : "b"}.txt`, "only");
+      await home.session.folders.add(home.folder, false);
+    }
+    await meet();
+    await meet();
+    expect(names(a)).toEqual(names(b));
+    for (const name of names(a)) expect(read(a, name)).toBe(read(b, name));
+    expect(names(a).length).toBe(5);
+    expect([read(a, "differs.txt"), read(a, names(a)[0] as string)].sort()).toEqual(["of a", "of b"]);
+  });
+
+  test("[FLD9] M-68: much that is gone at once waits for a word, and all else goes on", async () => {
+    for (let i = 0; i < 300; i++) write(a, `${i}.txt`, `text ${i}`);
+    await meet();
+    for (let i = 0; i < 150; i++) rmSync(join(a.folder, `${i}.txt`));
+    write(a, "new.txt", "new");
+    await meet();
+    expect(names(b).length).toBe(301);
+    expect(a.session.facts().withheldDeletions).toBe(150);
+    expect(await a.session.folders.approve(a.folder)).toEqual({ approved: 150 });
+    await a.sync();
+    await b.sync();
+    // The other device asks too: there it is as much.
+    expect(names(b).length).toBe(301);
+    await b.session.folders.approve(b.folder);
+    expect(names(b).length).toBe(151);
+    const [day] = readdirSync(join(b.folder, ".tidelock", "trash"));
+    expect(readdirSync(join(b.folder, ".tidelock", "trash", day as string)).length).toBe(150);
+  });
+
+  test("[FLD4] Y-25: temporary files and what a rule names stay here, and a rule added later deletes nothing", async () => {
+    write(a, ".tidelockignore", "*.log\nbuild/\n");
+    mkdirSync(join(a.folder, "build"));
+    for (const path of ["x.log", "build/out", "~$a.docx", ".DS_Store", "kept.txt"]) write(a, path, path);
+    await meet();
+    expect(names(b)).toEqual([".tidelockignore", "kept.txt"]);
+    write(b, ".tidelockignore", "*.log\nbuild/\nkept.txt\n");
+    await b.sync();
+    await meet();
+    expect([existsSync(join(a.folder, "kept.txt")), existsSync(join(b.folder, "kept.txt"))]).toEqual([
+      true,
+      true,
+    ]);
+    write(b, "kept.txt", "changed");
+    await b.sync();
+    await meet();
+    expect(read(a, "kept.txt")).toBe("kept.txt");
+  });
+
+  test("[FLD1] M-14: a time alone sends nothing, and a false one orders nothing", async () => {
+    write(a, "x.txt", "x");
+    await meet();
+    const before = head(a);
+    utimesSync(join(a.folder, "x.txt"), 1_000_000_000, 1_000_000_000);
+    await meet();
+    expect(head(a)).toBe(before);
+    write(b, "x.txt", "newer");
+    utimesSync(join(b.folder, "x.txt"), 500_000_000, 500_000_000);
+    await meet();
+    expect([read(a, "x.txt"), statSync(join(a.folder, "x.txt")).mtimeMs]).toEqual(["newer", 500_000_000_000]);
+  });
+
+  test("[FLD3] a folder in, around or beside what is ours is refused, and one of another vault is not entered", async () => {
+    const { session } = a;
+    const codeOf = (path: string): Promise<string> =>
+      session.folders.add(path, false).then(
+        () => "added",
+        (error: { code?: string }) => String(error.code),
+      );
+    mkdirSync(join(a.folder, "inside"));
+    const wanted = [
+      join(a.folder, "inside"),
+      all.root,
+      join(all.root, "a", "data"),
+      join(all.root, "remote"),
+    ];
+    for (const path of wanted) expect([path, await codeOf(path)]).toEqual([path, "nested-vault"]);
+    expect(await codeOf(b.folder)).toBe("attached-elsewhere");
+    expect(await codeOf(join(all.root, "nowhere"))).toBe("not-found");
+    // Another vault's folder that somebody moved in.
+    mkdirSync(join(a.folder, "theirs", ".tidelock"), { recursive: true });
+    write(a, "theirs/.tidelock/root", "tidelock folder 1\nvault 00\nattachment 00\n");
+    write(a, "theirs/private.txt", "private");
+    await meet();
+    expect(names(b)).toEqual(["inside"]);
+    expect(session.folders.list()[0]?.aside).toMatchObject([{ code: "nested-vault", path: "theirs" }]);
+  });
+
+  test("[FLD5] Y-26: a hundred saves in a row are at most three versions", async () => {
+    const path = join(a.folder, "busy.txt");
+    const folder = folderOver(a);
+    for (let i = 0; i < 100; i++) {
+      writeFileSync(path, `save ${i} ${"x".repeat(i)}`);
+      if (i % 10 === 0) await folder.scan();
+    }
+    await a.sync();
+    const { kinds, replica } = a.session;
+    const versions = replica.read((tx) => {
+      const item = kinds.files.child(tx, ROOT, "busy.txt");
+      return item === undefined ? [] : kinds.files.history(tx, item.id);
+    });
+    expect(versions.length).toBeLessThan(3);
+    await b.sync();
+    expect(read(b, "busy.txt")).toBe(`save 99 ${"x".repeat(99)}`);
+  });
+
+  test("[FLD7] an edit that left size and stamps as they were is found, once the stamp could hide it", async () => {
+    write(a, "x.txt", "one");
+    await meet();
+    // What a coarse clock does: another content under the very same fingerprint.
+    const path = join(a.folder, "x.txt");
+    const facts = await createNodeFolderFs().look(path);
+    writeFileSync(path, "two");
+    const real = createNodeFolderFs();
+    const same = (now: DiskFacts): DiskFacts =>
+      now.ino === facts.ino ? { ...now, mtimeNs: facts.mtimeNs, ctimeNs: facts.ctimeNs } : now;
+    const coarse: FolderFs = {
+      ...real,
+      look: async (at) => same(await real.look(at)),
+      list: async (at) => {
+        const { entries, notText } = await real.list(at);
+        return { notText, entries: entries.map((one) => ({ ...same(one), name: one.name })) };
+      },
+      readPieces: async (at, most, take) => {
+        const read = await real.readPieces(at, most, take);
+        return { ...read, before: same(read.before), after: same(read.after) };
+      },
+    };
+    let now = Date.now();
+    const folder = folderOver(a, { fs: coarse, clock: { now: () => now, mono: () => now } });
+    now += 10_000;
+    await folder.scan();
+    await a.session.engine.syncNow();
+    await b.sync();
+    expect(read(b, "x.txt")).toBe("two");
+  });
+
+  test("[FLD12] what the vault refuses pauses the folder, and a look of a person sends what the disk holds", async () => {
+    write(a, "x.txt", "one");
+    const { engine, replica, folders } = a.session;
+    for (await folders.settle(true); replica.waiting().pending === 0; ) await folders.settle(false);
+    engine.write((tx) => {
+      for (const run of runs(tx)) putRun(tx, { ...run, parked: "role" });
+    });
+    await a.session.folders.settle(true);
+    expect(a.session.folders.list()).toMatchObject([{ state: "paused", code: "rejected" }]);
+    expect(replica.waiting()).toEqual({ pending: 0, parked: 1 });
+    expect(read(a, "x.txt")).toBe("one");
+    await a.session.folders.scan(a.folder);
+    await a.session.sync({ wait: true });
+    await b.sync();
+    expect([read(a, "x.txt"), read(b, "x.txt")]).toEqual(["one", "one"]);
+  });
+
+  test("[FLD13] M-12: renaming a folder of any size is one frame below 1 KiB", async () => {
+    mkdirSync(join(a.folder, "many"));
+    for (let i = 0; i < 100; i++) write(a, `many/${i}.txt`, `text ${i}`);
+    await meet();
+    const before = head(a);
+    renameSync(join(a.folder, "many"), join(a.folder, "renamed"));
+    await a.sync();
+    expect(head(a)).toBe(before + 1);
+    const page = await a.session.remote?.read(before, { frames: 1, bytes: 1 });
+    const frames =
+      page?.kind === "ok" ? page.value.objects.flatMap((o) => (o.kind === "page" ? o.entries : [])) : [];
+    expect(frames.map(({ frame }) => frame.length < 1024)).toEqual([true]);
+    await b.sync();
+    expect(treeOf(b.folder)).toEqual(treeOf(a.folder));
+  });
+});

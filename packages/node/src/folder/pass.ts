@@ -1,0 +1,232 @@
+/** One look and what follows from it: scan, plan, and the steps of that plan. */
+import { equalBytes } from "@tidelock/core/bytes/bytes";
+import { plan } from "@tidelock/core/kinds/files/plan/plan";
+import type {
+  BookStep,
+  Direction,
+  DownStep,
+  LocalEntry,
+  Plan,
+  PlanIssue,
+  UpStep,
+} from "@tidelock/core/kinds/files/plan/types";
+import type { Op } from "@tidelock/core/kinds/files/types";
+import type { ReadFile } from "@tidelock/core/ports-fs";
+import { DEFAULT_MAX_FILE_SIZE } from "../vault/content.ts";
+import type { RowBook, RowChange } from "./book.ts";
+import type { Contents } from "./contents.ts";
+import { takeDown } from "./down.ts";
+import type { Hands } from "./hands.ts";
+import type { FolderHost } from "./host.ts";
+import { type Local, localOf } from "./local.ts";
+import type { Probed } from "./probe.ts";
+import type { FolderRow, FolderRows } from "./rows.ts";
+import type { Scanner } from "./scan.ts";
+import { parentKey, type Seen } from "./seen.ts";
+import type { Trash } from "./trash.ts";
+import { readSettled, sendUp, type UpDeps } from "./up.ts";
+import { planView } from "./view.ts";
+
+export interface PassDeps {
+  readonly host: FolderHost;
+  readonly hands: Hands;
+  readonly rows: FolderRows;
+  readonly book: RowBook;
+  readonly contents: Contents;
+  readonly trash: Trash;
+  readonly scanner: Scanner;
+  readonly probed: Probed;
+  readonly random: () => string;
+  readonly op: () => Op;
+  /** Nobody waits for the rest any more. */
+  readonly stopped: () => boolean;
+}
+
+export interface Passed {
+  /** Steps that were done, the reading of files included. */
+  readonly done: number;
+  /** Of the disk, those that were not. */
+  readonly undone: number;
+  /** Causes of steps that cannot be done now, each as often as it was met. */
+  readonly failures: ReadonlyMap<string, number>;
+  readonly issues: readonly PlanIssue[];
+  readonly runs: readonly number[];
+}
+
+/** A file keeps changing after so many reads that somebody wrote into. */
+const TORN = 5;
+/** Bytes whose hashes one pass asks for, before what is known is acted upon. */
+const HASHED = 1 << 30;
+
+export async function pass(deps: PassDeps, approved: readonly Direction[]): Promise<Passed> {
+  const work = new Pass(deps);
+  return work.run(approved);
+}
+
+/** What a pass would do. */
+export function peek(deps: PassDeps): { readonly up: number; readonly passed: Passed } {
+  const { planned } = new Pass(deps).plan([]);
+  const up = planned.steps.filter((step) => isUp(step.do) || step.do === "hash").length;
+  const down = planned.steps.filter((step) => !isUp(step.do) && !isBook(step.do)).length;
+  return { up, passed: { done: 0, undone: down, failures: new Map(), issues: planned.issues, runs: [] } };
+}
+
+class Pass {
+  readonly #deps: PassDeps;
+  readonly #failures = new Map<string, number>();
+  /** Racy files that were read for this pass. */
+  readonly #reread = new Set<bigint>();
+
+  constructor(deps: PassDeps) {
+    this.#deps = deps;
+  }
+
+  async run(approved: readonly Direction[]): Promise<Passed> {
+    let read = 0;
+    for (;;) {
+      const { local, base, planned } = this.plan(approved);
+      const asked = planned.steps.filter((step) => step.do === "hash");
+      if (asked.length > 0) {
+        read += await this.#hash(local, asked);
+        if (read === 0) return this.#passed(0, 0, planned, []);
+        continue;
+      }
+      return this.#carryOut(local, base, planned, read);
+    }
+  }
+
+  plan(approved: readonly Direction[]): { local: Local; base: number; planned: Plan } {
+    const { host, book, scanner, probed, op } = this.#deps;
+    const local = localOf(
+      scanner.tree,
+      (seen) => this.#isRacy(seen),
+      (seen) => this.#reread.has(seen.facts.ino),
+    );
+    return host.engine.read((tx) => {
+      const ignores = (path: readonly string[], isFolder: boolean): boolean =>
+        scanner.ignores(path, isFolder);
+      const view = planView(tx, host.files, host.replica.ownDevice(tx) ?? -1, ignores);
+      const planned = plan(view, local.entries, book.all(), probed.profile, { op, approved });
+      return { local, base: host.replica.cursor().applied, planned };
+    });
+  }
+
+  /** Written so shortly before it was noted that another write could have got the same stamp. */
+  #isRacy({ facts }: Seen): boolean {
+    const row = this.#deps.book.like(facts);
+    if (row === undefined || row.kind !== "file") return false;
+    return racyUntil(row, this.#deps.probed) !== undefined && isDue(row, this.#deps);
+  }
+
+  /** How many of them could be read. */
+  async #hash(local: Local, asked: readonly { readonly entry: LocalEntry }[]): Promise<number> {
+    const { host, book, scanner, hands } = this.#deps;
+    const deps = { hands, places: local.places, changed: this.#changed(local) };
+    const sum = async (path: string): Promise<{ hash: Uint8Array; file: ReadFile }> => {
+      const stream = host.suite.sha256Stream();
+      const file = await host.fs.readPieces(path, DEFAULT_MAX_FILE_SIZE, (piece) => stream.update(piece));
+      return { hash: stream.digest(), file };
+    };
+    const same: FolderRow[] = [];
+    let [bytes, read] = [0, 0];
+    for (const { entry } of asked) {
+      if (bytes > HASHED) break;
+      const got = await readSettled(deps, entry, sum);
+      const key = local.places.key(entry.at);
+      if (key === undefined) continue;
+      // What could not be read is set apart: that too is news for the next plan.
+      read++;
+      if (got === undefined) continue;
+      bytes += got.file.length;
+      const { hash } = got;
+      scanner.learn(key, { hash });
+      this.#reread.add(entry.print.ino);
+      const row = book.like(entry.print);
+      if (row?.hash !== undefined && equalBytes(row.hash, hash)) same.push(row);
+    }
+    // Read again and the same: from now on the stamp tells.
+    if (same.length > 0) this.#note(same.map((row) => ({ id: row.id, set: {} })));
+    return read;
+  }
+
+  async #carryOut(local: Local, base: number, planned: Plan, read: number): Promise<Passed> {
+    const { host, scanner } = this.#deps;
+    const { places } = local;
+    const book = planned.steps.filter((step): step is BookStep => isBook(step.do));
+    const ups = planned.steps.filter((step): step is UpStep => isUp(step.do));
+    const downs = planned.steps.filter((step): step is DownStep => !isBook(step.do) && !isUp(step.do));
+    this.#note(
+      book.flatMap((step): RowChange[] => {
+        if (step.do === "hash") return [];
+        return [{ id: step.id, set: step.do === "adopt" ? step.set : undefined }];
+      }),
+    );
+    const deps: UpDeps = { ...this.#deps, places, changed: this.#changed(local) };
+    const sent = await sendUp(deps, ups, base);
+    const runs = sent.run === undefined ? [] : [sent.run];
+    // What was left for the next plan may stand before these.
+    if (sent.more) return this.#passed(read + book.length + sent.changes, downs.length, planned, runs);
+    const done = await takeDown(
+      {
+        ...this.#deps,
+        places,
+        touched: (folder) => scanner.hint(folder),
+        failed: (_, code) => this.#failures.set(code, (this.#failures.get(code) ?? 0) + 1),
+      },
+      downs,
+    );
+    for (const step of downs) {
+      const from = "entry" in step ? places.key(step.entry.at) : undefined;
+      const to = "to" in step ? places.key(step.to.folder) : undefined;
+      if (from !== undefined) scanner.hint(parentKey(from));
+      if (to !== undefined) scanner.hint(to);
+    }
+    if (sent.changes + done > 0) host.log.event("folder.passed", { up: sent.changes, down: done });
+    return this.#passed(read + book.length + sent.changes + done, downs.length - done, planned, runs);
+  }
+
+  #passed(done: number, undone: number, { issues }: Plan, runs: readonly number[]): Passed {
+    return { done, undone, failures: this.#failures, issues, runs };
+  }
+
+  #note(changes: readonly RowChange[]): void {
+    if (changes.length === 0) return;
+    const { host, book } = this.#deps;
+    host.engine.write((tx) => book.put(tx, changes, BigInt(Math.floor(host.clock.now())) * 1_000_000n));
+  }
+
+  /** It was not as the scan saw it. */
+  #changed(local: Local): UpDeps["changed"] {
+    const { scanner } = this.#deps;
+    return (entry, why) => {
+      const key = local.places.key(entry.at);
+      if (key === undefined) return;
+      if (why === "gone") return scanner.hint(parentKey(key));
+      if (why !== "torn") return scanner.learn(key, { apart: why });
+      const torn = (scanner.entry(key)?.torn ?? 0) + 1;
+      scanner.learn(key, { torn, apart: torn >= TORN ? "file-keeps-changing" : "unsettled" });
+      if (torn < TORN) scanner.hint(parentKey(key));
+    };
+  }
+}
+
+/** Until when a row's stamp proves nothing, ns since 1970; undefined where it does. */
+export function racyUntil({ kind, print, noted }: FolderRow, { profile }: Probed): bigint | undefined {
+  const last = print.mtimeNs > print.ctimeNs && print.mtimeNs <= noted ? print.mtimeNs : print.ctimeNs;
+  const two = 2_000_000_000n;
+  const window = profile.stampStep * 2n > two ? profile.stampStep * 2n : two;
+  return kind === "file" && last >= noted - window ? last + window : undefined;
+}
+
+function isDue(row: FolderRow, { host, probed }: PassDeps): boolean {
+  const until = racyUntil(row, probed);
+  return until !== undefined && BigInt(Math.floor(host.clock.now())) * 1_000_000n > until;
+}
+
+function isBook(what: string): boolean {
+  return what === "hash" || what === "adopt" || what === "forget";
+}
+
+function isUp(what: string): boolean {
+  return ["mkdir", "create", "symlink", "write", "move", "meta", "delete"].includes(what);
+}

@@ -1,0 +1,49 @@
+/** The vault's tree as the planner asks for it: read item by item inside one transaction. */
+import { toHex } from "@tidelock/core/bytes/bytes";
+import type { FilesView } from "@tidelock/core/kinds/files/api";
+import type { PlanView } from "@tidelock/core/kinds/files/plan/types";
+import type { Item, ItemId } from "@tidelock/core/kinds/files/types";
+import type { Tx } from "@tidelock/core/log/tx";
+
+const PAGE = 1000;
+
+/** `ignores`: by a path, names from the root down. */
+export function planView(
+  tx: Tx,
+  files: FilesView,
+  self: number,
+  ignores: (path: readonly string[], isFolder: boolean) => boolean,
+): PlanView {
+  const childrenByFolder = new Map<string, readonly Item[]>();
+  const pathByFolder = new Map<string, readonly string[]>();
+  const pathOf = (folder: ItemId): readonly string[] => {
+    const key = toHex(folder);
+    const path = pathByFolder.get(key) ?? files.path(tx, folder);
+    pathByFolder.set(key, path);
+    return path;
+  };
+  return {
+    self,
+    item: (id) => files.item(tx, id),
+    children: (folder) => {
+      const key = toHex(folder);
+      let children = childrenByFolder.get(key);
+      if (children === undefined) {
+        children = childrenOf(tx, files, folder);
+        childrenByFolder.set(key, children);
+      }
+      return children;
+    },
+    shown: (item) => (ignores([...pathOf(item.parent), item.name], item.kind === "dir") ? "ignored" : "yes"),
+  };
+}
+
+function childrenOf(tx: Tx, files: FilesView, folder: ItemId): readonly Item[] {
+  const all: Item[] = [];
+  for (let after: string | undefined; ; ) {
+    const page = files.list(tx, folder, after, PAGE);
+    all.push(...page);
+    after = page.at(-1)?.name;
+    if (page.length < PAGE) return all;
+  }
+}

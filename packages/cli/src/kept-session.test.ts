@@ -8,7 +8,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Streams } from "./output.ts";
 import { runProgram } from "./program.ts";
 
-const SLOW = 180_000;
+const SLOW = 300_000;
 let folder: string;
 let server: RunningServer;
 const where = (): { folder: string; port: number } => ({ folder: join(folder, "server"), port: 0 });

@@ -278,6 +278,11 @@ function define(
   command("drop <id>", "give an edit up; a copy is kept; asks first", edit("drop"), queue);
 
   command(
+    "resync",
+    "make this device's copy anew from the log; what waits is kept, nothing is deleted",
+    async () => (await import("./commands/resync.ts")).resync,
+  );
+  command(
     "verify",
     "look again at everything this device holds; reads only",
     async () => (await import("./commands/verify.ts")).verify,

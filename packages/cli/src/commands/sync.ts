@@ -1,5 +1,6 @@
 /** `sync`: both ways, now. */
 import { withVault } from "@tidelock/node/daemon/connect";
+import type { SyncReport } from "@tidelock/node/vault/session";
 import type { Context } from "../context.ts";
 
 export async function sync(ctx: Context, options: Record<string, unknown>): Promise<number | undefined> {
@@ -7,7 +8,10 @@ export async function sync(ctx: Context, options: Record<string, unknown>): Prom
   ctx.out.progress("syncing …");
   const { timeoutMs } = ctx;
   const wish = timeoutMs === undefined ? { wait } : { wait, timeoutMs };
-  const done = await withVault(ctx.connect("sync", { databases: true }), (vault) => vault.sync(wish));
+  return told(ctx, await withVault(ctx.connect("sync", { databases: true }), (vault) => vault.sync(wish)));
+}
+
+export function told(ctx: Context, done: SyncReport): number | undefined {
   ctx.out.data("SyncResult", done, () => [
     done.pendingUp + done.pendingDown === 0
       ? `Synced: entry ${done.head}`

@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { RemoteCall } from "../../../testkit/src/memory-remote.ts";
 import { type Device, fastKit, type Kit, traps } from "../../../testkit/src/vault-kit.ts";
+import type { Sealed } from "../bytes/brand.ts";
 import { equalBytes } from "../bytes/bytes.ts";
 import { parseFrame } from "../log/frame.ts";
+import type { Failure } from "../ports.ts";
 import type { Verdict } from "./api.ts";
 import { getOwn, runs } from "./outbox.ts";
 
@@ -145,8 +148,36 @@ describe("an edit", () => {
   });
 });
 
+describe("what a frame names", () => {
+  test("[CNT5] M-16 is stored before the frame is sent, however often that fails and whenever the device ends", async () => {
+    const { kit, a } = await pair(40);
+    const bytes = kit.noise(100) as Sealed;
+    a.engine.write((tx) => a.replica.spool(tx, kit.suite.sha256(bytes), bytes));
+    kit.write(a, "names it");
+    const calls: string[] = [];
+    let fails = true;
+    const hooks = {
+      before: ({ op }: RemoteCall): Failure | undefined => {
+        calls.push(op);
+        return fails && op === "putBlob" ? { kind: "unreachable", why: "planted" } : undefined;
+      },
+    };
+    a.faults.hooks = hooks;
+    a.engine.start();
+    await kit.time.run(600_000);
+    expect(calls.filter((op) => op === "putBlob").length).toBeGreaterThan(5);
+    expect(calls).not.toContain("append");
+    const again = kit.restart(a);
+    again.faults.hooks = hooks;
+    [fails, calls.length] = [false, 0];
+    await kit.sync(again);
+    expect(calls.filter((op) => op !== "read")).toEqual(["putBlob", "append"]);
+    expect(kit.log.blobs.size).toBeGreaterThan(0);
+  });
+});
+
 describe("a void run", () => {
-  test("[ENG4] whose cause is mended by a new seal is sent again whole", async () => {
+  test("[ENG4] M-16 whose cause is mended by a new seal is sent again whole", async () => {
     const { kit, a, b } = await pair(5);
     const needs = `${traps.content}5`;
     const told = collect(a, kit.write(a, "one", needs, "three"));

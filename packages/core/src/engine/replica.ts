@@ -49,6 +49,9 @@ import { concludeOwn, isForeign } from "./settle.ts";
 import { takeBack } from "./take-back.ts";
 import { VERDICTS } from "./verdicts.ts";
 
+/** Under another end of the history, or under the same one with all of it made anew, also what was set aside. */
+export type Rebuilding = "other-end" | "anew";
+
 /** Changes per step of a rebuild: bounds memory, not the transaction. */
 const SLICE = 4096;
 /** Verdicts that are remembered for whoever asks late. */
@@ -122,7 +125,7 @@ export interface Replica {
   /** Reads again what nobody else has signed, after a remote showed another history (LOG18). */
   readAgain(remote: Remote): Promise<Reread>;
   /** Replays everything under what was read so; false where that does not stand, and nothing was changed. */
-  rebuild(end: OtherEnd): boolean;
+  rebuild(end: OtherEnd, why?: Rebuilding): boolean;
   /** What to send next, sealed durably; `settled` says that no earlier send is in doubt. */
   nextBatch(placed: ReadonlySet<number>): readonly { readonly deviceSeq: number; readonly frame: Sealed }[];
   /**
@@ -407,11 +410,11 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   }
 
   /** False where the other end does not stand its replay; then everything is as before. */
-  function rebuildUnder(end: OtherEnd): boolean {
-    const aside = new Set([...quarantined].filter((seq) => seq < end.from));
+  function rebuildUnder(end: OtherEnd, why: Rebuilding = "other-end"): boolean {
+    const aside = new Set([...quarantined].filter((seq) => why === "other-end" && seq < end.from));
     for (;;) {
       try {
-        commit(() => rebuildOnce(end, aside));
+        commit(() => rebuildOnce(end, why, aside));
         break;
       } catch (error) {
         if (error instanceof Unfit) return false;
@@ -429,7 +432,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     return true;
   }
 
-  function rebuildOnce(end: OtherEnd, aside: ReadonlySet<number>): void {
+  function rebuildOnce(end: OtherEnd, why: Rebuilding, aside: ReadonlySet<number>): void {
     const deps = applyDeps(aside, new Map(), []);
     rebuild(
       {
@@ -442,6 +445,8 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
         spaces,
         step,
         takeBack: (tx, from) => {
+          // The same history has the same frames of ours.
+          if (why === "anew") return;
           const device = ownDevice(tx);
           const again = device === undefined ? [] : takeBack({ ...deps, own: device, ownId }, tx, from);
           // Decided anew: whoever asks now waits for that.
@@ -450,7 +455,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
         },
         emptied: () => {
           store.delete(META, DIGEST);
-          for (const seq of quarantined) if (seq >= end.from) store.delete(QUARANTINE, u64Key(seq));
+          for (const seq of quarantined) if (!aside.has(seq)) store.delete(QUARANTINE, u64Key(seq));
           for (const seq of aside) store.put(QUARANTINE, u64Key(seq), EMPTY);
           own = undefined;
           // Its keys were checked against records that may be others now.

@@ -287,6 +287,25 @@ describe("retries", () => {
     expect(asked.length).toBeLessThan(2_000);
   });
 
+  test("[ENG20] M-18 without any hint everybody has what the others wrote, by asking", async () => {
+    const { kit, a, b } = await pair(45);
+    const late: (() => void)[] = [];
+    for (const one of [a, b]) {
+      one.faults.hooks = { hint: (arrives) => void late.push(arrives) };
+      one.engine.start();
+    }
+    await kit.time.run(600_000);
+    for (const [one, note] of [
+      [a, "from a"],
+      [b, "from b"],
+    ] as const)
+      kit.write(one, note);
+    await kit.time.run(61_000);
+    expect(late.length).toBeGreaterThan(0);
+    expect([...kit.notes(a)].sort()).toEqual(["from a", "from b"]);
+    expect(kit.held(a)).toEqual(kit.held(b));
+  });
+
   const hint = (kit: Kit): void => {
     for (const one of kit.log.hints) one();
   };

@@ -24,6 +24,7 @@ export const routes: Readonly<Record<Operation, Route>> = {
   retryEdit: { method: "POST", path: "/v1/vaults/{v}/queue/retry" },
   saveEdit: { method: "POST", path: "/v1/vaults/{v}/queue/save" },
   dropEdit: { method: "POST", path: "/v1/vaults/{v}/queue/drop" },
+  resync: { method: "POST", path: "/v1/vaults/{v}/resync" },
   verify: { method: "POST", path: "/v1/vaults/{v}/verify" },
   pause: { method: "POST", path: "/v1/vaults/{v}/pause" },
   resume: { method: "POST", path: "/v1/vaults/{v}/resume" },

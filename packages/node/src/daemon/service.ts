@@ -62,6 +62,7 @@ import {
   transferVault,
 } from "../vault/members.ts";
 import { dropEdit, type QueueActed, type QueueItem, queueList, retryEdit, saveEdit } from "../vault/queue.ts";
+import { resyncSession } from "../vault/resync.ts";
 import {
   type ConflictView,
   conflictList,
@@ -94,6 +95,8 @@ export interface VaultService {
   retryEdit(wish: { readonly id: number }): Promise<QueueActed>;
   saveEdit(wish: { readonly id: number }): Promise<QueueActed>;
   dropEdit(wish: { readonly id: number }): Promise<QueueActed>;
+  /** What follows from the log made anew. */
+  resync(wish: { readonly timeoutMs?: number }): Promise<SyncReport>;
   verify(): Promise<VerifyReport>;
   /** `forMs`: how long; until `resume` where absent. */
   pause(wish: { readonly forMs?: number }): Promise<VaultStatus>;
@@ -172,6 +175,7 @@ export function createService(session: Session, running: boolean): VaultService 
     retryEdit: ({ id }) => retryEdit(session, id),
     saveEdit: async ({ id }) => saveEdit(session, id),
     dropEdit: ({ id }) => dropEdit(session, id),
+    resync: ({ timeoutMs }) => resyncSession(session, timeoutMs),
     verify: () => verifySession(session),
     pause: async ({ forMs }) => {
       session.pause(forMs === undefined ? undefined : session.clock.now() + forMs);

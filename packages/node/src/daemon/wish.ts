@@ -27,6 +27,7 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   retryEdit: { id: "count" },
   saveEdit: { id: "count" },
   dropEdit: { id: "count" },
+  resync: { timeoutMs: "count?" },
   verify: {},
   pause: { forMs: "count?" },
   resume: {},

@@ -10,6 +10,8 @@ import { draws, repeatable, seeds } from "@tidelock/testkit/suites/seeds";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Connection, type Shared } from "./connection.ts";
 
+/** Connections that a device may have. */
+const PER_DEVICE = 8;
 /** Connections of one seed. */
 const CONNECTIONS = 50;
 
@@ -193,4 +195,28 @@ test("[P13] [SRV63] who is removed hears no more, also on a device that nothing 
     [ok, removed, next],
   ]);
   for (const line of lines) line.end();
+});
+
+/** Of a storm: all devices of a large server, after it was away. */
+const RECONNECTS = 10_000;
+
+test("[SRV62] M-18 ten thousand connections come at once: each that may is told, and none leaves anything behind", {
+  timeout: 300_000,
+}, async () => {
+  const asker = askers.find(({ rank, session }) => rank === "owner" && session === undefined) as Asker;
+  const own = toBase64Url(asker.own.vault.id);
+  let told = 0;
+  for (let n = 0; n < RECONNECTS; n += PER_DEVICE) {
+    const lines = Array.from({ length: PER_DEVICE }, () => new Line());
+    for (const line of lines) line.say({ t: "auth", token: asker.token, subs: [own] });
+    // Half of them are gone again before they are answered.
+    for (const line of lines.splice(PER_DEVICE / 2)) line.end();
+    for (const line of lines) {
+      await line.answered();
+      if (line.told.some(({ t }) => t === "ok")) told++;
+      line.end();
+    }
+  }
+  expect(told).toBe(RECONNECTS / 2);
+  expect([shared.all.size, shared.waitingByAddress.size, stage.server.hub.size()]).toEqual([0, 0, 0]);
 });

@@ -104,7 +104,7 @@ describe("what was made twice", () => {
 });
 
 describe("content", () => {
-  test("[CNT5, FIL5, FIL9] what names a chunk that nobody stored is void, and waits for nothing", () => {
+  test("[CNT5, FIL5, FIL9] M-16 what names a chunk that nobody stored is void, and waits for nothing", () => {
     const s = made();
     const hash = new Uint8Array(32).fill(1);
     const content = { size: 10, hash, body: { kind: "chunks", addresses: [hash] } } as const;

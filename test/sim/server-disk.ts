@@ -95,16 +95,14 @@ export function openSimDoor(
       if (!mute) user.after(HOP, () => work(value));
     };
   };
-  const writer = new GroupWriter(
-    withCommit(db, commit),
-    prepareWrites(db),
-    later((error) => fail(error)),
-    (turn) => {
+  const writer = new GroupWriter(withCommit(db, commit), prepareWrites(db), {
+    failed: later((error) => fail(error)),
+    soon: (turn) => {
       const flush = habits.flush * (0.5 + random.float());
       const stalls = random.chance(habits.stalls) && world.chaos;
       user.after(stalls ? Math.min(MOST, flush * random.logUniform(10, 3_000)) : flush, turn);
     },
-  );
+  });
   return {
     failed,
     write: (name, args) =>

@@ -43,11 +43,12 @@ export function afterPrefix(prefix: Uint8Array): Uint8Array | undefined {
   return out;
 }
 
-const HEX = "0123456789abcdef";
+/** Of each byte: ids are written so often that two look-ups a byte would be felt. */
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 export function toHex(bytes: Uint8Array): string {
   let out = "";
-  for (const b of bytes) out += (HEX[b >> 4] as string) + (HEX[b & 15] as string);
+  for (let i = 0; i < bytes.length; i++) out += HEX[bytes[i] as number] as string;
   return out;
 }
 

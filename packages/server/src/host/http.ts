@@ -84,12 +84,31 @@ export function endWith(socket: Duplex, { status, headers, body }: Answer): void
 }
 
 /** Who breaks off in the middle is the cause of what follows, not the server. */
+const brokenOff = (): Problem => new Problem("bad-request", "the body broke off");
+
 async function* bodyOf(request: IncomingMessage): AsyncGenerator<Uint8Array> {
   try {
     yield* request as AsyncIterable<Uint8Array>;
   } catch {
-    throw new Problem("bad-request", "the body broke off");
+    throw brokenOff();
   }
+}
+
+/** By events: an iterator over a stream costs more than all else that is done with a small body. */
+function eachOf(request: IncomingMessage, take: (part: Uint8Array) => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (request.destroyed) return reject(brokenOff());
+    request.on("data", (part: Uint8Array) => {
+      if (take(part)) return;
+      request.pause();
+      resolve();
+    });
+    request.on("end", resolve);
+    request.on("error", () => reject(brokenOff()));
+    request.on("close", () => {
+      if (!request.readableEnded) reject(brokenOff());
+    });
+  });
 }
 
 async function serve(
@@ -101,6 +120,7 @@ async function serve(
   const url = request.url ?? "/";
   const at = url.indexOf("?");
   const tooLong = url.length > ADDRESS;
+  const bodiless = request.method === "GET" || request.method === "HEAD";
   const call: Call = {
     method: request.method ?? "GET",
     path: tooLong ? "/" : at < 0 ? url : url.slice(0, at),
@@ -109,7 +129,7 @@ async function serve(
       const value = request.headers[name];
       return typeof value === "string" ? value : undefined;
     },
-    body: request.method === "GET" || request.method === "HEAD" ? undefined : bodyOf(request),
+    ...(bodiless ? { body: undefined } : { body: bodyOf(request), each: (take) => eachOf(request, take) }),
     address,
   };
   const answer = await handler(call);

@@ -1,5 +1,5 @@
 /** The embedded server: one process, one folder, one port. */
-import { createHash } from "node:crypto";
+import { createHash, hash as hashOnce } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -173,6 +173,7 @@ function listen(http: Server, at: { readonly host?: string; readonly port?: numb
 async function hostSuite(): Promise<Suite> {
   const suite = await createPortableSuite();
   const sha256 = (...parts: readonly Uint8Array[]): Uint8Array => {
+    if (parts.length === 1) return new Uint8Array(hashOnce("sha256", parts[0] as Uint8Array, "buffer"));
     const hash = createHash("sha256");
     for (const part of parts) hash.update(part);
     return new Uint8Array(hash.digest());

@@ -13,6 +13,11 @@ export interface Call {
   readonly header: (name: string) => string | undefined;
   /** Undefined where there is none. Read at most once. */
   readonly body: AsyncIterable<Uint8Array> | undefined;
+  /**
+   * The body's pieces in turn, until `take` wants no more, instead of iterating: of hosts that have
+   * a cheaper way for a body that is wanted whole.
+   */
+  readonly each?: (take: (part: Uint8Array) => boolean) => Promise<void>;
   /** Who is at the other end of the connection: for limits only, and never stored. */
   readonly address: string;
 }
@@ -66,10 +71,15 @@ export function declaredLength(call: Call, most: number): number {
 export async function readBody(call: Call, most: number): Promise<Uint8Array> {
   const length = declaredLength(call, most);
   const all = new Gatherer(length);
-  for await (const part of call.body ?? []) {
-    // A host that does not hold the sender to its word must not let it fill the memory.
-    if (!all.add(part)) throw new Problem("bad-request", "the body is longer than it says");
-  }
+  let fits = true;
+  // A host that does not hold the sender to its word must not let it fill the memory.
+  const take = (part: Uint8Array): boolean => {
+    fits &&= all.add(part);
+    return fits;
+  };
+  if (call.each !== undefined) await call.each(take);
+  else for await (const part of call.body ?? []) if (!take(part)) break;
+  if (!fits) throw new Problem("bad-request", "the body is longer than it says");
   if (all.size !== length) throw new Problem("bad-request", "the body is shorter than it says");
   return all.done();
 }

@@ -40,7 +40,6 @@ export function refusal(services: Services, problem: Problem): Answer {
 function headersOf(services: Services, requestId: string): Record<string, string> {
   return {
     ...always,
-    "cache-control": "no-store",
     "tidelock-time": String(services.clock.now()),
     "tidelock-request": requestId,
   };
@@ -50,8 +49,9 @@ const BODY_BYTES = 256 << 20;
 /** Appends that have waited this long say that more would only wait longer. */
 const TOO_LATE = 2_000;
 
-/** Nothing here is a page, and nothing may make it one. */
+/** Nothing here is a page, and nothing may make it one; and nothing is kept unless an answer says so. */
 const always: Readonly<Record<string, string>> = {
+  "cache-control": "no-store",
   "tidelock-proto": "1",
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
@@ -127,12 +127,12 @@ export function createHandler(options: HandlerOptions): Handler {
       result = problemAnswer(problem, requestId);
     }
     services.metrics.count("tidelock_http_requests_total", { route: name, code: result.status });
-    const headers: Record<string, string> = {
-      ...headersOf(services, requestId),
-      ...cors(options.origins, call),
-      ...result.headers,
-    };
-    return { ...result, headers };
+    const headers = Object.assign(
+      headersOf(services, requestId),
+      cors(options.origins, call),
+      result.headers,
+    );
+    return { status: result.status, headers, body: result.body };
   };
 }
 
@@ -196,9 +196,9 @@ const levels: Readonly<Partial<Record<Policy, Level>>> = {
   owner: "owner",
 };
 
-function cors(origins: readonly string[] | undefined, call: Call): Record<string, string> {
+function cors(origins: readonly string[] | undefined, call: Call): Record<string, string> | undefined {
   const origin = call.header("origin");
-  if (origin === undefined || origins === undefined) return {};
+  if (origin === undefined || origins === undefined) return undefined;
   if (!origins.includes(origin)) return { vary: "origin" };
   return {
     vary: "origin",
@@ -206,7 +206,7 @@ function cors(origins: readonly string[] | undefined, call: Call): Record<string
     "access-control-allow-methods": "GET, HEAD, POST, PUT, DELETE",
     "access-control-allow-headers": "authorization, content-type, range, tidelock-client",
     "access-control-expose-headers":
-      "tidelock-head, tidelock-plan, tidelock-time, tidelock-proto, retry-after, content-range",
+      "tidelock-head, tidelock-plan, tidelock-used, tidelock-time, tidelock-proto, retry-after, content-range",
     "access-control-max-age": "600",
     "cross-origin-resource-policy": "cross-origin",
   };

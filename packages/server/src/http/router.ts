@@ -18,17 +18,21 @@ const sizes: Readonly<Record<string, readonly number[]>> = {
   r: [16],
 };
 
+/** A part of a path: a word of the route's, or a parameter. */
+type Part = { readonly word: string } | { readonly name: string };
+
 export function createRouter(routes: readonly Route[]): (method: string, path: string) => Found {
-  const byLength = new Map<number, { readonly route: Route; readonly parts: readonly string[] }[]>();
+  const byLength = new Map<number, { readonly route: Route; readonly parts: readonly Part[] }[]>();
   for (const route of routes) {
-    const parts = route.path.split("/");
+    const parts = route.path.split("/").map(partOf);
     byLength.set(parts.length, [...(byLength.get(parts.length) ?? []), { route, parts }]);
   }
   return (method, path) => {
     const given = path.split("/");
     const allow: string[] = [];
     for (const { route, parts } of byLength.get(given.length) ?? []) {
-      const params = match(parts, given);
+      if (!sameWords(parts, given)) continue;
+      const params = paramsOf(parts, given);
       if (params === undefined) continue;
       if (route.method === method) return { kind: "route", route, params };
       allow.push(route.method);
@@ -37,15 +41,23 @@ export function createRouter(routes: readonly Route[]): (method: string, path: s
   };
 }
 
-function match(parts: readonly string[], given: readonly string[]): Record<string, string> | undefined {
+function partOf(text: string): Part {
+  const name = /^\{(\w+)\}$/.exec(text)?.[1];
+  return name === undefined ? { word: text } : { name };
+}
+
+/** Before any parameter is looked at: most addresses differ in a word. */
+function sameWords(parts: readonly Part[], given: readonly string[]): boolean {
+  return parts.every((part, i) => !("word" in part) || part.word === given[i]);
+}
+
+function paramsOf(parts: readonly Part[], given: readonly string[]): Record<string, string> | undefined {
   const params: Record<string, string> = {};
   for (const [i, part] of parts.entries()) {
     const text = given[i] as string;
-    const name = /^\{(\w+)\}$/.exec(part)?.[1];
-    if (name === undefined) {
-      if (part !== text) return undefined;
-    } else if (isParam(name, text)) params[name] = text;
-    else return undefined;
+    if ("word" in part) continue;
+    if (!isParam(part.name, text)) return undefined;
+    params[part.name] = text;
   }
   return params;
 }

@@ -16,7 +16,10 @@ export interface WriteDoor {
   readonly close: () => Promise<void>;
 }
 
-/** To the thread: writes that came in one turn. Back: their answers, when they are durable. */
+/**
+ * To the thread go lists of these: the writes that came in one turn, since a message costs more
+ * than most of them. Back come lists of their answers, when they are durable.
+ */
 export interface Ask {
   readonly id: number;
   readonly name: keyof Writes;
@@ -37,13 +40,32 @@ export interface Fault {
   readonly known: { readonly why: string; readonly next: string } | undefined;
 }
 
+/** Gathers what is said in one turn of the loop into one message. */
+export class Outgoing<T> {
+  readonly #send: (all: readonly T[]) => void;
+  #all: T[] = [];
+
+  constructor(send: (all: readonly T[]) => void) {
+    this.#send = send;
+  }
+
+  add(one: T): void {
+    // After all microtasks of this turn: whoever waited for one promise has gone on by then.
+    if (this.#all.push(one) === 1) process.nextTick(() => this.flush());
+  }
+
+  flush(): void {
+    if (this.#all.length > 0) this.#send(this.#all.splice(0));
+  }
+}
+
 export function openInline(path: string): WriteDoor {
   const db = openFile(path);
   let fail: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => {
     fail = resolve;
   });
-  const writer = new GroupWriter(db, prepareWrites(db), fail);
+  const writer = new GroupWriter(db, prepareWrites(db), { failed: fail });
   return {
     failed,
     write: (name, args) =>
@@ -78,14 +100,19 @@ export async function openThread(path: string): Promise<WriteDoor> {
     waiting.clear();
   };
   await new Promise<void>((resolve, reject) => {
-    thread.on("message", (reply: Reply) => {
-      if (reply.kind === "ready") return resolve();
-      if (reply.kind === "refused") return reject(errorOf(reply.fault));
-      if (reply.kind === "broken") return fail(errorOf(reply.fault));
-      const one = waiting.get(reply.id);
-      waiting.delete(reply.id);
-      if (reply.kind === "done") one?.resolve(reply.value);
-      else one?.reject(errorOf(reply.fault));
+    const take = (reply: Reply): void => {
+      if (reply.kind === "ready") resolve();
+      else if (reply.kind === "refused") reject(errorOf(reply.fault));
+      else if (reply.kind === "broken") fail(errorOf(reply.fault));
+      else {
+        const one = waiting.get(reply.id);
+        waiting.delete(reply.id);
+        if (reply.kind === "done") one?.resolve(reply.value);
+        else one?.reject(errorOf(reply.fault));
+      }
+    };
+    thread.on("message", (replies: readonly Reply[]) => {
+      for (const one of replies) take(one);
     });
     thread.on("error", (error) => {
       die(error);
@@ -97,6 +124,7 @@ export async function openThread(path: string): Promise<WriteDoor> {
     });
   });
   let next = 0;
+  const asks = new Outgoing<Ask>((all) => thread.postMessage(all));
   return {
     failed,
     write: (name, args) =>
@@ -104,10 +132,11 @@ export async function openThread(path: string): Promise<WriteDoor> {
         if (dead !== undefined) return reject(dead);
         const id = next++;
         waiting.set(id, { resolve, reject });
-        thread.postMessage({ id, name, args } satisfies Ask);
+        asks.add({ id, name, args });
       }),
     close: async () => {
       closing = true;
+      asks.flush();
       thread.postMessage(null);
       await ended;
     },

@@ -15,6 +15,15 @@ export interface Job {
   readonly failed: (error: unknown) => void;
 }
 
+export interface GroupOptions {
+  /** Called once, when nothing more will be written. */
+  readonly failed?: (error: TidelockError) => void;
+  /** All jobs of a transaction have been answered, and what comes next takes its time. */
+  readonly answered?: () => void;
+  /** Runs a turn after what is arriving now, so that what came together is written together. */
+  readonly soon?: (turn: () => void) => void;
+}
+
 /** So that one transaction stays some tens of ms, and what failed with it is little. */
 const MOST = { jobs: 1024, rows: 4096, bytes: 16 << 20 };
 /** Pages in the write-ahead file before it is written back, between two transactions. */
@@ -31,21 +40,17 @@ export class GroupWriter {
   #unwritten = 0;
   #broken: TidelockError | undefined;
 
-  /** Called once, when nothing more will be written. */
-  readonly #failed: (error: TidelockError) => void;
-  readonly #soon: (turn: () => void) => void;
+  readonly #failed: NonNullable<GroupOptions["failed"]>;
+  readonly #answered: NonNullable<GroupOptions["answered"]>;
+  readonly #soon: NonNullable<GroupOptions["soon"]>;
 
-  /** `soon` runs a turn after what is arriving now, so that what came together is written together. */
-  constructor(
-    db: Db,
-    writes: Writes,
-    failed: (error: TidelockError) => void = () => undefined,
-    soon: (turn: () => void) => void = setImmediate,
-  ) {
+  constructor(db: Db, writes: Writes, options: GroupOptions = {}) {
+    const { failed, answered, soon } = options;
     this.#db = db;
     this.#writes = writes;
-    this.#failed = failed;
-    this.#soon = soon;
+    this.#failed = failed ?? (() => undefined);
+    this.#answered = answered ?? (() => undefined);
+    this.#soon = soon ?? setImmediate;
     this.#sql = transactionWords(db);
     // By hand instead, so that no append waits for it.
     db.pragma("wal_autocheckpoint = 0");
@@ -90,6 +95,7 @@ export class GroupWriter {
     }
     // Only now: an answer is a promise that this survives a power cut.
     for (const answer of answers) answer();
+    this.#answered();
     this.#checkpoint(jobs);
   }
 

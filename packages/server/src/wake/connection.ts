@@ -179,7 +179,7 @@ export class Connection {
     this.#listener ??= {
       device: session.deviceName,
       person: toBase64Url(session.person),
-      wake: (vault, seq) => this.#send({ t: "wake", v: toBase64Url(vault), seq }),
+      wake: ({ text }) => this.#sendText(text),
       gone: (vault) => {
         const v = toBase64Url(vault);
         this.#subscriptions.get(v)?.();
@@ -196,13 +196,17 @@ export class Connection {
   }
 
   #send(message: unknown): void {
+    this.#sendText(JSON.stringify(message));
+  }
+
+  #sendText(text: string): void {
     if (!this.#wire.isOpen()) return;
     // Who does not read what little there is must not hold the server's memory.
     if (this.#wire.buffered() > BUFFERED) {
       this.#wire.close(closeCodes.slow, "too slow");
       return;
     }
-    this.#wire.send(JSON.stringify(message));
+    this.#wire.send(text);
   }
 
   /** It is closed. */

@@ -14,7 +14,7 @@ function listener(told: string[], name = "a"): Listener {
   return {
     device: name,
     person: `${name}'s`,
-    wake: (of, seq) => told.push(`${name} ${toHex(of).slice(0, 2)} ${seq}`),
+    wake: ({ vault: of, seq }) => told.push(`${name} ${toHex(of).slice(0, 2)} ${seq}`),
     gone: (of) => told.push(`${name} ${toHex(of).slice(0, 2)} gone`),
   };
 }

@@ -4,13 +4,20 @@
  * newest seq only. Many sockets are told in slices, so that nothing else waits for them.
  * Rules SRV60 to SRV65.
  */
+import { toBase64Url } from "@tidelock/core/bytes/base64url";
 import { toHex } from "@tidelock/core/bytes/bytes";
 import type { Clock, Scheduler } from "@tidelock/core/ports";
 
+export interface Hint {
+  readonly vault: Uint8Array;
+  readonly seq: number;
+  /** The message, written once for all who are told. */
+  readonly text: string;
+}
+
 /** One connection as the hub sees it. */
 export interface Listener {
-  /** False where its buffer is full: it is let go. */
-  readonly wake: (vault: Uint8Array, seq: number) => void;
+  readonly wake: (hint: Hint) => void;
   readonly gone: (vault: Uint8Array) => void;
   /** What the connection's session says. */
   readonly device: string;
@@ -111,20 +118,22 @@ export class WakeHub {
     topic.due = undefined;
     topic.busy = true;
     const started = this.#clock.mono();
-    this.#slice(topic, [...topic.listeners], 0, seq, () => {
+    const { vault } = topic;
+    const hint = { vault, seq, text: JSON.stringify({ t: "wake", v: toBase64Url(vault), seq }) };
+    this.#slice(topic, [...topic.listeners], 0, hint, () => {
       const interval = topic.listeners.size > CROWD.size ? CROWD.interval : INTERVAL;
       const left = Math.max(0, interval - (this.#clock.mono() - started));
       this.#scheduler.after(left, () => this.#tell(topic));
     });
   }
 
-  #slice(topic: Topic, all: readonly Listener[], from: number, seq: number, done: () => void): void {
+  #slice(topic: Topic, all: readonly Listener[], from: number, hint: Hint, done: () => void): void {
     const to = Math.min(all.length, from + SLICE);
     for (let i = from; i < to; i++) {
       const listener = all[i] as Listener;
-      if (topic.listeners.has(listener)) listener.wake(topic.vault, seq);
+      if (topic.listeners.has(listener)) listener.wake(hint);
     }
     if (to === all.length) done();
-    else this.#scheduler.after(0, () => this.#slice(topic, all, to, seq, done));
+    else this.#scheduler.after(0, () => this.#slice(topic, all, to, hint, done));
   }
 }

@@ -24,6 +24,12 @@ async function admin(method: string, path: string, json?: unknown): Promise<Reco
   return (await answer.json()) as Record<string, unknown>;
 }
 
+/** The vaults of the person that was admitted, as the server names them. */
+async function inVaults(): Promise<{ readonly vaults: readonly string[] }> {
+  const { vault } = await cli.json<{ vault: string }>("Status", [...a.at, "status"]);
+  return { vaults: [Buffer.from(vault, "hex").toString("base64url")] };
+}
+
 beforeAll(async () => {
   cli = await createCli();
   port = await freePort();
@@ -110,10 +116,90 @@ describe("the operator of a server", { timeout: 120_000 }, () => {
     expect(dump(file("a.db"))).toEqual(dump(file("b.db")));
   });
 
+  test("[SRV91] [SRV92] X-3 nine tenths of the room: an issue, and Live all the same; with more room it is gone", async () => {
+    const { persons } = (await admin("GET", "/usage")) as { persons: { person: string; bytes: number }[] };
+    const { person, bytes } = persons[0] as { person: string; bytes: number };
+    const room = (version: number, quotaBytes: number): Promise<unknown> =>
+      admin("PUT", `/entitlements/${person}`, { version, plans: ["team"], state: "active", quotaBytes });
+    const codes = async (): Promise<unknown[]> => {
+      const status = await cli.json<{ code: string; issues: { code: string }[] }>("Status", [
+        ...a.at,
+        "status",
+      ]);
+      expect(status.code).toBe("live");
+      return status.issues.map(({ code }) => code);
+    };
+    expect(await codes()).not.toContain("quota-near");
+    await room(10, Math.floor(bytes / 0.95));
+    expect(await codes()).toContain("quota-near");
+    const { issues } = await cli.json<{ issues: { code: string; why: string }[] }>("IssueList", [
+      ...a.at,
+      "issues",
+      "ls",
+    ]);
+    expect(issues.find(({ code }) => code === "quota-near")?.why).toContain("95 %");
+    await cli.json("IssueList", [...a.at, "issues", "dismiss", "quota-near"]);
+    expect(await codes()).not.toContain("quota-near");
+    await room(11, bytes * 10);
+    expect(await codes()).not.toContain("quota-near");
+    // It crosses the line once more, and is told once more.
+    await room(12, Math.floor(bytes / 0.95));
+    expect(await codes()).toContain("quota-near");
+    await room(13, bytes * 10);
+  });
+
+  test("[IFC56] the command line says what the addresses take, asks before it deletes, and lists groups", async () => {
+    const at = ["server", "admin"];
+    const by = ["--url", url(), "--operator-token-from-env", "OPERATOR"];
+    const env = { OPERATOR: TOKEN };
+    const says = <T extends object>(shape: Parameters<Cli["json"]>[0], ...words: string[]): Promise<T> =>
+      cli.json<T>(shape, ["--home", file("nobody"), ...at, ...words, ...by], 0, { env });
+    const { persons } = await says<{ persons: { person: string }[] }>("AdminUsage", "usage");
+    const { person } = persons[0] as { person: string };
+    const { vaults } = await inVaults();
+
+    const { group } = await says<{ group: string }>("AdminActed", "add", "new", "person", person);
+    await says("AdminActed", "add", group, "vault", vaults[0] as string);
+    await says("AdminPlan", "plan", group, "--plans", "team,pro", "--quota", "50GB", "--seats", "5");
+    const entitlement = { version: 1, plans: ["team", "pro"], seats: 5, quotaBytes: 50e9, state: "active" };
+    expect(await says("AdminGroups", "groups")).toMatchObject({
+      groups: [{ group, persons: 1, devices: 0, vaults: 1, entitlement }],
+    });
+    expect(await says("AdminGroup", "group", group)).toMatchObject({
+      persons: [person],
+      devices: [],
+      vaults: [vaults[0]],
+    });
+    expect(await says("AdminPlan", "suspend", group)).toMatchObject({
+      entitlement: { ...entitlement, version: 2, state: "lapsed" },
+    });
+    expect(await says("AdminPlan", "resume", group)).toMatchObject({
+      entitlement: { ...entitlement, version: 3 },
+    });
+    await says("AdminActed", "remove", group, "vault", vaults[0] as string);
+    expect(await says("AdminGroup", "group", group)).toMatchObject({ vaults: [] });
+
+    const remove = ["--home", file("nobody"), ...at, "delete", vaults[0] as string, ...by];
+    await cli.json("Error", remove, 2, { env });
+    await cli.json("AdminActed", [...remove, "--yes"], 0, { env });
+    const gone = await cli.json("Status", [...a.at, "status"], 12);
+    expect(gone).toMatchObject({ code: "no-access" });
+    await says("AdminActed", "restore", vaults[0] as string);
+    expect(await cli.json("Status", [...a.at, "status"])).toMatchObject({ code: "live" });
+    const { events } = await says<{ events: { action: string; device?: string }[] }>("AdminAudit", "audit");
+    expect(events[0]).toMatchObject({ action: "restore-vault" });
+
+    // A stranger's token, a server without an operator's, an id of no form.
+    const other = ["--home", file("nobody"), ...at, "usage", ...by];
+    await cli.json("Error", other, 12, { env: { OPERATOR: "x".repeat(40) } });
+    await cli.json("Error", ["--home", file("nobody"), ...at, "usage", "--url", url()], 2);
+    await cli.json("Error", ["--home", file("nobody"), ...at, "restore", "nothing", ...by], 2, { env });
+  });
+
   test("[SRV83] [IFC52] T-21 the room that is paid for is used up: Error, and what waits is kept; with more room, Live", async () => {
     const { persons } = (await admin("GET", "/usage")) as { persons: { person: string }[] };
     const subject = `/entitlements/${persons[0]?.person}`;
-    await admin("PUT", subject, { version: 3, plans: ["team"], state: "active", quotaBytes: 1 });
+    await admin("PUT", subject, { version: 20, plans: ["team"], state: "active", quotaBytes: 1 });
     sql(file("a.db"), "INSERT INTO note (text) VALUES ('no room')");
     const daemon = await cli.daemon(a.home);
     const shows = (wanted: string): Promise<Record<string, unknown>> =>
@@ -128,7 +214,7 @@ describe("the operator of a server", { timeout: 120_000 }, () => {
       expect(await cli.json("Error", [...a.at, "sync"], 19)).toMatchObject({ error: { code: "quota" } });
       const { items } = await cli.json<{ items: object[] }>("QueueList", [...a.at, "queue", "ls"]);
       expect(items).toMatchObject([{ cause: "quota", nextTry: expect.any(String) }]);
-      await admin("PUT", subject, { version: 4, plans: ["team"], state: "active" });
+      await admin("PUT", subject, { version: 21, plans: ["team"], state: "active" });
       await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
       expect(await shows("live")).toMatchObject({ label: "Live" });
     } finally {

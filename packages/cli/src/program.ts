@@ -320,6 +320,33 @@ function define(
     "what the server keeps (default: in the home)",
   );
   command("healthcheck [url]", "whether a server takes work", serve("healthcheck"), server);
+  const admin = server.command("admin").description("for whoever runs a server").exitOverride();
+  const operate = (spec: string, text: string, name: keyof typeof import("./commands/admin.ts")): Command => {
+    const load = async (): Promise<Run> => (await import("./commands/admin.ts"))[name] as Run;
+    return command(spec, text, load, admin)
+      .option("--url <url>", "the server (default: http://127.0.0.1:7433)")
+      .option("--operator-token-from-env <var>", "the operator's token (default: TIDELOCK_OPERATOR_TOKEN)")
+      .option("--operator-token-file <path>", "the same, from a private file");
+  };
+  operate("usage", "what each person has and uses", "usage");
+  operate("audit", "what was done, newest first", "audit").option("--before <n>", "from this number on");
+  operate("token", "a registration token", "token")
+    .option("--uses <n>", "how many persons it admits (default: 1)")
+    .option("--for <time>", "how long it is good (default: 1d)");
+  operate("plan <subject>", "what a person or a group has; with options, from now on", "plan")
+    .option("--plans <names>", "words of your own, by commas")
+    .option("--quota <bytes>", "room for all vaults together: 50GB")
+    .option("--seats <n>", "of a group: how many of its persons are covered")
+    .option("--until <time>", "from then on it is lapsed");
+  operate("suspend <subject>", "a person or a group lapses: reading goes on, nothing is added", "suspend");
+  operate("resume <subject>", "active again", "resume");
+  operate("groups", "all groups, and how much is in them", "groups");
+  operate("group <group>", "what stands in one", "group");
+  operate("add <group> <kind> <id>", "a person, device or vault into a group; `new` draws one", "add");
+  operate("remove <group> <kind> <id>", "out of it again", "remove");
+  operate("close <person>", "close an account and delete its vaults; asks first", "close");
+  operate("delete <vault>", "delete a vault for everybody; asks first", "deleteVault");
+  operate("restore <vault>", "take a deletion back, within 30 days", "restore");
   command(
     "demo [dir]",
     "a server, two devices and a sample database in ./.tidelock",

@@ -31,6 +31,18 @@ const issue = z.object({
   dismissed: z.boolean(),
 });
 
+/** As whoever runs a server has said it; times in ms since 1970. */
+const entitlement = z
+  .object({
+    version: count,
+    plans: z.array(z.string()),
+    seats: count.optional(),
+    quotaBytes: count.optional(),
+    state: z.enum(["active", "lapsed"]),
+    until: count.optional(),
+  })
+  .nullable();
+
 const database = z.object({
   path: z.string(),
   tables: z.array(z.string()),
@@ -112,6 +124,12 @@ export type ShapeName =
   | "Approved"
   | "Daemon"
   | "Server"
+  | "AdminUsage"
+  | "AdminAudit"
+  | "AdminPlan"
+  | "AdminGroups"
+  | "AdminGroup"
+  | "AdminActed"
   | "Up"
   | "Autostart"
   | "LogPage"
@@ -227,6 +245,46 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     data: z.string().optional(),
     token: z.string().optional(),
   }),
+  AdminUsage: shape("AdminUsage", {
+    persons: z.array(
+      z.object({
+        person: z.string(),
+        created: count,
+        closed: count.optional(),
+        devices: count,
+        vaults: count,
+        bytes: count,
+        entitlement,
+      }),
+    ),
+  }),
+  AdminAudit: shape("AdminAudit", {
+    events: z.array(
+      z.object({
+        n: count,
+        time: count,
+        vault: z.string().optional(),
+        device: z.string().optional(),
+        action: z.string(),
+        object: z.string().optional(),
+        address: z.string(),
+      }),
+    ),
+  }),
+  AdminPlan: shape("AdminPlan", { subject: z.string(), entitlement }),
+  AdminGroups: shape("AdminGroups", {
+    groups: z.array(
+      z.object({ group: z.string(), persons: count, devices: count, vaults: count, entitlement }),
+    ),
+  }),
+  AdminGroup: shape("AdminGroup", {
+    group: z.string(),
+    persons: z.array(z.string()),
+    devices: z.array(z.string()),
+    vaults: z.array(z.string()),
+    entitlement,
+  }),
+  AdminActed: shape("AdminActed", { id: z.string(), group: z.string().optional() }),
   Up: shape("Up", { url: z.url(), vault: hex(32), home: z.string(), sheet: z.string() }),
   Daemon: shape("Daemon", {
     running: z.boolean(),

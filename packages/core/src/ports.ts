@@ -72,6 +72,8 @@ export interface Page {
   readonly head: Seq;
   /** Nothing more is taken from this person until somebody pays for it; reading goes on. */
   readonly unpaid?: true;
+  /** Percent of the room that is used, where little is left: what comes after it will be refused. */
+  readonly used?: number;
 }
 
 /** Why a server will not have somebody, as it says itself. */

@@ -117,7 +117,9 @@ export function createServerRemote(options: ServerRemoteOptions): Remote {
         hash: suite.sha256(bytes),
       }));
       const unpaid = answer.header("tidelock-plan") === "none";
-      return { kind: "ok", value: { objects, head, ...(unpaid ? { unpaid } : {}) } };
+      const used = wholeNumber(answer.header("tidelock-used"));
+      const told = used !== undefined && used <= 100 ? { used } : {};
+      return { kind: "ok", value: { objects, head, ...(unpaid ? { unpaid } : {}), ...told } };
     },
 
     async append(frames, seen): Promise<AppendResult> {

@@ -205,6 +205,15 @@ export interface Edge {
   readonly id: Uint8Array;
 }
 
+/** A group that has something in it, or an entitlement, in numbers. */
+export interface GroupRow {
+  readonly group: Uint8Array;
+  readonly persons: number;
+  readonly devices: number;
+  readonly vaults: number;
+  readonly entitlement: Entitlement | undefined;
+}
+
 export interface Usage {
   readonly person: Uint8Array;
   readonly created: number;
@@ -319,6 +328,8 @@ export interface LogStore {
   dropEdge(edge: Edge, audit: AuditRow): Promise<boolean>;
   /** What stands in a group, in the order of its making. */
   edges(group: Uint8Array, kind: EdgeKind): Promise<readonly Uint8Array[]>;
+  /** By group, after `after`. */
+  groups(after: Uint8Array, most: number): Promise<readonly GroupRow[]>;
   /** Everything that was said about a vault and who asks for it. One consistent view. */
   terms(query: TermsQuery): Promise<TermRows>;
   /** By person, after `after`; also closed ones. */

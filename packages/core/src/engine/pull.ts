@@ -16,6 +16,8 @@ export type Pulled =
       readonly more: boolean;
       /** As `Page` says. */
       readonly unpaid: boolean;
+      /** As `Page` says; 0 where it says nothing. */
+      readonly used: number;
     }
   | { readonly kind: "halt"; readonly code: HaltCode }
   | Failure;
@@ -32,8 +34,8 @@ export async function pull(replica: Replica, remote: Remote): Promise<Pulled> {
     // What waits is as it was: on to what stands behind it, which one page may not reach.
     if (result.fresh === 0 && more && after < read) after = read;
     else {
-      const unpaid = page.value.unpaid === true;
-      return { kind: "ok", fresh: result.fresh, more: more && result.fresh > 0, unpaid };
+      const { unpaid = false, used = 0 } = page.value;
+      return { kind: "ok", fresh: result.fresh, more: more && result.fresh > 0, unpaid, used };
     }
   }
 }

@@ -56,6 +56,8 @@ export interface SyncFacts {
   readonly diskFull: boolean;
   /** The remote gives, and takes nothing until somebody pays. */
   readonly unpaid: boolean;
+  /** Percent of the remote's room, 0 while it says nothing of it; undefined until it was asked. */
+  readonly used: number | undefined;
   /** An unsigned entry or a missing key holds the log up. */
   readonly stuck: Stuck | undefined;
   readonly stalled: boolean;
@@ -105,6 +107,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     failure: undefined,
     diskFull: false,
     unpaid: false,
+    used: undefined,
     stuck: undefined,
     nextTry: undefined,
     lastSync: undefined,
@@ -200,7 +203,8 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     if (pulled.kind === "halt") return lookAgain(pulled.code, current);
     if (pulled.kind !== "ok") return noteFailure(pulled);
     lastRead = clock.mono();
-    facts = { ...facts, failure: undefined, diskFull: false, unpaid: pulled.unpaid };
+    const { unpaid, used } = pulled;
+    facts = { ...facts, failure: undefined, diskFull: false, unpaid, used };
     more = pulled.more;
     if (pulled.fresh === 0) return "read-nothing";
     noteActivity();

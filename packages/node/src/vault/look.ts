@@ -3,6 +3,7 @@ import { getReach } from "@tidelock/core/engine/entries";
 import { failureFacts } from "@tidelock/core/engine/failure";
 import type { Facts } from "@tidelock/core/engine/status";
 import { hasNetwork } from "./network.ts";
+import { noteRoom } from "./room.ts";
 import type { Session } from "./session.ts";
 import { answered } from "./stalls.ts";
 
@@ -29,7 +30,8 @@ export async function look(session: Session): Promise<Facts> {
       network: failure.remoteReachable || hasNetwork(session.info.remote),
     };
   }
-  const { head, objects, unpaid } = page.value;
+  const { head, objects, unpaid, used } = page.value;
+  noteRoom(session.store, used ?? 0);
   // As a sync would halt: a state is never reported better than it is.
   if (head < applied) return { ...facts, pending, halt: "rollback" };
   const known = Math.max(read, replica.read(getReach));

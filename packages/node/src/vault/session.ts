@@ -37,6 +37,7 @@ import { checkKeys } from "./own-keys.ts";
 import { type Pause, pausedError, pauseOf, putPause } from "./pause.ts";
 import { createKinds, type Kinds, openStore, placeOf } from "./place.ts";
 import { isServer, openFolder, openRemote, placeName, refusingRemote } from "./remote.ts";
+import { nearlyFull, noteRoom } from "./room.ts";
 import { identityOf, type ServerAccess } from "./server.ts";
 import { matchesVault } from "./setup.ts";
 import { databaseStall, folderStall, remoteStall, unlessStalled } from "./stalls.ts";
@@ -307,12 +308,15 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
 
   function matters(halt: HaltCode | undefined = facts().halt): readonly Matter[] {
     stalledDatabases();
-    const remoteWaits = paused() === undefined ? engine.sync?.facts() : undefined;
+    const sync = engine.sync?.facts();
+    const remoteWaits = paused() === undefined ? sync : undefined;
+    if (sync?.used !== undefined) noteRoom(store, sync.used);
     return [
       ...standing(paths, info, replica.waiting().parked),
       ...halted(halt),
       ...attachments.issues(),
       ...folders.issues(),
+      ...nearlyFull(store),
       ...remoteStall(remoteWaits, clock),
       ...databaseStall(stalls),
       ...folderStall(slow),

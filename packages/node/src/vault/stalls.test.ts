@@ -58,6 +58,7 @@ describe("what does not answer", () => {
       failure: undefined,
       diskFull: false,
       unpaid: false,
+      used: undefined,
       stuck: undefined,
       nextTry: undefined,
       stalled: true,

@@ -44,10 +44,12 @@ export interface Terms {
   readonly covered: boolean;
   /** Bytes that plans still have room for; the best of them counts. */
   readonly room: number;
+  /** How much of that plan's is used: 1 is all of it, 0 where it has no limit. */
+  readonly used: number;
 }
 
 /** Where nobody has said anything. */
-export const noTerms: Terms = { connects: true, covered: true, room: Number.MAX_SAFE_INTEGER };
+export const noTerms: Terms = { connects: true, covered: true, room: Number.MAX_SAFE_INTEGER, used: 0 };
 
 export function isActive({ state, until }: Entitlement, now: number): boolean {
   return state === "active" && (until === undefined || now < until);
@@ -62,11 +64,22 @@ export function termsOf({ own, owner, groups }: TermRows, now: number): Terms {
       seat < (entitlement.seats ?? Number.POSITIVE_INFINITY),
   );
   const rooms = [...(owner === undefined ? [] : [owner]), ...groups].flatMap(({ entitlement, used }) =>
-    entitlement === undefined ? [] : [(entitlement.quotaBytes ?? Number.MAX_SAFE_INTEGER) - used],
+    entitlement === undefined ? [] : [roomOf(entitlement, used)],
+  );
+  const best = rooms.reduce<Room | undefined>(
+    (a, b) => (a === undefined || b.room > a.room ? b : a),
+    undefined,
   );
   return {
     connects: groups.length === 0 || groups.some(({ device, seat }) => device || seat !== undefined),
     covered: own === undefined || isActive(own, now) || seated,
-    room: rooms.length === 0 ? noTerms.room : Math.max(0, ...rooms),
+    ...(best ?? { room: noTerms.room, used: 0 }),
   };
+}
+
+type Room = Pick<Terms, "room" | "used">;
+
+function roomOf({ quotaBytes }: Entitlement, used: number): Room {
+  if (quotaBytes === undefined) return { room: noTerms.room, used: 0 };
+  return { room: Math.max(0, quotaBytes - used), used: quotaBytes === 0 ? 1 : used / quotaBytes };
 }

@@ -407,4 +407,54 @@ describe("what is told", () => {
       entitlement: null,
     });
   });
+
+  test("[SRV89] the operator lists groups, and what was put into one in its order", async () => {
+    const [group, vault] = [newGroup(), await newVault()];
+    const people = [rig.suite.random(32), rig.suite.random(32), rig.suite.random(32)];
+    for (const one of people) await group.put("persons", one);
+    await group.put("vaults", vault.id);
+    await group.put("devices", vault.founder.id);
+    await entitle(group.id, { ...active, seats: 2 });
+    const all: Record<string, unknown>[] = [];
+    for (let after = ""; ; after = String(all.at(-1)?.["group"])) {
+      const { body } = await rig.admin("GET", `/groups?after=${after}`);
+      const page = body["groups"] as Record<string, unknown>[];
+      if (page.length === 0) break;
+      all.push(...page);
+    }
+    const entitlement = { ...active, seats: 2 };
+    const mine = all.filter((one) => one["group"] === text(group.id));
+    expect(mine).toEqual([{ group: text(group.id), persons: 3, devices: 1, vaults: 1, entitlement }]);
+    expect((await rig.admin("GET", `/groups/${text(group.id)}`)).body).toEqual({
+      persons: people.map(text),
+      devices: [text(vault.founder.id)],
+      vaults: [text(vault.id)],
+      entitlement,
+    });
+    expect((await rig.admin("GET", `/entitlements/${text(group.id)}`)).body).toEqual({ entitlement });
+    expect((await rig.admin("GET", `/entitlements/${text(people[0] as Uint8Array)}`)).body).toEqual({
+      entitlement: null,
+    });
+  });
+
+  test("[SRV91] [SRV92] from nine tenths of the room on, every read says how much is used", async () => {
+    const vault = await newVault();
+    const { founder } = vault;
+    const { logBytes = 0 } = (await rig.running.server.services.store.vault(vault.id)) ?? {};
+    const remote = rig.remote(vault.id, founder, { wake: false });
+    let version = 0;
+    const usedOf = async (quotaBytes: number | undefined): Promise<unknown> => {
+      await entitle(founder.person.id, { ...active, version: ++version, quotaBytes });
+      const told = (await read(vault, founder)).headers.get("tidelock-used");
+      const page = await remote.read(0, { frames: 10, bytes: 1 << 20 });
+      expect(page.kind === "ok" && page.value.used).toBe(told === null ? undefined : Number(told));
+      return told;
+    };
+    expect(await usedOf(undefined)).toBeNull();
+    expect(await usedOf(logBytes * 2)).toBeNull();
+    expect(await usedOf(Math.ceil(logBytes / 0.9) + 1)).toBeNull();
+    expect(await usedOf(Math.floor(logBytes / 0.9))).toBe("90");
+    expect(await usedOf(logBytes)).toBe("100");
+    expect(await usedOf(1)).toBe("100");
+  });
 });

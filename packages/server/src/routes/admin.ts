@@ -7,11 +7,12 @@ import { notFound, Problem } from "../problem.ts";
 import type { Edge, EdgeKind } from "../store.ts";
 import { closeAccount, jsonBody } from "./account.ts";
 import { parseEntitlement } from "./entitlement.ts";
-import { AUDIT_PAGE, auditJson, entitlementJson, usageJson } from "./usage.ts";
+import { AUDIT_PAGE, auditJson, entitlementJson, groupJson, usageJson } from "./usage.ts";
 import { deleteVault, restoreVault } from "./vaults.ts";
 
 const FAR = 2 ** 52;
 const USAGE_PAGE = 200;
+const GROUP_PAGE = 200;
 const DAY = 86_400_000;
 const MOST_TOKEN = { uses: 1_000, lifeMs: 365 * DAY };
 
@@ -38,6 +39,46 @@ export const adminRoutes: readonly Route[] = [
       return json(200, { applied: done === "kept", entitlement: entitlementJson(kept) });
     },
   },
+  {
+    method: "GET",
+    path: "/v1/admin/entitlements/{s}",
+    ...plain,
+    summary: "What a person or a group has",
+    answers: { 200: "{entitlement}: null where nothing was said" },
+    handle: async (context) => {
+      const kept = await context.services.store.entitlement(idParam(context, "s"));
+      return json(200, { entitlement: entitlementJson(kept) });
+    },
+  },
+  {
+    method: "GET",
+    path: "/v1/admin/groups",
+    ...plain,
+    summary: "The groups, by id, and how much is in them: ?after",
+    answers: { 200: "{groups: [{group, persons, devices, vaults, entitlement}]}" },
+    handle: async (context) => {
+      const rows = await context.services.store.groups(afterOf(context), GROUP_PAGE);
+      return json(200, { groups: rows.map(groupJson) });
+    },
+  },
+  {
+    method: "GET",
+    path: "/v1/admin/groups/{g}",
+    ...plain,
+    summary: "What stands in a group, in the order in which it was put there: that of seats",
+    answers: { 200: "{persons, devices, vaults, entitlement}" },
+    handle: async (context) => {
+      const { store } = context.services;
+      const group = idParam(context, "g");
+      const ids = async (kind: EdgeKind) => (await store.edges(group, kind)).map(toBase64Url);
+      return json(200, {
+        persons: await ids("person"),
+        devices: await ids("device"),
+        vaults: await ids("vault"),
+        entitlement: entitlementJson(await store.entitlement(group)),
+      });
+    },
+  },
   ...edgeRoutes("person", "/persons/{p}", "p"),
   ...edgeRoutes("device", "/devices/{d}", "d"),
   ...edgeRoutes("vault", "/vaults/{v}", "v"),
@@ -48,9 +89,7 @@ export const adminRoutes: readonly Route[] = [
     summary: "What each person has and uses, by id: ?after",
     answers: { 200: "{persons: [{person, created, closed, devices, vaults, bytes, entitlement}]}" },
     handle: async (context) => {
-      const after = fromBase64Url(context.call.query.get("after") ?? "");
-      if (after === undefined || after.length > 32) throw new Problem("bad-request", "after is no id");
-      const rows = await context.services.store.usage(after, USAGE_PAGE);
+      const rows = await context.services.store.usage(afterOf(context), USAGE_PAGE);
       return json(200, { persons: rows.map(usageJson) });
     },
   },
@@ -153,6 +192,13 @@ function edgeRoutes(kind: EdgeKind, path: string, param: string): readonly Route
       },
     },
   ];
+}
+
+/** Where a page begins: behind this id. */
+function afterOf({ call }: Context): Uint8Array {
+  const after = fromBase64Url(call.query.get("after") ?? "");
+  if (after === undefined || after.length > 32) throw new Problem("bad-request", "after is no id");
+  return after;
 }
 
 /** Whoever it may concern connects anew, and learns by that how it stands now. */

@@ -9,6 +9,7 @@ import { numberQuery, type Route, sessionOf, vaultOf } from "../http/route.ts";
 import { parseSent } from "../log/plan.ts";
 import { notFound, Problem } from "../problem.ts";
 import type { LogStore } from "../store.ts";
+import { fullnessOf } from "./usage.ts";
 
 /** Entries of one answer, and of one piece of it: a slow reader holds one piece. */
 const ANSWER = { frames: 1024, bytes: 4 << 20 };
@@ -56,7 +57,7 @@ export const frameRoutes: readonly Route[] = [
     rate: "read",
     summary: "Entries after a seq as a page list: ?after&frames&bytes",
     answers: {
-      200: "pages, with Tidelock-Head, and Tidelock-Plan: none where no plan covers who asks",
+      200: "pages, with Tidelock-Head, Tidelock-Plan: none where no plan covers who asks, Tidelock-Used: percent of the room from 90 on",
       204: "nothing follows, with Tidelock-Head",
     },
     handle: async (context) => {
@@ -68,10 +69,12 @@ export const frameRoutes: readonly Route[] = [
       const wanted = Math.max(1, numberQuery(call, "frames", ANSWER.frames, ANSWER.frames));
       const frames = Math.min(wanted, Math.max(0, head - after));
       const bytes = Math.max(1, numberQuery(call, "bytes", ANSWER.bytes, ANSWER.bytes));
-      // Who only reads learns by it that a plan ended, before he has something to send.
+      const full = standing.kind === "removed" ? undefined : fullnessOf(services, row, terms);
+      // Who only reads learns by it that a plan ended or its room does, before he has something to send.
       const headers = {
         "tidelock-head": String(head),
         ...(terms.covered ? {} : { "tidelock-plan": "none" }),
+        ...(full === undefined ? {} : { "tidelock-used": String(full) }),
       };
       const pages = readPages(services.store, row.vault, after, { frames, bytes });
       // The first piece now: what fails before it still has a proper answer.

@@ -1,6 +1,6 @@
 /** What an operator says: entitlements, and who stands in which group. */
 import type { Entitlement, GroupTerms, TermRows } from "../auth/terms.ts";
-import type { AuditRow, Edge, EdgeKind, TermsQuery, Usage } from "../store.ts";
+import type { AuditRow, Edge, EdgeKind, GroupRow, TermsQuery, Usage } from "../store.ts";
 import { plain, prepareAudit } from "./audit.ts";
 import type { Db } from "./file.ts";
 
@@ -80,6 +80,15 @@ export function prepareOperatorReads(db: Db) {
   const edges = db
     .prepare<[Bytes, EdgeKind], Bytes>("SELECT id FROM edges WHERE group_id = ? AND kind = ? ORDER BY n")
     .pluck();
+  const ofKind = (kind: EdgeKind): string =>
+    `(SELECT count(*) FROM edges WHERE group_id = g AND kind = '${kind}')`;
+  const grouped = db
+    .prepare<[Bytes, number], [Bytes, number, number, number]>(
+      `SELECT g, ${ofKind("person")}, ${ofKind("device")}, ${ofKind("vault")}
+       FROM (SELECT group_id AS g FROM edges UNION SELECT subject FROM entitlements WHERE length(subject) = 16)
+       WHERE g > ? ORDER BY g LIMIT ?`,
+    )
+    .raw();
   const USAGE = "person, created, closed, (SELECT count(*) FROM account_devices d WHERE d.person = p.person)";
   type Person = [Bytes, number, number | null, number];
   const persons = db
@@ -129,6 +138,14 @@ export function prepareOperatorReads(db: Db) {
     /** Several reads: the caller has opened a view. */
     terms: (query: TermsQuery): TermRows => terms(query),
     edges: (id: Bytes, kind: EdgeKind): readonly Bytes[] => edges.all(id, kind).map(plain),
+    groups: (after: Bytes, most: number): readonly GroupRow[] =>
+      grouped.all(after, most).map(([id, people, devices, vaults]) => ({
+        group: plain(id),
+        persons: people,
+        devices,
+        vaults,
+        entitlement: entitled(id),
+      })),
     usage: (after: Bytes, most: number): readonly Usage[] => persons.all(after, most).map(usageRow),
     usageOf(id: Bytes): Usage | undefined {
       const row = person.get(id);

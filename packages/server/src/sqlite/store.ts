@@ -72,6 +72,7 @@ export async function openSqliteStore(path: string, options: SqliteOptions): Pro
     addEdge: (edge, audit) => write("addEdge", edge, audit),
     dropEdge: (edge, audit) => write("dropEdge", edge, audit),
     edges: (group, kind) => read("edges", group, kind),
+    groups: (after, most) => read("groups", after, most),
     terms: (query) => read("terms", query),
     usage: (after, most) => read("usage", after, most),
     usageOf: (person) => read("usageOf", person),

@@ -40,6 +40,29 @@ export const operatorCases: readonly ContractCase<CreateLogStore>[] = [
     }),
   },
   {
+    title: "[SRV89] groups are listed by id, a page at a time, with what is in them and what they have",
+    run: inStore(async ({ store, vault }) => {
+      await foundIn(store, vault);
+      const row = act("group", NOON);
+      expect(await store.groups(new Uint8Array(0), 9)).toEqual([]);
+      for (const n of [3, 1]) await store.addEdge({ group: group(n), kind: "person", id: id(n) }, row);
+      await store.addEdge({ group: group(1), kind: "vault", id: vault.id }, row);
+      await store.addEdge({ group: group(1), kind: "person", id: id(9) }, row);
+      await store.putEntitlement(group(2), plan(1, { seats: 5 }), row);
+      // A person's is no group.
+      await store.putEntitlement(id(7), plan(1), row);
+      const all = [
+        { group: group(1), persons: 2, devices: 0, vaults: 1, entitlement: undefined },
+        { group: group(2), persons: 0, devices: 0, vaults: 0, entitlement: plan(1, { seats: 5 }) },
+        { group: group(3), persons: 1, devices: 0, vaults: 0, entitlement: undefined },
+      ];
+      expect(await store.groups(new Uint8Array(0), 9)).toEqual(all);
+      expect(await store.groups(group(1), 1)).toEqual([all[1]]);
+      await store.dropEdge({ group: group(3), kind: "person", id: id(3) }, row);
+      expect(await store.groups(group(2), 9)).toEqual([]);
+    }),
+  },
+  {
     title: "[SRV84] an edge is there once however often it is put, and those of a group keep their order",
     run: inStore(async ({ store, vault, device }) => {
       await foundIn(store, vault);

@@ -150,8 +150,8 @@ export class AppendQueue {
     const { store } = this.#options;
     const query: StateQuery = {
       vault,
-      devices: requests.map((one) => one.sender.device),
-      persons: requests.map((one) => one.sender.person),
+      devices: eachOnce(requests.map((one) => one.sender.device)),
+      persons: eachOnce(requests.map((one) => one.sender.person)),
       placed: [],
     };
     const state = await store.state(query);
@@ -165,4 +165,9 @@ export class AppendQueue {
     });
     return placed.length === 0 ? state : store.state({ ...query, placed });
   }
+}
+
+/** Of a vault that many devices of one person write to, most of a batch is the same few rows. */
+function eachOnce(ids: readonly Uint8Array[]): readonly Uint8Array[] {
+  return [...new Map(ids.map((id) => [toHex(id), id])).values()];
 }

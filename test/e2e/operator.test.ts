@@ -116,7 +116,7 @@ describe("the operator of a server", { timeout: 300_000 }, () => {
     expect(dump(file("a.db"))).toEqual(dump(file("b.db")));
   });
 
-  test("[SRV91] [SRV92] X-3 nine tenths of the room: an issue, and Live all the same; with more room it is gone", async () => {
+  test("[SRV93] [SRV94] X-3 nine tenths of the room: an issue, and Live all the same; with more room it is gone", async () => {
     const { persons } = (await admin("GET", "/usage")) as { persons: { person: string; bytes: number }[] };
     const { person, bytes } = persons[0] as { person: string; bytes: number };
     const room = (version: number, quotaBytes: number): Promise<unknown> =>

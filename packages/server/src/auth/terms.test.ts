@@ -72,7 +72,7 @@ test("[SRV83] the room is the best that a plan of the owner's or of a group has 
   expect(terms({ owner: quota(100, 0), groups: [group({ entitlement: plan() })] }).room).toBe(noTerms.room);
 });
 
-test("[SRV91] how much is used is said of the plan that has the most room left", () => {
+test("[SRV93] how much is used is said of the plan that has the most room left", () => {
   const quota = (quotaBytes: number, used: number) => ({ entitlement: plan({ quotaBytes }), used });
   expect(terms({ owner: quota(100, 30) }).used).toBe(0.3);
   expect(terms({ owner: quota(100, 95), groups: [group(quota(500, 100))] }).used).toBe(0.2);

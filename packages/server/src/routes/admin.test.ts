@@ -437,7 +437,7 @@ describe("what is told", () => {
     });
   });
 
-  test("[SRV91] [SRV92] from nine tenths of the room on, every read says how much is used", async () => {
+  test("[SRV93] [SRV94] from nine tenths of the room on, every read says how much is used", async () => {
     const vault = await newVault();
     const { founder } = vault;
     const { logBytes = 0 } = (await rig.running.server.services.store.vault(vault.id)) ?? {};

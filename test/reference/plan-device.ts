@@ -324,7 +324,7 @@ class Table {
         const thing = this.same(step.entry);
         if (thing === undefined) return undefined;
         const spot = this.#spots.get(step.entry.at) as Spot;
-        this.#disk.trash.push(thing.text);
+        if (thing.kind === "file") this.#disk.trash.push(thing.text);
         return this.#disk.take(this.thing(spot.folder) as Thing, spot.name);
       }
       case "removeDir": {

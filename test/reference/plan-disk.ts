@@ -73,7 +73,7 @@ export const profiles: Readonly<Record<"ext4" | "apfs" | "hfs" | "ntfs" | "exfat
 export class ModelDisk {
   readonly profile: DiskProfile;
   readonly top: Thing;
-  /** All bytes that went there. */
+  /** All bytes that were taken out of the tree by a step. */
   readonly trash: string[] = [];
   #inos = 1n;
   #now = 1n;

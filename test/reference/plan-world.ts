@@ -91,6 +91,9 @@ class World {
           };
     const made = device.pass(++this.#runs, stops, (step) => this.#look(device, step));
     for (const { changes } of device.waiting) for (const change of changes) this.#note(device, change);
+    for (const text of device.disk.trash.splice(0))
+      if (this.#said.get(device)?.has(text) !== true)
+        throw new Error(`device ${device.index}: took bytes that only its disk had: ${text}`);
     return made;
   }
 
@@ -101,17 +104,6 @@ class World {
   /** What every step has to keep. */
   #look(device: Device, step: PlanStep): void {
     this.#met(step.do);
-    if (step.do === "toTrash" || step.do === "replaceFile") {
-      const thing = this.#things(device).find(({ thing: { ino } }) => ino === step.entry.print.ino)?.thing;
-      if (
-        thing?.kind === "file" &&
-        thing.mtime === step.entry.print.mtimeNs &&
-        !this.#said.get(device)?.has(thing.text)
-      )
-        throw new Error(
-          `device ${device.index}: ${step.do} takes bytes that only this disk has: ${thing.text}`,
-        );
-    }
     if (step.do !== "delete") return;
     const { shown } = device.view();
     for (const item of below(device, step.id)) {

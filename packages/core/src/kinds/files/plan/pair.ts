@@ -6,7 +6,7 @@
 import { decodeUtf8, equalBytes } from "../../../bytes/bytes.ts";
 import { fold, nfc } from "../fold.ts";
 import { textOf } from "../spaces.ts";
-import type { Item, ItemId } from "../types.ts";
+import type { Item, ItemId, ItemKind } from "../types.ts";
 import { isAside } from "./disk-name.ts";
 import { type Disk, type Node, ROOT_KEY, type Seen, type Shown } from "./trees.ts";
 import type { Fingerprint, LocalEntry, PlanIssue, PlanView, SyncedRow } from "./types.ts";
@@ -78,19 +78,32 @@ function readRows(view: PlanView, { byId }: Shown, rows: readonly SyncedRow[]): 
     const key = textOf(row.id);
     const seen = byId.get(key);
     const parent = keyNow(row.parent);
-    const rest = { row, parent, twinOf: undefined, node: undefined, held: false };
-    if (seen !== undefined) return { ...rest, key, id: row.id, item: seen.item, ...stateOf(seen) };
+    if (seen !== undefined) return knownOf(row, parent, row.id, key, seen.item, seen, stateOf(seen));
     const item = view.item(row.id);
-    if (item === undefined) return { ...rest, key, id: row.id, item, seen: undefined, state: "gone" };
-    const named = { ...rest, key: textOf(item.id), id: item.id, item };
-    if (item.dead !== undefined) return { ...named, seen: undefined, state: "dead" };
-    return { ...named, ...stateOf(nearestSeen(view, byId, item)) };
+    if (item === undefined) return knownOf(row, parent, row.id, key, item, undefined, "gone");
+    const near = item.dead === undefined ? nearestSeen(view, byId, item) : undefined;
+    const state = item.dead === undefined ? stateOf(near) : "dead";
+    return knownOf(row, parent, item.id, textOf(item.id), item, near, state);
   });
 }
 
-function stateOf(seen: Seen | undefined): Pick<Known, "seen" | "state"> {
-  if (seen?.shown === "yes") return { seen, state: "live" };
-  return { seen: undefined, state: seen?.shown ?? "ignored" };
+/** One shape for all of them, written out: there are as many as items. */
+function knownOf(
+  row: SyncedRow,
+  parent: string,
+  id: ItemId,
+  key: string,
+  item: Item | undefined,
+  near: Seen | undefined,
+  state: Known["state"],
+): Known {
+  const seen = state === "live" ? near : undefined;
+  return { row, id, key, parent, state, item, seen, twinOf: undefined, node: undefined, held: false };
+}
+
+function stateOf(seen: Seen | undefined): Known["state"] {
+  if (seen?.shown === "yes") return "live";
+  return seen?.shown ?? "ignored";
 }
 
 /** Of what lies below a folder that is not shown: that folder. */
@@ -137,6 +150,13 @@ function join(one: Known, node: Node): void {
   }
 }
 
+/** The rows of one folder that no entry is known for yet, by kind and key. */
+type Rows = Readonly<Record<ItemKind, Map<string, Known>>> & { readonly special: undefined };
+
+function kindOf({ entry }: Node): LocalEntry["kind"] {
+  return entry?.kind ?? "dir";
+}
+
 /** From the top down: what a folder is decides which rows its entries are held against. */
 function byName(
   { top }: Disk,
@@ -144,12 +164,16 @@ function byName(
   { byId, top: shownTop }: Shown,
   issues: PlanIssue[],
 ): void {
-  const rowsIn = new Map<string, Map<string, Known>>();
+  const rowsIn = new Map<string, Rows>();
   for (const one of known) {
     if (one.node !== undefined) continue;
-    const names = rowsIn.get(one.parent) ?? new Map<string, Known>();
-    rowsIn.set(one.parent, names);
-    const key = `${one.row.kind} ${keyOfRow(one.row)}`;
+    let rows = rowsIn.get(one.parent);
+    if (rows === undefined) {
+      rows = { dir: new Map(), file: new Map(), link: new Map(), special: undefined };
+      rowsIn.set(one.parent, rows);
+    }
+    const names = rows[one.row.kind];
+    const key = keyOfRow(one.row);
     const there = names.get(key);
     if (there === undefined || (there.row.id !== there.id && one.row.id === one.id)) names.set(key, one);
   }
@@ -162,7 +186,7 @@ function byName(
       setTwinsApart(folder, rows, issues);
       for (const kid of folder.kids) {
         const one =
-          kid.known === undefined && !kid.apart ? rows?.get(`${kid.entry?.kind} ${kid.key}`) : undefined;
+          kid.known === undefined && !kid.apart ? rows?.[kindOf(kid)]?.get(kid.key) : undefined;
         if (one !== undefined && one.node === undefined && isSameThing(one.row, kid.entry as LocalEntry))
           join(one, kid);
         if (kid.entry?.kind !== "dir" || kid.apart) continue;
@@ -199,7 +223,7 @@ function isAt({ parent, row }: Known, { folder, item }: Seen): boolean {
 /** Two names that are one: the first is synced, the other is left alone. */
 function setTwinsApart(
   { kids }: Node,
-  rows: ReadonlyMap<string, Known> | undefined,
+  rows: Rows | undefined,
   issues: PlanIssue[],
 ): void {
   let first: Node | undefined;
@@ -209,7 +233,7 @@ function setTwinsApart(
       first = kid;
       continue;
     }
-    const row = rows?.get(`${kid.entry?.kind} ${kid.key}`)?.row;
+    const row = rows?.[kindOf(kid)]?.get(kid.key)?.row;
     const isRows = kid.known !== undefined || (row !== undefined && kid.text === row.name);
     const loser = isRows && first.known === undefined ? first : kid;
     if (loser === first) first = kid;
@@ -316,7 +340,7 @@ export function nameOnDisk({ row, item, seen, id }: Known, node: Node): string {
     (equalBytes(alias, entry?.name ?? NONE) || nfc(decodeUtf8(alias) ?? "") === text)
   )
     return name;
-  if (text === name || isAside(text, id)) return name;
+  if (isAside(text, id)) return name;
   // A step was done and not noted.
   if (seen !== undefined && item !== undefined && text === seen.spelling) return item.name;
   return text;

@@ -143,9 +143,9 @@ export function readDisk(entries: readonly LocalEntry[], issues: PlanIssue[]): D
 
 function readEntry(entry: LocalEntry, parent: Node, issues: PlanIssue[]): Node {
   const decoded = decodeUtf8(entry.name);
-  const text = decoded === undefined ? "" : nfc(decoded);
-  const node = nodeOf(entry, parent, text);
-  const refusal = parent.apart || entry.apart === "ignored" ? undefined : refusalOf(entry, parent, decoded);
+  const text = decoded === undefined ? undefined : nfc(decoded);
+  const node = nodeOf(entry, parent, text ?? "");
+  const refusal = parent.apart || entry.apart === "ignored" ? undefined : refusalOf(entry, parent, text);
   if (refusal !== undefined) issues.push({ kind: refusal, entry });
   node.apart = parent.apart || refusal !== undefined || entry.apart === "ignored" || entry.apart === "closed";
   return node;
@@ -158,9 +158,12 @@ function refusalOf(
 ): "name-not-text" | "name-refused" | "special-file" | undefined {
   if (entry.kind === "special") return "special-file";
   if (name === undefined) return "name-not-text";
-  const text = nfc(name);
-  return isName(text) && (at !== TOP || isNameIn(ROOT, text)) ? undefined : "name-refused";
+  if (PLAIN.test(name)) return undefined;
+  return (at === TOP ? isNameIn(ROOT, name) : isName(name)) ? undefined : "name-refused";
 }
+
+/** What no rule says anything about. */
+const PLAIN = /^[\w -][\w .-]{0,254}$/;
 
 function nodeOf(entry: LocalEntry | undefined, parent: Node | undefined, text: string): Node {
   return {

@@ -24,6 +24,11 @@ const steps: readonly Step[] = [
     command: "npx vitest run packages/core/src/kinds/files/reference.test.ts",
     env: { TIDELOCK_RUNS: String(Number(runs) * 10) },
   },
+  {
+    name: "folders planned over random histories",
+    command: "npx vitest run packages/core/src/kinds/files/plan/world.test.ts",
+    env: { TIDELOCK_RUNS: String(Number(runs) * 10) },
+  },
   // Each on its own: the one that fails must not keep the others from running. 50 runs are 1,000 kills.
   ...["server", "client", "daemon", "folder"].map((victim) => ({
     name: `real kills: ${victim}`,

@@ -87,6 +87,10 @@ class World {
             after: () => isStopped && random.chance(0.1),
             meanwhile: () => {
               if (random.chance(0.2)) this.#edit(device, random);
+              // Whatever a step is about to take may have been saved just now.
+              const files = this.#things(device).filter(({ thing }) => thing.kind === "file");
+              for (const { thing } of files)
+                if (random.chance(0.2)) device.disk.write(thing, this.#text(random));
             },
           };
     const made = device.pass(++this.#runs, stops, (step) => this.#look(device, step));

@@ -185,8 +185,7 @@ function byName(
       const rows = folder.item === undefined ? undefined : rowsIn.get(folder.item.key);
       setTwinsApart(folder, rows, issues);
       for (const kid of folder.kids) {
-        const one =
-          kid.known === undefined && !kid.apart ? rows?.[kindOf(kid)]?.get(kid.key) : undefined;
+        const one = kid.known === undefined && !kid.apart ? rows?.[kindOf(kid)]?.get(kid.key) : undefined;
         if (one !== undefined && one.node === undefined && isSameThing(one.row, kid.entry as LocalEntry))
           join(one, kid);
         if (kid.entry?.kind !== "dir" || kid.apart) continue;
@@ -221,11 +220,7 @@ function isAt({ parent, row }: Known, { folder, item }: Seen): boolean {
 }
 
 /** Two names that are one: the first is synced, the other is left alone. */
-function setTwinsApart(
-  { kids }: Node,
-  rows: Rows | undefined,
-  issues: PlanIssue[],
-): void {
+function setTwinsApart({ kids }: Node, rows: Rows | undefined, issues: PlanIssue[]): void {
   let first: Node | undefined;
   for (const kid of kids) {
     if (kid.apart) continue;

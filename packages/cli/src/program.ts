@@ -268,6 +268,7 @@ function define(
   command("folders", "the folders that are kept in step", folder("ls"), drive);
   command("scan [dir]", "look at everything in a folder now", folder("scan"), drive);
   command("approve <dir>", "let withheld deletions go", folder("approve"), drive);
+  command("undo <dir>", "bring back what is missing and was withheld", folder("undo"), drive);
 
   const queue = program.command("queue").description("edits without a verdict").exitOverride();
   const edit = (name: keyof typeof import("./commands/queue.ts")) => async () =>

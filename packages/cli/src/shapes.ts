@@ -122,6 +122,7 @@ export type ShapeName =
   | "Attachment"
   | "AttachmentList"
   | "Approved"
+  | "Restored"
   | "Daemon"
   | "Server"
   | "AdminUsage"
@@ -238,6 +239,7 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
   Attachment: shape("Attachment", { database }),
   AttachmentList: shape("AttachmentList", { databases: z.array(database) }),
   Approved: shape("Approved", { approved: count }),
+  Restored: shape("Restored", { restored: count }),
   Server: shape("Server", {
     running: z.literal(true).optional(),
     ready: z.literal(true).optional(),

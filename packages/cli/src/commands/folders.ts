@@ -42,6 +42,13 @@ export async function approve(ctx: Context, _options: Options, dir: string): Pro
   ctx.out.data("Approved", done, () => [`${done.approved} deletions go on`]);
 }
 
+export async function undo(ctx: Context, _options: Options, dir: string): Promise<undefined> {
+  const done = await withVault(connect(ctx, "drive undo"), (vault) =>
+    vault.undoFolder({ path: pathOf(dir) }),
+  );
+  ctx.out.data("Restored", done, () => [`${done.restored} items come back`]);
+}
+
 function connect(ctx: Context, what: string): ReturnType<Context["connect"]> {
   return ctx.connect(what, { databases: true });
 }

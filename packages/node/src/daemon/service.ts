@@ -146,6 +146,7 @@ export interface VaultService {
   /** One, or all. */
   scanFolder(wish: { readonly path?: string }): Promise<readonly FolderInfo[]>;
   approveFolder(wish: { readonly path: string }): Promise<{ readonly approved: number }>;
+  undoFolder(wish: { readonly path: string }): Promise<{ readonly restored: number }>;
   doctor(): Promise<readonly Finding[]>;
 }
 
@@ -235,6 +236,7 @@ export function createService(session: Session, running: boolean): VaultService 
     removeFolder: ({ path }) => session.folders.remove(path),
     scanFolder: ({ path }) => withSync(session, running, () => session.folders.scan(path)),
     approveFolder: ({ path }) => withSync(session, running, () => session.folders.approve(path)),
+    undoFolder: ({ path }) => withSync(session, running, () => session.folders.bringBack(path)),
     doctor: async () => (await import("../doctor/vault.ts")).vaultFindings(session, running),
   };
 }

@@ -66,6 +66,7 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   removeFolder: { path: "text" },
   scanFolder: { path: "text?" },
   approveFolder: { path: "text" },
+  undoFolder: { path: "text" },
   doctor: {},
 };
 

@@ -20,7 +20,7 @@ import { type FolderPlace, makeRooms, placeIn, whyNot } from "./root.ts";
 import { type FolderRecord, FolderRows } from "./rows.ts";
 import { Scanner } from "./scan.ts";
 import { parentKey } from "./seen.ts";
-import { settlesIn } from "./settle.ts";
+import { QUIET, settlesIn } from "./settle.ts";
 import { recover, type StageDeps, sweep } from "./stage.ts";
 import { Trash } from "./trash.ts";
 import { Watcher } from "./watcher.ts";
@@ -31,6 +31,8 @@ export type PumpKind = "quiet" | "busy" | "paused";
 const BURST = 20;
 /** A file that cannot be read again just now is tried so much later, ms. */
 const REREAD = 60_000;
+/** Looks before a plan, while hints come. */
+const LOOKS = 3;
 /** Rounds of one pump, before others have a turn. */
 const ROUNDS = 50;
 const DAY = 86_400_000;
@@ -96,7 +98,8 @@ export class SyncedFolder {
     if (this.#paused !== undefined) return 0;
     if (this.#ready === undefined || this.#last === undefined) return 1;
     const failed = [...this.#last.failures.values()].reduce((sum, n) => sum + n, 0);
-    return Math.max(0, this.#last.undone - failed) + this.#unsettled(false) + (this.#isNew ? 1 : 0);
+    const undone = Math.max(0, this.#last.undone - failed);
+    return undone + this.#last.waiting + this.#unsettled(false) + (this.#isNew ? 1 : 0);
   }
 
   /** The view may be another one than the last plan read. */
@@ -146,8 +149,32 @@ export class SyncedFolder {
       await this.#pump([]);
       const guards = (this.#last?.issues ?? []).filter((issue) => issue.kind === "guard-deletion");
       if (guards.length === 0) return 0;
-      await this.#pump(guards.map(({ direction }) => direction));
+      const directions = guards.map(({ direction }) => direction);
+      await this.#pump(directions);
+      // Deletions are looked at twice.
+      if ((this.#last?.waiting ?? 0) > 0) {
+        await new Promise<void>((resolve) => void this.#host.scheduler.after(QUIET, resolve));
+        await this.#pump(directions);
+      }
       return guards.reduce((sum, { count }) => sum + count, 0);
+    });
+  }
+
+  /**
+   * The other answer to what is withheld: it comes back. Forgets what was agreed on, so that what
+   * either side has is merged, as in a folder that is new.
+   */
+  bringBack(): Promise<number> {
+    return this.#inTurn(async () => {
+      await this.#pump([]);
+      const count = this.withheld;
+      if (count === 0) return 0;
+      this.#letGo();
+      this.#host.engine.write((tx) => {
+        for (const { id } of this.#rows.all(tx)) this.#rows.drop(tx, id);
+      });
+      await this.#pump([]);
+      return count;
     });
   }
 
@@ -175,10 +202,13 @@ export class SyncedFolder {
     });
   }
 
-  async #whyNot(): Promise<{ readonly code: string; readonly why: string } | undefined> {
+  #gone(): Promise<string | undefined> {
     const { id, identity } = this.#record;
-    const known = { vault: this.#host.engine.vault, attachment: id, identity };
-    const why = await whyNot(this.#host.fs, this.#place, known);
+    return whyNot(this.#host.fs, this.#place, { vault: this.#host.engine.vault, attachment: id, identity });
+  }
+
+  async #whyNot(): Promise<{ readonly code: string; readonly why: string } | undefined> {
+    const why = await this.#gone();
     if (why !== undefined) return { code: "folder-missing", why };
     if (this.#runsJudged() !== "refused") return undefined;
     return { code: "rejected", why: "the vault did not take edits of this folder" };
@@ -207,18 +237,30 @@ export class SyncedFolder {
     const ready = this.#ready ?? (await this.#open());
     this.#ready = ready;
     const nextSweep = await sweep(ready.stage);
-    let work = approved.length > 0 || this.#last === undefined || this.#racyIn() === 0;
+    const waits = this.#last === undefined || this.#last.waiting > 0;
+    let work = approved.length > 0 || waits || this.#racyIn() === 0;
     for (let round = 0; round < ROUNDS && !this.#closed; round++) {
-      const moved = await ready.scanner.scan((facts) => ready.book.like(facts) !== undefined);
+      const moved = await this.#scan(ready);
       if (!(moved || work || this.#isNew)) break;
+      // Unmounted while it was looked at: what it lacks then nobody has deleted.
+      if (!(await ready.isThere())) return this.#leave("folder-missing", "the folder went away");
       this.#seen = this.#host.files.changes();
       this.#last = await pass(ready, approved);
       work = this.#last.done > 0;
     }
     await this.#tidy(ready);
     const racyIn = this.#racyIn();
-    this.#plan([nextSweep, racyIn === 0 ? REREAD : racyIn, this.#settleIn(), this.#retryIn()]);
+    const deletionsIn = this.#last !== undefined && this.#last.waiting > 0 ? QUIET : undefined;
+    this.#plan([nextSweep, racyIn === 0 ? REREAD : racyIn, this.#settleIn(), deletionsIn, this.#retryIn()]);
     return this.due > 0 ? "busy" : "quiet";
+  }
+
+  /** Again where hints came meanwhile: what moves while it is looked at can be missed in both places. */
+  async #scan({ scanner, book }: Ready): Promise<boolean> {
+    let moved = false;
+    for (let look = 0; look === 0 || (scanner.isDirty && look < LOOKS); look++)
+      if (await scanner.scan((facts) => book.like(facts) !== undefined)) moved = true;
+    return moved;
   }
 
   async #open(): Promise<Ready> {
@@ -255,7 +297,10 @@ export class SyncedFolder {
     await recover(stage);
     const book = host.engine.read((tx) => new RowBook(rows, tx));
     const contents = new Contents(host);
-    return { host, hands, rows, book, contents, trash, scanner, probed, random, op, stage, watcher, stopped };
+    const isThere = async (): Promise<boolean> => (await this.#gone()) === undefined;
+    const missing = new Map<string, number>();
+    const parts = { host, hands, rows, book, contents, trash, scanner, probed, stage, watcher };
+    return { ...parts, random, op, missing, isThere, stopped };
   }
 
   #watcher(): Watcher {

@@ -41,7 +41,7 @@ const LATEST = 4_291_747_200_000_000;
 
 export class Hands {
   readonly #deps: HandsDeps;
-  /** Folders whose entries changed since the last flush. */
+  /** Paths of folders whose entries changed since the last flush. */
   readonly #touched = new Set<string>();
 
   constructor(deps: HandsDeps) {
@@ -157,7 +157,7 @@ export class Hands {
     } catch (error) {
       return movedBy(error);
     }
-    this.#touched.add(parentKey(from));
+    this.#touch(from);
     return this.#done(to);
   }
 
@@ -169,7 +169,7 @@ export class Hands {
       const facts = await fs.look(this.path(from));
       if (facts.ino !== expected.ino || facts.kind !== expected.kind) return MOVED;
       await fs.rename(this.path(from), this.staged(staged));
-      this.#touched.add(parentKey(from));
+      this.#touch(from);
       return { kind: "done", facts: await fs.look(this.staged(staged)) };
     } catch (error) {
       return movedBy(error);
@@ -198,7 +198,8 @@ export class Hands {
       await fs.rename(target, into);
       const facts = await fs.look(into);
       if (facts.ino === expected.ino && sameBytesLikely(facts, expected)) {
-        this.#touched.add(parentKey(key));
+        this.#touch(key);
+        this.#touched.add(into.slice(0, into.lastIndexOf("/")));
         return { kind: "done", facts };
       }
       // Another file came under the name between the look and the rename: it belongs there.
@@ -233,7 +234,7 @@ export class Hands {
     } catch (error) {
       return movedBy(error);
     }
-    this.#touched.add(parentKey(key));
+    this.#touch(key);
     return { kind: "done" };
   }
 
@@ -263,8 +264,8 @@ export class Hands {
   /** Makes every step since the last flush durable: only then may anybody rely on it. */
   async flush(): Promise<void> {
     const { fs, place } = this.#deps;
-    for (const key of this.#touched)
-      await fs.syncDir(this.path(key)).catch((error: unknown) => {
+    for (const path of this.#touched)
+      await fs.syncDir(path).catch((error: unknown) => {
         // The folder itself went with a later step, and its parent is in the list.
         if (!isGone(error)) throw error;
       });
@@ -292,8 +293,12 @@ export class Hands {
     return true;
   }
 
+  #touch(key: string): void {
+    this.#touched.add(this.path(parentKey(key)));
+  }
+
   async #done(key: string): Promise<Done> {
-    this.#touched.add(parentKey(key));
+    this.#touch(key);
     return { kind: "done", facts: await this.#deps.fs.look(this.path(key)) };
   }
 }

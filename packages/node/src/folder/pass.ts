@@ -1,5 +1,5 @@
 /** One look and what follows from it: scan, plan, and the steps of that plan. */
-import { equalBytes } from "@tidelock/core/bytes/bytes";
+import { equalBytes, toHex } from "@tidelock/core/bytes/bytes";
 import { plan } from "@tidelock/core/kinds/files/plan/plan";
 import type {
   BookStep,
@@ -23,6 +23,7 @@ import type { Probed } from "./probe.ts";
 import type { FolderRow, FolderRows } from "./rows.ts";
 import type { Scanner } from "./scan.ts";
 import { parentKey, type Seen } from "./seen.ts";
+import { QUIET } from "./settle.ts";
 import type { Trash } from "./trash.ts";
 import { readSettled, sendUp, type UpDeps } from "./up.ts";
 import { planView } from "./view.ts";
@@ -38,6 +39,10 @@ export interface PassDeps {
   readonly probed: Probed;
   readonly random: () => string;
   readonly op: () => Op;
+  /** Since when items are missing from the disk, by id: many a save takes a file away for a moment. */
+  readonly missing: Map<string, number>;
+  /** Whether it is still the folder that was looked at. */
+  readonly isThere: () => Promise<boolean>;
   /** Nobody waits for the rest any more. */
   readonly stopped: () => boolean;
 }
@@ -50,7 +55,8 @@ export interface Passed {
   /** Causes of steps that cannot be done now, each as often as it was met. */
   readonly failures: ReadonlyMap<string, number>;
   readonly issues: readonly PlanIssue[];
-  readonly runs: readonly number[];
+  /** Deletions that are looked at once more, a moment later. */
+  readonly waiting: number;
 }
 
 /** A file keeps changing after so many reads that somebody wrote into. */
@@ -68,12 +74,13 @@ export function peek(deps: PassDeps): { readonly up: number; readonly passed: Pa
   const { planned } = new Pass(deps).plan([]);
   const up = planned.steps.filter((step) => isUp(step.do) || step.do === "hash").length;
   const down = planned.steps.filter((step) => !isUp(step.do) && !isBook(step.do)).length;
-  return { up, passed: { done: 0, undone: down, failures: new Map(), issues: planned.issues, runs: [] } };
+  return { up, passed: { done: 0, undone: down, failures: new Map(), issues: planned.issues, waiting: 0 } };
 }
 
 class Pass {
   readonly #deps: PassDeps;
   readonly #failures = new Map<string, number>();
+  readonly #waiting = new Set<string>();
   /** Racy files that were read for this pass. */
   readonly #reread = new Set<bigint>();
 
@@ -88,7 +95,7 @@ class Pass {
       const asked = planned.steps.filter((step) => step.do === "hash");
       if (asked.length > 0) {
         read += await this.#hash(local, asked);
-        if (read === 0) return this.#passed(0, 0, planned, []);
+        if (read === 0) return this.#passed(0, 0, planned);
         continue;
       }
       return this.#carryOut(local, base, planned, read);
@@ -153,7 +160,7 @@ class Pass {
     const { host, scanner } = this.#deps;
     const { places } = local;
     const book = planned.steps.filter((step): step is BookStep => isBook(step.do));
-    const ups = planned.steps.filter((step): step is UpStep => isUp(step.do));
+    const ups = this.#settled(planned.steps.filter((step): step is UpStep => isUp(step.do)));
     const downs = planned.steps.filter((step): step is DownStep => !isBook(step.do) && !isUp(step.do));
     this.#note(
       book.flatMap((step): RowChange[] => {
@@ -163,9 +170,8 @@ class Pass {
     );
     const deps: UpDeps = { ...this.#deps, places, changed: this.#changed(local) };
     const sent = await sendUp(deps, ups, base);
-    const runs = sent.run === undefined ? [] : [sent.run];
     // What was left for the next plan may stand before these.
-    if (sent.more) return this.#passed(read + book.length + sent.changes, downs.length, planned, runs);
+    if (sent.more) return this.#passed(read + book.length + sent.changes, downs.length, planned);
     const done = await takeDown(
       {
         ...this.#deps,
@@ -182,11 +188,39 @@ class Pass {
       if (to !== undefined) scanner.hint(to);
     }
     if (sent.changes + done > 0) host.log.event("folder.passed", { up: sent.changes, down: done });
-    return this.#passed(read + book.length + sent.changes + done, downs.length - done, planned, runs);
+    return this.#passed(read + book.length + sent.changes + done, downs.length - done, planned);
   }
 
-  #passed(done: number, undone: number, { issues }: Plan, runs: readonly number[]): Passed {
-    return { done, undone, failures: this.#failures, issues, runs };
+  /** Without deletions of what was there a moment ago, and without what may want their names. */
+  #settled(ups: readonly UpStep[]): readonly UpStep[] {
+    const { host, book, missing } = this.#deps;
+    const now = host.clock.mono();
+    const deletions = new Map(
+      ups.flatMap((step) => (step.do === "delete" ? [[toHex(step.id), step.id]] : [])),
+    );
+    for (const id of missing.keys()) if (!deletions.has(id)) missing.delete(id);
+    const busy = new Set<string>();
+    for (const [id, item] of deletions) {
+      const since = missing.get(id) ?? now;
+      missing.set(id, since);
+      if (now - since >= QUIET) continue;
+      this.#waiting.add(id);
+      const parent = book.row(item)?.parent;
+      if (parent !== undefined) busy.add(toHex(parent));
+    }
+    if (this.#waiting.size === 0) return ups;
+    const held = new Set<string>();
+    return ups.filter((step) => {
+      if (step.do === "delete") return !this.#waiting.has(toHex(step.id));
+      if (!("parent" in step)) return true;
+      const waits = busy.has(toHex(step.parent)) || held.has(toHex(step.parent));
+      if (waits) held.add(toHex(step.op));
+      return !waits;
+    });
+  }
+
+  #passed(done: number, undone: number, { issues }: Plan): Passed {
+    return { done, undone, failures: this.#failures, issues, waiting: this.#waiting.size };
   }
 
   #note(changes: readonly RowChange[]): void {

@@ -116,12 +116,13 @@ export class Scanner {
       listing = await fs.list(at);
     } catch (error) {
       if (key === "") throw error;
-      if (isGone(error)) this.#gone(key);
-      else this.#setApart(key, "unreadable");
+      // Also one that has gone since its parent was listed: what is in it was not seen, so it is not gone.
+      this.#setApart(key, "unreadable");
+      if (isGone(error)) this.#dirty.add(parentKey(key));
       return;
     }
     const before = this.tree.get(key);
-    const levels = await this.#levels(at, path, above, listing);
+    const levels = await this.#levels(at, path, above, listing, before?.levels);
     const changed = anew === true || (before !== undefined && !sameLevels(before.levels, levels));
     const entries = new Map<string, Seen>();
     for (const facts of listing.entries) {
@@ -190,7 +191,9 @@ export class Scanner {
     const { clock } = this.#deps;
     const busy = facts.kind === "file" && !this.#known(facts) && !isSettled(seen, clock, isTemporary(name));
     if (busy) return "unsettled";
-    return seen.apart === "ignored" || seen.apart === "unsettled" ? undefined : seen.apart;
+    // Whether a folder can be entered is found out anew each time.
+    const stays = facts.kind === "file" && seen.apart !== "ignored" && seen.apart !== "unsettled";
+    return stays ? seen.apart : undefined;
   }
 
   async #levels(
@@ -198,10 +201,13 @@ export class Scanner {
     path: readonly string[],
     above: readonly Ignoring[],
     listing: DiskListing,
+    before: readonly Ignoring[] | undefined,
   ): Promise<readonly Ignoring[]> {
     if (!listing.entries.some(({ name, kind }) => name === IGNORE_FILE && kind === "file")) return above;
     const text = await readText(this.#deps.fs, `${at}/${IGNORE_FILE}`);
-    return text === undefined ? above : [...above, { depth: path.length, rules: parseRules(text) }];
+    // What was secret stays so while the file cannot be read.
+    if (text === undefined) return before ?? above;
+    return [...above, { depth: path.length, rules: parseRules(text) }];
   }
 
   /** A folder that is here and is not entered. */

@@ -3,7 +3,7 @@ import type { Clock } from "@tidelock/core/ports";
 import type { Seen } from "./seen.ts";
 
 /** ms; the second for large files and such as keep growing. */
-const QUIET = 300;
+export const QUIET: number = 300;
 const QUIET_LONG = 2000;
 const LARGE = 64 << 20;
 /** What has a temporary name is about to be renamed, or is not. */

@@ -19,6 +19,8 @@ export interface UpDeps {
   readonly rows: FolderRows;
   readonly book: RowBook;
   readonly places: Places;
+  /** Whether it is still the folder that was looked at. */
+  readonly isThere: () => Promise<boolean>;
   /** The entry was not what it was seen as: it is looked at again. */
   readonly changed: (entry: LocalEntry, why: "torn" | "gone" | "too-large" | "unreadable") => void;
 }
@@ -49,7 +51,8 @@ export async function sendUp(deps: UpDeps, steps: readonly UpStep[], base: numbe
     if (more) break;
     await work.add(step, said);
   }
-  if (work.changes.length === 0) return { run: undefined, changes: 0, more };
+  // An unmounted folder misses everything: what is gone is told only while the folder itself is not.
+  if (work.changes.length === 0 || !(await deps.isThere())) return { run: undefined, changes: 0, more };
   host.point?.("folder-read");
   const run = host.engine.write((tx) => {
     const id = packing.submit(tx, work.changes);

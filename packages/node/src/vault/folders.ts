@@ -50,6 +50,8 @@ export interface Folders {
   /** Looks at everything in one, or in all. */
   scan(path: string | undefined): Promise<readonly FolderInfo[]>;
   approve(path: string): Promise<{ readonly approved: number }>;
+  /** What was withheld comes back. */
+  bringBack(path: string): Promise<{ readonly restored: number }>;
   list(): readonly FolderInfo[];
   count(): number;
   /** What a wait can end for. */
@@ -198,6 +200,7 @@ export function createFolders(d: FoldersDeps): Folders {
       return some.map(infoOf);
     },
     approve: async (path) => ({ approved: await (await one(path)).approve() }),
+    bringBack: async (path) => ({ restored: await (await one(path)).bringBack() }),
     list: () => known().map((record) => infoOf(open(record))),
     count: () => known().length,
     due: () => all().reduce((sum, folder) => sum + folder.due, 0),
@@ -265,7 +268,7 @@ function matters(folders: readonly SyncedFolder[]): Matter[] {
         code,
         count,
         why: `${count} deletions wait for your word`,
-        next: "tidelock drive approve DIR",
+        next: "tidelock drive approve DIR, or tidelock drive undo DIR",
       };
     if (paused.has(code))
       return { code, count, why: "a synced folder is paused", next: "tidelock drive folders" };

@@ -17,7 +17,7 @@ type Token =
 export type Glob = readonly Token[];
 
 export function parseGlob(text: string): Glob {
-  const chars = [...text];
+  const chars = Array.from(text);
   const tokens: Token[] = [];
   for (let at = 0; at < chars.length; at++) {
     const char = chars[at] as string;
@@ -53,7 +53,7 @@ function parseClass(chars: readonly string[], open: number): { token: Token; end
 }
 
 export function matchesGlob(glob: Glob, name: string): boolean {
-  const chars = [...name];
+  const chars = Array.from(name);
   let [at, token] = [0, 0];
   // Where the last star stood, and how much of the name it has taken: only that one is ever tried again.
   let [star, taken] = [-1, 0];

@@ -4,7 +4,6 @@
  * without its marker, or another folder under its path, is never read as one that was emptied.
  */
 import { encodeUtf8, equalBytes, fromHex, toHex } from "@tidelock/core/bytes/bytes";
-import { TidelockError } from "@tidelock/core/errors";
 import type { DiskFacts, FolderFs } from "@tidelock/core/ports-fs";
 import { errnoOf } from "../home/files.ts";
 
@@ -131,10 +130,6 @@ export async function attachedAbove(fs: FolderFs, root: string): Promise<string 
     if ((await readMarker(fs, placeIn(at))) !== undefined) return at === "" ? "/" : at;
     if (!at.includes("/")) return undefined;
   }
-}
-
-export function missing(path: string, why: string): TidelockError {
-  return new TidelockError("folder-missing", { why: `${path}: ${why}` });
 }
 
 export async function makeFolder(fs: FolderFs, path: string): Promise<void> {

@@ -217,7 +217,7 @@ export class Scanner {
   }
 
   #gone(key: string): void {
-    for (const path of [...this.tree.keys()])
+    for (const path of this.tree.keys())
       if (path === key || path.startsWith(`${key}/`)) {
         this.tree.delete(path);
         this.#deps.left?.(path);

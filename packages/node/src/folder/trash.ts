@@ -34,7 +34,7 @@ export class Trash {
     const day = `${folder}/${new Date(clock.now()).toISOString().slice(0, 10)}`;
     await makeFolder(fs, day);
     let short = name;
-    while (encodeUtf8(short).length > NAME) short = [...short].slice(1).join("");
+    while (encodeUtf8(short).length > NAME) short = Array.from(short).slice(1).join("");
     return `${day}/${kept ? "v" : "x"}${random().slice(0, 8)}-${short}`;
   }
 

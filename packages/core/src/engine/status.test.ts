@@ -154,6 +154,7 @@ describe("status", () => {
       ["conflict", "Error", "red", 3, "Review", "2 conflicts to review"],
       ["conflict", "Error", "red", 3, "Review", "240 deletions withheld"],
       ["conflict", "Error", "red", 3, "Review", "1 database paused"],
+      ["conflict", "Error", "red", 3, "Review", "1 folder paused"],
       ["connecting", "", "amber", 0, null, null],
       ["syncing", "", "amber", 0, null, null],
       ["pending", "Pending", "amber", 0, "Sync now", "Waiting for the vault's key"],

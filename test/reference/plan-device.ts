@@ -95,6 +95,7 @@ export class Device {
 
   /** One pass; undefined where there was nothing to do. `check` looks at every step before it is done. */
   pass(run: number, stops: Stops = {}, check: (step: Step) => void = () => undefined): Plan | undefined {
+    this.look();
     let entries = this.scan();
     let made = this.plan(entries);
     for (let reads = hashesOf(made); reads.length > 0; reads = hashesOf(made)) {

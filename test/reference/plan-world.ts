@@ -179,7 +179,8 @@ class World {
         if (item.kind === "link" && !symlinks) continue;
         if (shown(item) !== "yes") {
           // A person may have a folder of that name all the same: it stays, and is nobody's while it is empty.
-          if (found[`${path}${item.name}`] === "/") delete found[`${path}${item.name}`];
+          for (const [at, text] of Object.entries(found))
+            if (text === "/" && fold(at) === fold(`${path}${item.name}`)) delete found[at];
           continue;
         }
         const row = device.rows.get(textOf(item.id));
@@ -212,6 +213,8 @@ class World {
   /** What a person or a program does with a disk. */
   #edit(device: Device, random: Stream): void {
     const { disk } = device;
+    // What a pass that stopped had made already is seen, and may be what goes now.
+    device.look();
     const all = this.#things(device);
     const folders = [disk.top, ...all.map(({ thing }) => thing).filter(({ kind }) => kind === "dir")];
     const folder = random.pick(folders);

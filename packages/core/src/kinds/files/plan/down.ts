@@ -17,8 +17,6 @@ export function planDown(work: Work): void {
 interface Where {
   readonly at: number;
   readonly node: Node | undefined;
-  /** In its final place, with all above it: a folder can be moved into it and lies in no folder of its own. */
-  readonly settled: boolean;
 }
 
 /** What the system puts into folders by itself. */
@@ -31,6 +29,9 @@ class Down {
   readonly #lying = new Map<number, Map<string, Node | "made">>();
   /** Where the plan put an entry. */
   readonly #moved = new Map<Node, { readonly folder: number; readonly key: string }>();
+  /** Of folders that the plan made or moved: the number of the one they lie in. */
+  readonly #parents = new Map<number, number>();
+  #nodes: ReadonlyMap<number, Node> | undefined;
   #made = 0;
 
   constructor(work: Work) {
@@ -39,7 +40,7 @@ class Down {
 
   run(): void {
     const { disk, shown, pairs, adopted, issues } = this.#work;
-    this.#where.set(ROOT_KEY, { at: TOP, node: disk.top, settled: true });
+    this.#where.set(ROOT_KEY, { at: TOP, node: disk.top });
     for (const seen of shown.order) {
       const folder = this.#where.get(seen.folder.key);
       if (seen.shown !== "yes" || folder === undefined) continue;
@@ -47,14 +48,14 @@ class Down {
       const known = pairs.byKey.get(seen.key);
       const node = adopted.get(seen.key) ?? known?.node;
       if (node === undefined) this.#bring(seen, folder, known);
-      else if (known === undefined || node !== known.node) this.#note(seen, node, folder.settled);
+      else if (known === undefined || node !== known.node) this.#note(seen, node);
       else if (!node.apart) this.#follow(seen, folder, known, node);
     }
     this.#remove();
   }
 
-  #note(seen: Seen, node: Node, settled: boolean): void {
-    if (seen.item.kind === "dir") this.#where.set(seen.key, { at: node.at, node, settled });
+  #note(seen: Seen, node: Node): void {
+    if (seen.item.kind === "dir") this.#where.set(seen.key, { at: node.at, node });
   }
 
   /** An item that is not on the disk. */
@@ -75,7 +76,8 @@ class Down {
     if (item.kind === "dir") {
       const at = --this.#made;
       this.#lying.set(at, new Map());
-      this.#where.set(seen.key, { at, node: undefined, settled: folder.settled });
+      this.#parents.set(at, folder.at);
+      this.#where.set(seen.key, { at, node: undefined });
       downs.push({ do: "makeDir", id, item, to, set, at });
     } else downs.push({ do: item.kind === "file" ? "createFile" : "makeLink", id, item, to, set });
   }
@@ -87,7 +89,7 @@ class Down {
     // What somebody here put elsewhere the log hears first; where both did, the log decides.
     const isPending = isMoved(known) && !isWhereSeen(known, seen);
     if (known.held || isPending) {
-      this.#note(seen, node, isThere && folder.settled);
+      this.#note(seen, node);
       if (!known.held) this.#agree(seen, known, node, {});
       return;
     }
@@ -95,8 +97,8 @@ class Down {
       this.#trash(node, "dead");
       return;
     }
-    const isPlaced = isThere || this.#rename(seen, folder, node);
-    this.#note(seen, node, isPlaced && folder.settled);
+    if (!isThere) this.#rename(seen, folder, node);
+    this.#note(seen, node);
     const { row, parent } = known;
     const isNoted =
       parent === seen.folder.key &&
@@ -146,16 +148,16 @@ class Down {
     if (Object.keys(set).length > 0) book.push({ do: "adopt", id, set });
   }
 
-  /** False if it has to wait, where it is. */
-  #rename(seen: Seen, folder: Where, node: Node): boolean {
+  /** Unless it has to wait, where it is. */
+  #rename(seen: Seen, folder: Where, node: Node): void {
     const { item } = seen;
-    if (item.kind === "dir" && !folder.settled) return false;
+    if (item.kind === "dir" && this.#liesIn(folder, node)) return;
     if (!this.#clear(folder, seen, node)) {
       // What is in its way waits for it to come out.
       const there = this.#in(folder).get(fold(seen.spelling));
       if (there !== undefined && there !== "made" && !there.apart && isBelow(node, there))
         this.#stepAside(node, seen, folder);
-      return false;
+      return;
     }
     const { caseSensitive, normalisation } = this.#work.profile;
     const isExact = caseSensitive && normalisation === "kept";
@@ -172,7 +174,6 @@ class Down {
       alias: aliasFor(to, item.name),
     };
     this.#work.downs.push({ do: "rename", id: item.id, entry: entryOf(node), to, set });
-    return true;
   }
 
   /** Makes a spot free, as far as that can be done. */
@@ -224,6 +225,16 @@ class Down {
     });
   }
 
+  /** Whether a folder is an entry, or lies in it now. */
+  #liesIn({ at: folder }: Where, { at: node }: Node): boolean {
+    this.#nodes ??= new Map(this.#work.disk.order.map((one) => [one.at, one]));
+    for (let at: number | undefined = folder; at !== undefined && at !== TOP; ) {
+      if (at === node) return true;
+      at = this.#parents.get(at) ?? this.#nodes.get(at)?.parent?.at;
+    }
+    return false;
+  }
+
   #placeOf(node: Node): { readonly folder: number; readonly key: string } {
     return this.#moved.get(node) ?? { folder: node.parent?.at ?? TOP, key: node.key };
   }
@@ -232,6 +243,7 @@ class Down {
     this.#takeOut(node);
     const key = fold(name);
     this.#moved.set(node, { folder, key });
+    this.#parents.set(node.at, folder);
     this.#lying.get(folder)?.set(key, node);
   }
 

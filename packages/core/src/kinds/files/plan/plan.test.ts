@@ -411,6 +411,28 @@ describe("names that change hands", () => {
     expect(two.b.disk.tree()).toEqual(two.a.disk.tree());
   });
 
+  test("[PLN5] a folder moved here into one that takes the name it was given there", () => {
+    const two = agreed();
+    move(two.b, "d", "n");
+    dir(two.a, "n");
+    move(two.a, "d", "n/d");
+    heard(two);
+    two.settle();
+    expect(two.a.disk.tree()).toEqual({ n: "/", "n/x": "1", y: "2" });
+    expect(two.b.disk.tree()).toEqual(two.a.disk.tree());
+  });
+
+  test("[PLN5] something new here, of the name of what was changed there and is gone here: both", () => {
+    const two = agreed();
+    file(two.b, "y", "theirs");
+    heard(two);
+    remove(two.a, "y");
+    dir(two.a, "y");
+    two.settle();
+    expect(two.a.disk.tree()).toMatchObject({ y: "theirs", "y (D1 conflict 2026-11-20)": "/" });
+    expect(two.b.disk.tree()).toEqual(two.a.disk.tree());
+  });
+
   test("[PLN5] deep trees need no deep calls", () => {
     const two = new Two();
     let folder = two.a.disk.top;
@@ -487,10 +509,16 @@ describe("what wants a person", () => {
     const two = agreed();
     file(two.a, "Y", "twin");
     two.a.disk.make(two.a.disk.top, Uint8Array.of(0xff), "dir");
+    two.a.disk.make(two.a.disk.top, Uint8Array.of(0xfe), "special");
     two.a.disk.make(two.a.disk.top, "pipe", "special");
     const { steps, issues } = two.plan(two.a);
     expect(steps).toEqual([]);
-    expect(issues.map(({ kind }) => kind).sort()).toEqual(["name-clash", "name-not-text", "special-file"]);
+    expect(issues.map(({ kind }) => kind).sort()).toEqual([
+      "name-clash",
+      "name-not-text",
+      "name-not-text",
+      "special-file",
+    ]);
     remove(two.b, "y");
     two.settle();
     expect(two.b.disk.tree()).toEqual({ d: "/", "d/x": "1", Y: "twin" });

@@ -156,8 +156,8 @@ function refusalOf(
   { at }: Node,
   name: string | undefined,
 ): "name-not-text" | "name-refused" | "special-file" | undefined {
-  if (entry.kind === "special") return "special-file";
   if (name === undefined) return "name-not-text";
+  if (entry.kind === "special") return "special-file";
   if (PLAIN.test(name)) return undefined;
   return (at === TOP ? isNameIn(ROOT, name) : isName(name)) ? undefined : "name-refused";
 }

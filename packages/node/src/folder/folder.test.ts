@@ -250,6 +250,25 @@ describe("a folder", { timeout: 120_000 }, () => {
     expect(read(b, "busy.txt")).toBe(`save 99 ${"x".repeat(99)}`);
   });
 
+  test("[FLD5] Y-26: a file that is written to without a pause is told of, holds nobody up, and goes when its writer rests", async () => {
+    let now = Date.now();
+    const folder = folderOver(a, { clock: { now: () => now, mono: () => now } });
+    for (let i = 0; i < 80; i++, now += 1000) {
+      writeFileSync(join(a.folder, "log.txt"), "line\n".repeat(i + 1));
+      utimesSync(join(a.folder, "log.txt"), (now - 5) / 1000, now / 1000);
+      await folder.scan();
+    }
+    expect(folder.issues()).toMatchObject([{ code: "file-keeps-changing", path: "log.txt" }]);
+    expect([folder.due, a.session.replica.waiting().pending]).toEqual([0, 0]);
+    now += 3000;
+    await folder.pump();
+    now += 3000;
+    await folder.pump();
+    await a.session.engine.syncNow();
+    await b.sync();
+    expect(read(b, "log.txt")).toBe("line\n".repeat(80));
+  });
+
   test("[FLD7] an edit that left size and stamps as they were is found, once the stamp could hide it", async () => {
     write(a, "x.txt", "one");
     await meet();

@@ -99,7 +99,12 @@ export class SyncedFolder {
     if (this.#ready === undefined || this.#last === undefined) return 1;
     const failed = [...this.#last.failures.values()].reduce((sum, n) => sum + n, 0);
     const undone = Math.max(0, this.#last.undone - failed);
-    return undone + this.#last.waiting + this.#unsettled(false) + (this.#isNew ? 1 : 0);
+    return undone + this.#last.waiting + this.#unsettled() + (this.#isNew ? 1 : 0);
+  }
+
+  /** Of those, what no other program holds up. */
+  get owed(): number {
+    return this.#last === undefined ? 0 : Math.max(0, this.due - this.#last.waiting - this.#unsettled());
   }
 
   /** The view may be another one than the last plan read. */
@@ -391,19 +396,19 @@ export class SyncedFolder {
     this.#last = undefined;
   }
 
-  #unsettled(temporary: boolean): number {
+  /** Files that are about to be taken: not those that wait long, for a rename or for their writer. */
+  #unsettled(): number {
     let count = 0;
-    for (const key of this.#ready?.scanner.unsettled() ?? [])
-      if (temporary || !isTemporary(key.slice(key.lastIndexOf("/") + 1))) count++;
+    for (const { seen } of this.#ready?.scanner.unsettled() ?? [])
+      if (seen.apart === "unsettled" && !isTemporary(seen.name)) count++;
     return count;
   }
 
+  /** Until the next of them may be settled, ms; they are looked at again then. */
   #settleIn(): number | undefined {
     let next: number | undefined;
     const scanner = this.#ready?.scanner;
-    for (const key of scanner?.unsettled() ?? []) {
-      const seen = scanner?.entry(key);
-      if (seen === undefined) continue;
+    for (const { key, seen } of scanner?.unsettled() ?? []) {
       const ms = settlesIn(seen, this.#host.clock, isTemporary(seen.name));
       next = Math.min(next ?? ms, ms);
       scanner?.hint(parentKey(key));

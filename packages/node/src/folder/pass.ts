@@ -21,7 +21,7 @@ import type { FolderHost } from "./host.ts";
 import { type Local, localOf } from "./local.ts";
 import type { Probed } from "./probe.ts";
 import type { FolderRow, FolderRows } from "./rows.ts";
-import type { Scanner } from "./scan.ts";
+import { type Scanner, TORN } from "./scan.ts";
 import { parentKey, type Seen } from "./seen.ts";
 import { QUIET } from "./settle.ts";
 import type { Trash } from "./trash.ts";
@@ -59,8 +59,6 @@ export interface Passed {
   readonly waiting: number;
 }
 
-/** A file keeps changing after so many reads that somebody wrote into. */
-const TORN = 5;
 /** Bytes whose hashes one pass asks for, before what is known is acted upon. */
 const HASHED = 1 << 30;
 

@@ -30,6 +30,9 @@ export interface ScanDeps {
   readonly left?: (folder: string) => void;
 }
 
+/** A file keeps changing after so many reads that somebody wrote into, or so many ms of writing. */
+export const TORN = 5;
+const PATIENCE = 60_000;
 /** Deeper than any path that a system opens. */
 const DEEPEST = 256;
 
@@ -174,8 +177,18 @@ export class Scanner {
     const since = same ? before.since : clock.mono();
     const seen: Seen = same
       ? { ...before, facts }
-      : { name, facts, since, grown, torn: this.#known(facts) ? 0 : (before?.torn ?? 0), apart: undefined };
-    return { ...seen, apart: this.#apart(seen, path, levels) };
+      : {
+          name,
+          facts,
+          since,
+          grown,
+          busy: before?.busy,
+          torn: this.#known(facts) ? 0 : (before?.torn ?? 0),
+          apart: undefined,
+        };
+    const apart = this.#apart(seen, path, levels);
+    const writes = apart === "unsettled" || (apart === "file-keeps-changing" && seen.torn < TORN);
+    return { ...seen, apart, busy: writes ? (seen.busy ?? clock.mono()) : undefined };
   }
 
   async #withTarget(at: string, seen: Seen): Promise<Seen> {
@@ -190,7 +203,9 @@ export class Scanner {
     if (facts.kind === "other") return "special-file";
     const { clock } = this.#deps;
     const busy = facts.kind === "file" && !this.#known(facts) && !isSettled(seen, clock, isTemporary(name));
-    if (busy) return "unsettled";
+    if (busy)
+      return clock.mono() - (seen.busy ?? clock.mono()) > PATIENCE ? "file-keeps-changing" : "unsettled";
+    if (seen.apart === "file-keeps-changing" && seen.torn < TORN) return undefined;
     // Whether a folder can be entered is found out anew each time.
     const stays = facts.kind === "file" && seen.apart !== "ignored" && seen.apart !== "unsettled";
     return stays ? seen.apart : undefined;
@@ -225,9 +240,11 @@ export class Scanner {
   }
 
   /** Files that somebody was writing to: they are looked at again. */
-  *unsettled(): Generator<string> {
+  *unsettled(): Generator<{ readonly key: string; readonly seen: Seen }> {
     for (const [key, { entries }] of this.tree)
-      for (const { apart, name } of entries.values()) if (apart === "unsettled") yield childKey(key, name);
+      for (const seen of entries.values())
+        if (seen.apart === "unsettled" || seen.busy !== undefined)
+          yield { key: childKey(key, seen.name), seen };
   }
 
   /** Whether an item of the vault at this path is one that this device leaves alone. */

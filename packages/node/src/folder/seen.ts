@@ -21,6 +21,8 @@ export interface Seen {
   readonly facts: DiskFacts;
   /** When it was first seen like this, on the clock that never goes back. */
   readonly since: number;
+  /** Since when somebody writes to it without a pause; undefined where nobody does. */
+  readonly busy: number | undefined;
   /** How often it was seen larger than before. */
   readonly grown: number;
   /** Reads that somebody wrote into. */

@@ -221,7 +221,7 @@ export function createFolders(d: FoldersDeps): Folders {
     issues: () => matters(all()),
     stalled: () =>
       all().filter((folder) => {
-        const due = folder.due;
+        const due = folder.owed;
         if (dueByPath.get(folder.path) !== due) dog.moved(folder.path);
         dueByPath.set(folder.path, due);
         return dog.stalled(folder.path, due > 0);

@@ -43,7 +43,9 @@ export async function createPortable(): Promise<{ suite: Suite; raw: RawSuite }>
   const sha256Stream = (): HashStream => {
     const state = sodium.crypto_hash_sha256_init();
     return {
-      update: (bytes) => void sodium.crypto_hash_sha256_update(state, bytes),
+      update(bytes) {
+        sodium.crypto_hash_sha256_update(state, bytes);
+      },
       digest: () => sodium.crypto_hash_sha256_final(state),
     };
   };

@@ -1,6 +1,7 @@
 /** What the disk has to show: the view's side of the table (PLN3), as steps on entries. */
 import { encodeUtf8, equalBytes } from "../../../bytes/bytes.ts";
 import { fold } from "../fold.ts";
+import type { Item } from "../types.ts";
 import { asideOf } from "./disk-name.ts";
 import { bytesOf, entryOf, holds, isLeaving, isWhereSeen, othersOf, samePrint } from "./judge.ts";
 import { isInside } from "./link.ts";
@@ -18,6 +19,8 @@ interface Where {
   readonly at: number;
   readonly node: Node | undefined;
 }
+
+type Patch = { -readonly [K in keyof RowPatch]: RowPatch[K] };
 
 /** What the system puts into folders by itself. */
 const JUNK: ReadonlySet<string> = new Set([".DS_Store", "Thumbs.db", "desktop.ini"]);
@@ -105,22 +108,19 @@ class Down {
       equalBytes(row.parent, item.parent) &&
       row.name === item.name &&
       equalBytes(row.place, item.place);
-    const place = { parent: item.parent, name: item.name, place: item.place };
+    const set: Patch = {};
+    if (isThere && !isNoted) Object.assign(set, placeOf(item));
     const alias = aliasOf(entryOf(node), item.name);
-    const isSpelled = equalBytes(alias ?? NONE, row.alias ?? NONE);
-    this.#agree(seen, known, node, {
-      ...(isThere && !isNoted ? place : {}),
-      ...(isThere && !isSpelled ? { alias } : {}),
-    });
+    if (isThere && !equalBytes(alias ?? NONE, row.alias ?? NONE)) set.alias = alias;
+    this.#agree(seen, known, node, set);
   }
 
   /** What an item holds; and what is noted of it where both sides say the same. */
-  #agree(seen: Seen, known: Known, node: Node, place: RowPatch): void {
+  #agree(seen: Seen, known: Known, node: Node, set: Patch): void {
     const { unread, book, downs, profile, view } = this.#work;
     const { row, id } = known;
     const { item } = seen;
     const entry = entryOf(node);
-    const set: { -readonly [K in keyof RowPatch]: RowPatch[K] } = { ...place };
     const bytes = unread.has(node) ? "unread" : bytesOf(entry, row);
     const isRow = bytes === "same";
     if (item.kind !== "file") {
@@ -167,12 +167,7 @@ class Down {
     const to = spotIn(folder, seen.spelling);
     this.#put(node, folder.at, seen.spelling);
     node.left = node.parent !== folder.node;
-    const set = {
-      parent: item.parent,
-      name: item.name,
-      place: item.place,
-      alias: aliasFor(to, item.name),
-    };
+    const set = { ...placeOf(item), alias: aliasFor(to, item.name) };
     this.#work.downs.push({ do: "rename", id: item.id, entry: entryOf(node), to, set });
   }
 
@@ -212,10 +207,9 @@ class Down {
     const folder = to?.at ?? this.#placeOf(node).folder;
     const name = asideOf(node.text, item.id, this.#work.profile);
     const spot = { folder, name: encodeUtf8(name) };
-    const { parent, name: real, place } = item;
     this.#put(node, folder, name);
     node.left = node.parent?.at !== folder;
-    const set = to === undefined ? {} : { parent, name: real, place };
+    const set = to === undefined ? {} : placeOf(item);
     this.#work.downs.push({
       do: "rename",
       id: item.id,
@@ -321,6 +315,10 @@ class Down {
 }
 
 const NONE: Uint8Array = new Uint8Array(0);
+
+function placeOf({ parent, name, place }: Item): RowPatch {
+  return { parent, name, place };
+}
 
 function spotIn({ at }: Where, spelling: string): Spot {
   return { folder: at, name: encodeUtf8(spelling) };

@@ -46,6 +46,7 @@ const scripts = { host: programs.script("host"), crowd: programs.script("crowd")
 const say = (text: string): void => console.error(`  ${new Date().toISOString().slice(11, 19)}  ${text}`);
 
 async function appends(): Promise<readonly Row[]> {
+  say(`appends: ${CLIENTS} clients sign in`);
   const bare = await Host.start(scripts.host, "floor", join(root, "floor"));
   const host = await Host.start(scripts.host, "server", join(root, "server"));
   const [atBare, clients] = [new Clients(suite, bare.url), new Clients(suite, host.url)];
@@ -78,7 +79,7 @@ async function appends(): Promise<readonly Row[]> {
     row(`${CLIENTS} clients, a frame each, ${CLIENTS} vaults`, "many", "4,000/s"),
     row(`${CLIENTS} clients, a frame each, one vault`, "hot", "4,000/s"),
     row(`${CLIENTS} clients, ${BATCH} frames each`, "batches", "25,000/s"),
-    { what: "memory after that", figure: mib(rss) },
+    { what: "memory after that", figure: megabytes(rss) },
   ];
 }
 
@@ -109,8 +110,8 @@ async function wakes(): Promise<readonly Row[]> {
     ...rows,
     {
       what: `memory with ${one.listeners} idle sockets`,
-      figure: mib(one.after),
-      more: `${mib(one.before)} without; ws alone ${mib(floor.after)}, ${mib(floor.before)}`,
+      figure: megabytes(one.after),
+      more: `${megabytes(one.before)} without; ws alone ${megabytes(floor.after)}, ${megabytes(floor.before)}`,
       asked: "200 MB",
     },
   ];
@@ -165,7 +166,7 @@ function middle(all: readonly number[]): number {
   return [...all].sort((a, b) => a - b)[all.length >> 1] as number;
 }
 
-function mib(bytes: number): string {
+function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(0)} MB`;
 }
 

@@ -108,7 +108,7 @@ async function woken(
   await pause(1_000);
   const { rss: after } = await host.used();
   const taken: number[] = [];
-  const rounds = Math.max(10, Math.ceil(200 / open.count));
+  const rounds = Math.max(10, Math.ceil(100 / open.count));
   for (let round = 0; round < rounds; round++) {
     await pause(QUIET);
     await crowd.ask<string>("next");

@@ -65,6 +65,7 @@ async function measure(
   units: number,
   seconds: number,
 ): Promise<{ readonly load: Load; readonly sent: readonly number[] }> {
+  await Promise.all(senders.map(({ wire }) => wire.renew()));
   const taken: number[] = [];
   const [before, own] = [await host.used(), process.cpuUsage()];
   const start = performance.now();

@@ -43,7 +43,7 @@ export async function wakeTidelock(
   for (const count of counts) {
     const tell = (): Promise<void> => append(writer, framesOf(writer, 1));
     out.push(
-      await woken(scripts, host, tell, {
+      await woken(scripts, host, writer.wire, tell, {
         url: `${host.url.replace("http", "ws")}/v1/wake`,
         first: hello,
         perDevice: PER_DEVICE,
@@ -68,7 +68,7 @@ export async function wakeBare(
   const tell = async (): Promise<void> => void (await wire.post("/", undefined, body));
   for (const count of counts) {
     const at = { url: host.url.replace("http", "ws"), first: ["hello"], perDevice: count, count };
-    out.push(await woken(scripts, host, tell, at));
+    out.push(await woken(scripts, host, wire, tell, at));
   }
   await host.stop();
   return out;
@@ -99,6 +99,7 @@ async function hellos(
 async function woken(
   { crowd: script }: Scripts,
   host: Host,
+  wire: Wire,
   tell: () => Promise<void>,
   open: Open,
 ): Promise<Woken> {
@@ -107,6 +108,8 @@ async function woken(
   await crowd.ask<number>(open);
   await pause(1_000);
   const { rss: after } = await host.used();
+  // It was idle for as long as the others took to connect.
+  await wire.renew();
   const taken: number[] = [];
   const rounds = Math.max(10, Math.ceil(100 / open.count));
   for (let round = 0; round < rounds; round++) {

@@ -12,27 +12,39 @@ export interface Answered {
 const END = Buffer.from("\r\n\r\n");
 
 export class Wire {
-  readonly #socket: Socket;
+  readonly #port: number;
+  #socket: Socket;
+  /** A server lets go of who says nothing for a while: the next request comes over a new one. */
+  #isOpen = true;
   #got: Buffer = Buffer.alloc(0);
   #waiting:
     | { readonly resolve: (answer: Answered) => void; readonly reject: (error: Error) => void }
     | undefined;
 
   static async open(port: number): Promise<Wire> {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-    await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
-    return new Wire(socket);
+    return new Wire(port, await connected(port));
   }
 
-  private constructor(socket: Socket) {
+  private constructor(port: number, socket: Socket) {
+    this.#port = port;
     this.#socket = socket;
-    socket.on("data", (part: Buffer) => this.#take(part));
-    const fail = (): void => this.#waiting?.reject(new Error("the server closed the connection"));
-    socket.on("close", fail).on("error", fail);
+    this.#listen();
+  }
+
+  #listen(): void {
+    this.#isOpen = true;
+    this.#got = Buffer.alloc(0);
+    this.#socket.on("data", (part: Buffer) => this.#take(part));
+    const fail = (): void => {
+      this.#isOpen = false;
+      this.#waiting?.reject(new Error("the server closed the connection"));
+    };
+    this.#socket.on("close", fail).on("end", fail).on("error", fail);
   }
 
   /** One at a time. */
-  post(path: string, token: string | undefined, body: Uint8Array | string): Promise<Answered> {
+  async post(path: string, token: string | undefined, body: Uint8Array | string): Promise<Answered> {
+    if (!this.#isOpen) await this.renew();
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     const type = typeof body === "string" ? "application/json" : "application/vnd.tidelock";
     const session = token === undefined ? "" : `authorization: Bearer ${token}\r\n`;
@@ -41,6 +53,13 @@ export class Wire {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
     });
+  }
+
+  /** Over a new connection, also where this process had no time to see that the old one has ended. */
+  async renew(): Promise<void> {
+    this.#socket.removeAllListeners().destroy();
+    this.#socket = await connected(this.#port);
+    this.#listen();
   }
 
   close(): void {
@@ -61,4 +80,10 @@ export class Wire {
     this.#waiting = undefined;
     waiting?.resolve({ status: Number(head.slice(9, 12)), text });
   }
+}
+
+async function connected(port: number): Promise<Socket> {
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+  await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+  return socket;
 }

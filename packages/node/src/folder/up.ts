@@ -41,6 +41,7 @@ const INLINE = 64 << 10;
 
 export async function sendUp(deps: UpDeps, steps: readonly UpStep[], base: number): Promise<Sent> {
   const { host, rows, book } = deps;
+  if (steps.length === 0) return { run: undefined, changes: 0, more: false };
   const sizes = steps.map((s) => (s.do === "create" || s.do === "write" ? s.entry.print.size : 0));
   const packing = new Packing(host, sizes.reduce((sum, size) => sum + size, 0) <= INLINE);
   const said = { base, time: Math.max(0, Math.floor(host.clock.now())) };

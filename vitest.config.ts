@@ -16,8 +16,8 @@ export default defineConfig({
     // Threads without isolation are several times faster. The price: no module state, no module mocks.
     pool: "threads",
     isolate: false,
-    // Half of these tests wait for other processes: one file more at a time than there are cores.
-    maxWorkers: availableParallelism() + 1,
+    // Half of these tests wait for other processes: twice as many files at a time as there are cores.
+    maxWorkers: availableParallelism() * 2,
     testTimeout: 20_000,
     hookTimeout: 20_000,
     passWithNoTests: true,

@@ -12,6 +12,7 @@ import { compareState } from "../reference/files-compare.ts";
 import type { Run as FilesRun } from "../reference/files-kit.ts";
 import { type Change, type Decl, type Run, reduceTables, type Shown } from "../reference/tables.ts";
 import { plainCell, plainKey } from "../reference/tables-kit.ts";
+import { createDriveApp, driveBeside } from "./drive.ts";
 import { folderSite } from "./folder.ts";
 import { serverSite } from "./server.ts";
 
@@ -20,7 +21,9 @@ const FILES = 3;
 
 export const worldOptions: Options = {
   remotes: { folder: folderSite, server: serverSite },
+  besides: { drive: driveBeside },
   apps: {
+    drive: createDriveApp,
     files: (suite) => {
       const app = createFilesApp(suite);
       return {

@@ -2,9 +2,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { partOf } from "../../../testkit/src/blob-part.ts";
 import { MapReplicaStore } from "../../../testkit/src/map-store.ts";
+import { createFastSuite } from "../../../testkit/src/world/fast-suite.ts";
 import { Stream } from "../../../testkit/src/world/random.ts";
 import { concat, equalBytes, toHex } from "../bytes/bytes.ts";
-import { createPortableSuite } from "../crypto/sodium-portable.ts";
 import { CHUNK_OVERHEAD } from "../log/chunk.ts";
 import type { Content } from "../log/content.ts";
 import { cutSizes, type Gear } from "../log/cut.ts";
@@ -15,11 +15,24 @@ import { digestedSpaces, Tx } from "../log/tx.ts";
 import { type FetchDeps, fetchContent, readContent } from "./fetch-content.ts";
 import { ContentPacker } from "./pack-content.ts";
 
-const suite = await createPortableSuite();
+/** Real libsodium seals content in the tests of `log/` and of the drive; here the bytes are many. */
+const draws = new Stream(3n, "suite");
+const suite = createFastSuite((n) => draws.bytes(n));
 const vault = new Uint8Array(32).fill(1);
 /** Cuts as soon as it may: many chunks of little content. */
 const gear: Gear = new Uint32Array(256);
-const noise = (n: number, seed = 1n): Uint8Array => new Stream(seed, "content").bytes(n);
+/** xorshift32: many bytes soon. */
+function noise(n: number, seed = 1n): Uint8Array {
+  const words = new Uint32Array(Math.ceil(n / 4));
+  let x = Number(BigInt.asUintN(31, seed)) + 0x9e3779b9;
+  for (let i = 0; i < words.length; i++) {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    words[i] = x;
+  }
+  return new Uint8Array(words.buffer, 0, n);
+}
 
 let blobs: Map<string, Uint8Array>;
 let reads: number;

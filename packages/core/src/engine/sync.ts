@@ -318,10 +318,12 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
       const created = await remote.create(genesis);
       if (created.kind === "exists")
         throw new TidelockError("exists", { why: "another vault lives on this remote" });
+      // An answer from before a pause: whoever was asked since may have said when to come again.
+      if (!current()) return "failed";
       if (created.kind !== "ok") return noteFailure(created);
       env.point("found.after-genesis");
     }
-    const unstored = await storeBlobs();
+    const unstored = await storeBlobs(current);
     if (unstored !== undefined) return unstored;
     env.point("found.after-blobs");
     if (genesis !== undefined) replica.markFounded();
@@ -332,7 +334,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     if (batch.length === 0) batch = attestation();
     if (batch.length === 0) return nothingToSend();
     // A frame that begins an epoch names its envelopes: they are there before it.
-    const unnamed = await storeBlobs();
+    const unnamed = await storeBlobs(current);
     if (unnamed !== undefined) return unnamed;
     const head = replica.head();
     env.point("append.before-send");
@@ -365,12 +367,13 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   }
 
   /** What waiting frames name. Undefined when all of it is stored. */
-  async function storeBlobs(): Promise<SyncEvent | undefined> {
+  async function storeBlobs(current: () => boolean): Promise<SyncEvent | undefined> {
     for (;;) {
+      if (!current()) return "failed";
       const [blob] = replica.spooled(1);
       if (blob === undefined) return undefined;
       const stored = await remote.putBlob(blob.id, blob.bytes);
-      if (stored.kind !== "ok") return noteFailure(stored);
+      if (stored.kind !== "ok") return current() ? noteFailure(stored) : "failed";
       replica.dropSpooled(blob.id);
     }
   }

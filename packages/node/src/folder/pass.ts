@@ -81,6 +81,8 @@ class Pass {
   readonly #waiting = new Set<string>();
   /** Racy files that were read for this pass. */
   readonly #reread = new Set<bigint>();
+  /** Something was not there any more when it was to be read. */
+  #gone = false;
 
   constructor(deps: PassDeps) {
     this.#deps = deps;
@@ -93,7 +95,8 @@ class Pass {
       const asked = planned.steps.filter((step) => step.do === "hash");
       if (asked.length > 0) {
         read += await this.#hash(local, asked);
-        if (read === 0) return this.#passed(0, 0, planned);
+        // What is gone is asked for again by every plan, until the scan has seen that it is gone.
+        if (read === 0 || this.#gone) return this.#passed(read, 0, planned);
         continue;
       }
       return this.#carryOut(local, base, planned, read);
@@ -233,7 +236,10 @@ class Pass {
     return (entry, why) => {
       const key = local.places.key(entry.at);
       if (key === undefined) return;
-      if (why === "gone") return scanner.hint(parentKey(key));
+      if (why === "gone") {
+        this.#gone = true;
+        return scanner.hint(parentKey(key));
+      }
       if (why !== "torn") return scanner.learn(key, { apart: why });
       const torn = (scanner.entry(key)?.torn ?? 0) + 1;
       scanner.learn(key, { torn, apart: torn >= TORN ? "file-keeps-changing" : "unsettled" });

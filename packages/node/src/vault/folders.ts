@@ -110,6 +110,8 @@ export function createFolders(d: FoldersDeps): Folders {
       openByPath.delete(root);
       await attach(root, old);
     }
+    // A marker may stand there since a flush of it failed: its name must be durable before anybody relies on it.
+    for (const folder of [placeIn(root).mark, root]) await host.fs.syncDir(folder);
     const record = known().find((one) => one.path === root);
     if (record === undefined) throw new TidelockError("internal", { why: "a folder without a record" });
     const folder = open(record);

@@ -3,6 +3,7 @@ import { equalBytes } from "@tidelock/core/bytes/bytes";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import type { App } from "./app.ts";
 import { type Attack, attack, isAttack } from "./attacks.ts";
+import type { Beside } from "./beside.ts";
 import { ChainWalk } from "./chain.ts";
 import type { Decision } from "./faults.ts";
 import { createFilesApp } from "./files-app.ts";
@@ -49,6 +50,8 @@ export interface Site {
 export interface Options extends WorldOptions {
   readonly remotes?: Readonly<Record<string, (world: World) => Site>>;
   readonly apps?: Readonly<Record<string, (suite: Suite) => App>>;
+  /** By app: what stands beside it. */
+  readonly besides?: Readonly<Record<string, (world: World) => Beside>>;
 }
 
 const apps: Readonly<Record<string, (suite: Suite) => App>> = {
@@ -75,7 +78,8 @@ export function runPlan(plan: Plan, options: Options = {}): Verdict {
   const world = new World(plan, options);
   const createApp = options.apps?.[plan.app] ?? apps[plan.app] ?? createRegisterApp;
   const site = (options.remotes?.[plan.remote] ?? modelSite)(world);
-  const history = new History(world, site, { createApp, connect: site.connect });
+  const beside = options.besides?.[plan.app]?.(world);
+  const history = new History(world, site, { createApp, connect: site.connect, beside });
   const rejected = (error: unknown): void => {
     // The code of a device that is gone ends wherever it was.
     if (error instanceof SimCrash) return;
@@ -154,6 +158,8 @@ class History {
     this.#settle("after a new device joined", QUIET.alone);
     this.#probe();
     if (world.failure === undefined) judgeHistory(world, this.#shelf, this.#nodes, this.#host.createApp);
+    const lost = world.failure === undefined ? this.#host.beside?.judge(this.#nodes) : undefined;
+    if (lost !== undefined) world.fail("ledger", lost);
   }
 
   #do(step: Step): void {
@@ -279,6 +285,7 @@ class History {
       if (node.life === undefined) node.boot();
       else this.#resume(node.life);
     }
+    this.#host.beside?.healed(this.#nodes);
   }
 
   /** What an operating system tells its programs when the network is back. */
@@ -405,7 +412,7 @@ class History {
     // Entries that nobody signed need no one to pass them until somebody has something to say.
     if (unsigned.has(signed)) while (signed <= head && planted.has(signed)) signed++;
     if (owesRotation(replica)) return `${name} has not made the epoch that is due`;
-    if (pending === 0 && signed > head) return undefined;
+    if (pending === 0 && signed > head) return this.#host.beside?.unquiet(life);
     const facts = sync?.facts();
     const unspoken = this.#world.plan.persons !== undefined && !this.#spoken;
     if (unspoken && pending === 0 && facts?.stuck?.why === "unsigned") return undefined;

@@ -25,6 +25,7 @@ import { issueCertificate } from "@tidelock/core/vault/certificate";
 import { joinBytes } from "@tidelock/core/vault/records";
 import { MapReplicaStore, type StoreImage } from "../map-store.ts";
 import type { App, EditKind } from "./app.ts";
+import type { Beside } from "./beside.ts";
 import { createFastSuite } from "./fast-suite.ts";
 import type { FaultKind } from "./faults.ts";
 import type { RunRecord } from "./ledger.ts";
@@ -57,6 +58,7 @@ export type Connect = (node: SimNode, life: Life) => Remote;
 export interface Host {
   readonly createApp: (suite: Suite) => App;
   readonly connect: Connect;
+  readonly beside?: Beside | undefined;
 }
 
 const PROCESS: readonly FaultKind[] = ["kill", "power-cut"];
@@ -166,7 +168,7 @@ export class Life {
     const decision = this.node.world.decide(site);
     if (decision === undefined) return;
     if (decision.fault === "disk-full") throw new TidelockError("disk-full", { why: "simulated" });
-    this.node.crash(decision.ms);
+    this.node.crash(decision.ms, decision.fault === "power-cut");
     throw new SimCrash();
   }
 
@@ -303,10 +305,11 @@ export class SimNode {
   }
 
   /** Ends this boot; the disk keeps what was committed. Power comes back after `ms`. */
-  crash(ms: number): void {
+  crash(ms: number, power = false): void {
     const { life, world } = this;
     if (life === undefined) return;
     life.alive = false;
+    this.#host.beside?.ended(life, power);
     this.home.disk = life.store.kill();
     life.unwake?.();
     this.life = undefined;
@@ -372,6 +375,7 @@ export class SimNode {
     engine.onChange(() => this.#look(life));
     world.ledger.resumed(this, life);
     engine.start();
+    this.#host.beside?.started(life);
   }
 
   async #retry<T>(life: Life, work: () => Promise<T>): Promise<T> {
@@ -402,9 +406,15 @@ export class SimNode {
   edit(what: EditKind, step: number): void {
     const { life, world } = this;
     const engine = life?.engine;
-    if (life === undefined || engine === undefined || this.asleepUntil > world.timeline.now) return;
-    if (engine.device === undefined && this.home.person > 0) return;
+    if (this.asleepUntil > world.timeline.now) return;
     const random = new Stream(world.seed, `edit:${step}`);
+    const { beside } = this.#host;
+    if (beside !== undefined) {
+      beside.act(this, what, { random, now: this.wall(), marker: step + 1 });
+      return;
+    }
+    if (life === undefined || engine === undefined) return;
+    if (engine.device === undefined && this.home.person > 0) return;
     let shown: (() => boolean) | undefined;
     try {
       engine.write((tx) => {

@@ -1,6 +1,6 @@
 /** A history before it runs: plain data, drawn from a seed or read from a file of a found case. */
 import type { EditKind } from "./app.ts";
-import { type Decision, drawRates, type EventKind, type Rates } from "./faults.ts";
+import { type Decision, drawRates, type EventKind, type FaultClass, type Rates } from "./faults.ts";
 import { Stream } from "./random.ts";
 
 export interface Profile {
@@ -14,6 +14,8 @@ export interface Profile {
   readonly span: readonly [number, number];
   /** Several persons, with roles: how many acts on the membership a device tries. */
   readonly acts?: readonly [number, number];
+  /** Fault classes that it never draws. */
+  readonly without?: readonly FaultClass[];
 }
 
 export interface Knobs {
@@ -91,6 +93,16 @@ export const profiles: Readonly<Record<string, Profile>> = {
     edits: [4, 12],
     span: [4_000, 90_000],
   },
+  // Folders of real files on disks that people share. One device, one disk: a copy of either is another story.
+  drive: {
+    name: "drive",
+    app: "drive",
+    remote: "memory",
+    devices: [2, 3],
+    edits: [4, 14],
+    span: [10_000, 120_000],
+    without: ["clone", "restore", "rewrite", "truncate", "false-ack", "other-end", "busy"],
+  },
   folder: {
     name: "folder",
     app: "tables",
@@ -140,7 +152,11 @@ const YEAR = 365 * DAY;
 
 export function drawPlan(profile: Profile, seed: bigint): Plan {
   const random = new Stream(seed, "plan");
-  const rates = drawRates(new Stream(seed, "swarm"));
+  const drawn = drawRates(new Stream(seed, "swarm"));
+  const left = Object.entries(drawn).filter(
+    ([name]) => profile.without?.includes(name as FaultClass) !== true,
+  );
+  const rates: Rates = Object.fromEntries(left);
   const devices = random.int(...profile.devices);
   const span = Math.round(random.logUniform(...profile.span));
   const steps: Step[] = [];

@@ -22,6 +22,8 @@ export type Oracle =
   | "outbox"
   | "reads"
   | "quiet"
+  /** Something that somebody saved is nowhere any more. */
+  | "ledger"
   /** Somebody reads or writes who may not, or cannot although he may. */
   | "access"
   | "sealed"

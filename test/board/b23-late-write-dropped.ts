@@ -1,0 +1,12 @@
+import type { Bug } from "./bug.ts";
+
+export const bug: Bug = {
+  id: "b23-late-write-dropped",
+  bug: "what a program writes into a file while its next version takes its place is thrown away",
+  oracle: "ledger",
+  file: "packages/node/src/folder/stage.ts",
+  find: "const untouched = sameBytesLikely(facts, one.print);",
+  replace: "const untouched = true || sameBytesLikely(facts, one.print);",
+  profile: "drive",
+  seed: 290,
+};

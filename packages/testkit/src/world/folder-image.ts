@@ -367,7 +367,7 @@ export class FolderImage {
   }
 
   #hint(dir: Dir): void {
-    for (const hint of [...dir.watchers]) hint();
+    for (const hint of dir.watchers) hint();
   }
 
   #newDir(): Dir {

@@ -55,7 +55,8 @@ function prepare(db: Db, path: string): void {
   db.pragma("foreign_keys = OFF");
   db.pragma("cache_size = -65536");
   db.pragma("journal_size_limit = 67108864");
-  migrate(db);
+  // A start that writes would first write back all that a killed server left in its journal.
+  if (id !== APPLICATION_ID || version !== migrations.length) migrate(db);
 }
 
 /** Under the file's write lock, so that of several processes one migrates. */

@@ -5,7 +5,8 @@ export const bug: Bug = {
   bug: "where a remote gives hints there is no poll, and a lost hint is lost",
   oracle: "quiet",
   file: "packages/core/src/engine/sync.ts",
-  find: '        timer = scheduler.after(nextPoll(), () => back("due"));',
-  replace: '        if (!remote.caps.wake) timer = scheduler.after(nextPoll(), () => back("due"));',
+  find: '        timer = scheduler.after(hasNews() ? 0 : nextPoll(), () => back("due"));',
+  replace:
+    '        if (!remote.caps.wake || hasNews()) timer = scheduler.after(hasNews() ? 0 : nextPoll(), () => back("due"));',
   seed: 6,
 };

@@ -104,9 +104,17 @@ export type Failure =
 
 export type Result<T> = { readonly kind: "ok"; readonly value: T } | Failure;
 
+/** Where the log ended when an append was answered: with its last frame. What a read would show of its frames. */
+export interface Receipt {
+  /** The receive time of all of them, ms since 1970. */
+  readonly time: number;
+  /** The chain hash at the last of them. */
+  readonly hash: Uint8Array;
+}
+
 export type AppendResult =
-  /** Placed and durable, not yet judged: the outbox ends at replay's verdict. */
-  | { readonly kind: "committed"; readonly first: Seq }
+  /** Placed and durable, not yet judged: the outbox ends at replay's verdict. No `receipt`: reading shows the rest. */
+  | { readonly kind: "committed"; readonly first: Seq; readonly receipt?: Receipt }
   /** Not placed: somebody else's object stands at that number. Read, apply, then the same bytes again. */
   | { readonly kind: "behind" }
   /** May be placed. Read; where they are not found, the same bytes again. Never re-seal before that. */
@@ -163,7 +171,12 @@ export interface Remote {
    * `length` of them or those that there are.
    */
   getBlob(id: Uint8Array, part?: BlobPart): Promise<Result<Uint8Array | undefined>>;
-  /** Calls `hint` when something may have come. Hints may be lost, repeated or wrong. */
-  wake?(hint: () => void): () => void;
+  /**
+   * Calls `hint` when something may have come: with the newest seq there is then, where the place says it.
+   * Hints may be lost, repeated or wrong.
+   */
+  wake?(hint: (seq?: Seq) => void): () => void;
+  /** Whether hints come just now, as far as can be known: then a poll is for those that were lost. */
+  awake?(): boolean;
   close(): void;
 }

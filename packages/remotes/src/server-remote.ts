@@ -2,7 +2,7 @@
  * A vault on a Tidelock server. The server gives positions itself, so an append is `behind` only
  * where reading shows something that must be seen first. Rules SRV70 to SRV73, SRV90.
  */
-import { toBase64Url } from "@tidelock/core/bytes/base64url";
+import { fromBase64Url, toBase64Url } from "@tidelock/core/bytes/base64url";
 import type { Sealed } from "@tidelock/core/bytes/brand";
 import { concat, equalBytes } from "@tidelock/core/bytes/bytes";
 import { limits } from "@tidelock/core/bytes/limits";
@@ -127,12 +127,7 @@ export function createServerRemote(options: ServerRemoteOptions): Remote {
       const answer = await call("POST", `${base}/frames`, { bytes: encodeFrameList(frames) });
       if (!isAnswer(answer)) return answer.sent ? { kind: "unknown" } : plain(answer);
       const { code, status } = answer;
-      if (status === 200) {
-        const first = jsonOf(answer)?.["first"];
-        return typeof first === "number" && Number.isSafeInteger(first) && first > 0
-          ? { kind: "committed", first }
-          : { kind: "unknown" };
-      }
+      if (status === 200) return placedBy(answer, frames.length);
       // Also for `op-reused`: what this device reads next is its own number under other bytes, and it stops.
       if (code === "behind" || code === "op-reused") return { kind: "behind" };
       return code === undefined || code === "internal" || code === "timeout"
@@ -167,13 +162,29 @@ export function createServerRemote(options: ServerRemoteOptions): Remote {
       return transport.failureOf(answer);
     },
 
-    ...(waker === undefined ? {} : { wake: (hint: () => void) => waker.add(hint) }),
+    ...(waker === undefined
+      ? {}
+      : { wake: (hint: (seq?: number) => void) => waker.add(hint), awake: () => waker.awake }),
 
     close(): void {
       waker?.close();
       transport.close();
     },
   };
+}
+
+function placedBy(answer: HttpAnswer, frames: number): AppendResult {
+  const { first, time, head } = jsonOf(answer) ?? {};
+  if (typeof first !== "number" || !Number.isSafeInteger(first) || first < 1) return { kind: "unknown" };
+  const { seq, hash: text } = (typeof head === "object" && head !== null ? head : {}) as Record<
+    string,
+    unknown
+  >;
+  const hash = typeof text === "string" ? fromBase64Url(text) : undefined;
+  // Something stands behind them: that is for a read to show.
+  if (seq !== first + frames - 1 || typeof time !== "number" || hash?.length !== 32)
+    return { kind: "committed", first };
+  return { kind: "committed", first, receipt: { time, hash } };
 }
 
 function done<T>(

@@ -56,6 +56,28 @@ test("[SRV60] what is no word of a server is passed over, and one that says noth
 const say = (socket: Socket, message: object): void =>
   socket.onmessage?.({ data: JSON.stringify(message) } as never);
 
+test("[ENG19, SRV60] a hint has the seq that the server names, if it is one; it is awake only while it was told a head", async () => {
+  const { waker, socket } = rig();
+  const seqs: (number | undefined)[] = [];
+  waker.add((seq) => seqs.push(seq));
+  await Promise.resolve();
+  expect(waker.awake).toBe(false);
+  say(socket(), { t: "ok", heads: { other: 4 } });
+  expect(waker.awake).toBe(false);
+  say(socket(), { t: "ok", heads: { other: 4, vault: 5 } });
+  expect(waker.awake).toBe(true);
+  say(socket(), { t: "wake", v: "vault", seq: 6 });
+  for (const seq of [-1, 1.5, 2 ** 53, "7", null, [8]]) say(socket(), { t: "wake", v: "vault", seq });
+  say(socket(), { t: "wake", v: "other", seq: 9 });
+  expect(seqs).toEqual([undefined, 5, 6, ...Array(7).fill(undefined)]);
+  say(socket(), { t: "gone", v: "vault", code: "not-found" });
+  expect(waker.awake).toBe(false);
+  say(socket(), { t: "ok", heads: { vault: 5 } });
+  socket().onclose?.({ code: 1006 } as never);
+  expect(waker.awake).toBe(false);
+  waker.close();
+});
+
 test("[SRV60] hints while it is open; closed, nothing that still arrives sets a timer or is a hint", async () => {
   const { waker, socket, timers, sent } = rig();
   let hints = 0;

@@ -28,11 +28,13 @@ export class Waker {
   readonly #sessions: Sessions;
   readonly #scheduler: Scheduler;
   readonly #suite: Suite;
-  readonly #hints = new Set<() => void>();
+  readonly #hints = new Set<(seq?: number) => void>();
   #socket: Socket | undefined;
   #cancel: (() => void) | undefined;
   #attempts = 0;
   #connecting = false;
+  /** The server has said that it will tell of this vault. */
+  #told = false;
 
   constructor(
     open: OpenSocket,
@@ -50,7 +52,11 @@ export class Waker {
     this.#suite = suite;
   }
 
-  add(hint: () => void): () => void {
+  get awake(): boolean {
+    return this.#told;
+  }
+
+  add(hint: (seq?: number) => void): () => void {
     this.#hints.add(hint);
     if (this.#socket === undefined && this.#cancel === undefined) this.#connect();
     return () => {
@@ -101,27 +107,28 @@ export class Waker {
     socket.onerror = () => undefined; // its close follows
     socket.onclose = (event: { readonly code: number }) => {
       if (this.#socket !== socket) return;
-      this.#socket = undefined;
+      this.#drop();
       if (event.code === 4401) this.#sessions.drop(token);
       this.#retry();
     };
   }
 
   #take(data: unknown): void {
-    let message: { readonly t?: unknown } | null;
-    try {
-      message = JSON.parse(String(data)) as typeof message;
-    } catch {
-      return;
-    }
-    const said = message?.t;
+    const message = objectOf(data);
+    const said = message?.["t"];
+    // What is gone is found by looking, as is what came while nobody listened.
+    let seq: number | undefined;
     if (said === "ok") {
       this.#attempts = 0;
       this.#cancel?.();
       this.#cancel = this.#scheduler.after(RENEW, () => this.#renew());
-    }
-    // Whatever came while nobody listened is found by looking; what is gone, too.
-    if (said === "ok" || said === "wake" || said === "gone") for (const hint of this.#hints) hint();
+      const heads = message?.["heads"];
+      seq = seqOf(typeof heads === "object" && heads !== null ? Object.entries(heads) : [], this.#vault);
+      this.#told = seq !== undefined;
+    } else if (said === "wake") seq = seqOf([[message?.["v"], message?.["seq"]]], this.#vault);
+    else if (said === "gone") this.#told = false;
+    else return;
+    for (const hint of this.#hints) hint(seq);
   }
 
   #renew(): void {
@@ -143,6 +150,22 @@ export class Waker {
   #drop(): Socket | undefined {
     const socket = this.#socket;
     this.#socket = undefined;
+    this.#told = false;
     return socket;
   }
+}
+
+function objectOf(data: unknown): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(String(data));
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The head that is told of a vault, if it is a seq. */
+function seqOf(heads: readonly (readonly [unknown, unknown])[], vault: string): number | undefined {
+  const seq = heads.find(([name]) => name === vault)?.[1];
+  return typeof seq === "number" && Number.isSafeInteger(seq) && seq >= 0 ? seq : undefined;
 }

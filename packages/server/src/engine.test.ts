@@ -31,6 +31,8 @@ afterEach(async () => {
 interface Whole {
   readonly replica: Replica;
   readonly engine: ReturnType<typeof createEngine>;
+  /** How often it has read so far. */
+  readonly reads: () => number;
 }
 
 function open(
@@ -49,9 +51,14 @@ function open(
   );
   const remote = rig.remote(genesis.vault, device);
   const env = { suite, clock: realClock, scheduler: realScheduler, log: { event: () => undefined }, point };
-  const engine = createEngine({ env, replica, remote });
+  let reads = 0;
+  const read: typeof remote.read = (after, want) => {
+    reads++;
+    return remote.read(after, want);
+  };
+  const engine = createEngine({ env, replica, remote: { ...remote, read } });
   stops.push(() => engine.sync?.dispatch("stop"));
-  return { replica, engine, store };
+  return { replica, engine, store, reads: () => reads };
 }
 
 function found(device: TestDevice): ReturnType<typeof open> {
@@ -89,6 +96,20 @@ test("[SRV70] two devices found, join and sync over the server, and end up the s
   for (const one of [second, first, second])
     expect(await one.engine.syncNow()).toMatchObject({ kind: "live" });
   expect(notes(first)).toHaveLength(3);
+  expect(notes(second)).toEqual(notes(first));
+  expect(second.replica.digest()).toBe(first.replica.digest());
+});
+
+test("[ENG20] what a device has sent does not come back to it, and is what others read", async () => {
+  const first = found(newDevice(rig.suite, person));
+  await first.engine.syncNow();
+  const before = first.reads();
+  for (const note of ["one", "two", "three"]) write(first, note);
+  expect(await first.engine.syncNow()).toMatchObject({ kind: "live", head: 4 });
+  // The look that was asked for.
+  expect(first.reads() - before).toBe(1);
+  const second = await join(first.replica.vault, newDevice(rig.suite, person), "second");
+  await first.engine.syncNow();
   expect(notes(second)).toEqual(notes(first));
   expect(second.replica.digest()).toBe(first.replica.digest());
 });

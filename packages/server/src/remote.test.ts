@@ -227,12 +227,36 @@ test("[SRV73] only a refusal in the server's own words is certain: whatever stan
       status,
       headers: { "content-type": "application/problem+json", "tidelock-proto": "1" },
     });
+  const hash = "A".repeat(43);
   const cases: readonly [() => Response, unknown][] = [
     [() => new Response("bad gateway", { status: 502 }), { kind: "unknown" }],
     [() => new Response("later", { status: 503 }), { kind: "unknown" }],
     [() => new Response("{}", { status: 200 }), { kind: "unknown" }],
     [() => new Response("{}", { status: 200, headers: marked }), { kind: "unknown" }],
     [() => Response.json({ first: 1 }), { kind: "unknown" }],
+    // What is no receipt is none, and the frames are placed all the same.
+    ...[
+      null,
+      7,
+      "head",
+      [],
+      {},
+      { seq: 2, hash },
+      { seq: 1 },
+      { seq: 1, hash: [hash] },
+      { seq: 1, hash: "AAAA" },
+    ].map((head): [() => Response, unknown] => [
+      () => Response.json({ first: 1, time: 5, head }, { headers: marked }),
+      { kind: "committed", first: 1 },
+    ]),
+    ...[null, "5", {}].map((time): [() => Response, unknown] => [
+      () => Response.json({ first: 1, time, head: { seq: 1, hash } }, { headers: marked }),
+      { kind: "committed", first: 1 },
+    ]),
+    [
+      () => Response.json({ first: 1, time: 5, head: { seq: 1, hash } }, { headers: marked }),
+      { kind: "committed", first: 1, receipt: { time: 5, hash: new Uint8Array(32) } },
+    ],
     [() => Response.json({ code: "quota" }, { status: 507, headers: problemType }), { kind: "unknown" }],
     [() => problem(500, "internal"), { kind: "unknown" }],
     [() => problem(503, "busy"), { kind: "busy", retryAfter: 1500 }],

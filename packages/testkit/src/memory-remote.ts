@@ -260,7 +260,12 @@ export function createMemoryRemote(log: MemoryVaultLog, hooks: RemoteHooks = {})
     },
 
     wake(hint): () => void {
-      const listener = (): void => (hooks.hint === undefined ? hint() : hooks.hint(hint));
+      const listener = (): void => {
+        const seq = log.head();
+        const deliver = (): void => hint(seq);
+        if (hooks.hint === undefined) deliver();
+        else hooks.hint(deliver);
+      };
       const stop = (): void => {
         log.hints.delete(listener);
         closing.delete(stop);

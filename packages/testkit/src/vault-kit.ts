@@ -186,6 +186,8 @@ const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 export interface Faults {
   hooks?: RemoteHooks;
   replaced?: (honest: Remote) => Partial<Remote>;
+  /** It says that its hints come. */
+  awake?: boolean;
 }
 
 export interface Device {
@@ -299,6 +301,7 @@ export class Kit {
       append: (frames, seen) => replaced("append")(frames, seen),
       putBlob: (id, bytes) => replaced("putBlob")(id, bytes),
       getBlob: (id, part) => replaced("getBlob")(id, part),
+      awake: () => faults.awake === true,
     };
   }
 

@@ -19,7 +19,7 @@ import type { Kind, Space } from "../log/kind.ts";
 import { locationSpaces } from "../log/locations.ts";
 import { encodePlaintext, encodeSections, paddedLength } from "../log/plaintext.ts";
 import { digestedSpaces, Tx } from "../log/tx.ts";
-import type { Clock, Page, Remote, ReplicaStore } from "../ports.ts";
+import type { Clock, Page, Receipt, Remote, ReplicaStore } from "../ports.ts";
 import { type Genesis, parseGenesis } from "../vault/genesis.ts";
 import { createMembership, type Membership, membershipSpaces, type Standing } from "../vault/membership.ts";
 import { isAdmin } from "../vault/roster.ts";
@@ -43,8 +43,9 @@ import { FRAMES, getFrame, getOwn, putFrame, putOwn, putRun, queued, RUNS, runs 
 import type { EnginePoint } from "./points.ts";
 import { discardRun, retryRun } from "./queue.ts";
 import { rebuild, Unfit } from "./rebuild.ts";
+import { receivedPage } from "./receipt.ts";
 import { type OtherEnd, type Reread, readAgain } from "./reread.ts";
-import { nextBatch, SEQS, type SealDeps, sealedAt } from "./seal.ts";
+import { nextBatch, SEQS, type SealDeps, type SealedFrame, sealedAt } from "./seal.ts";
 import { concludeOwn, isForeign } from "./settle.ts";
 import { takeBack } from "./take-back.ts";
 import { VERDICTS } from "./verdicts.ts";
@@ -127,12 +128,14 @@ export interface Replica {
   /** Replays everything under what was read so; false where that does not stand, and nothing was changed. */
   rebuild(end: OtherEnd, why?: Rebuilding): boolean;
   /** What to send next, sealed durably; `settled` says that no earlier send is in doubt. */
-  nextBatch(placed: ReadonlySet<number>): readonly { readonly deviceSeq: number; readonly frame: Sealed }[];
+  nextBatch(placed: ReadonlySet<number>): readonly SealedFrame[];
   /**
    * A remote took these: where they must turn up (in memory; a restart reads them back anyway).
    * `fork` where something else is known to stand there.
    */
   acknowledge(first: number, deviceSeqs: readonly number[]): HaltCode | undefined;
+  /** Takes these in as if a read had shown them (ENG20); false where only reading can. After `acknowledge`. */
+  receive(first: number, sent: readonly SealedFrame[], receipt: Receipt): boolean;
   /** The newest seq the remote showed at the last read: its word, for status only. */
   shownHead(): number;
   cursor(): Cursor;
@@ -396,6 +399,22 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     return { ...judging, ownDevice, point, attested, onVerdict, refuses };
   }
 
+  function ingestPage(after: number, page: Page): Ingested {
+    // An idle poll changes nothing, so it needs no transaction either.
+    if (page.objects.length === 0 && page.head === read(getCursor).read && page.head >= promised) {
+      shown = page.head;
+      return { kind: "ok", fresh: 0, replaced: false };
+    }
+    return write((tx) => {
+      // Only what was verified or acknowledged counts against a rollback: a head is a remote's word.
+      const result = ingest({ suite, vault, membership }, tx, after, page, promised);
+      shown = page.head > getReach(tx) ? page.head : getCursor(tx).read;
+      if (result.kind === "halt" || result.replaced) Object.assign(attested, unattested);
+      point("ingest.before-commit");
+      return result;
+    });
+  }
+
   function applySlice(budget: number, pass: number | undefined): Applied {
     const passed: number[] = [];
     const deps = applyDeps(quarantined, acknowledged, passed);
@@ -536,20 +555,12 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
         if (known !== undefined) resolve(known);
         else verdicts.set(run, [...(verdicts.get(run) ?? []), resolve]);
       }),
-    ingest: (after, page) => {
-      // An idle poll changes nothing, so it needs no transaction either.
-      if (page.objects.length === 0 && page.head === read(getCursor).read && page.head >= promised) {
-        shown = page.head;
-        return { kind: "ok", fresh: 0, replaced: false };
-      }
-      return write((tx) => {
-        // Only what was verified or acknowledged counts against a rollback: a head is a remote's word.
-        const result = ingest({ suite, vault, membership }, tx, after, page, promised);
-        shown = page.head > getReach(tx) ? page.head : getCursor(tx).read;
-        if (result.kind === "halt" || result.replaced) Object.assign(attested, unattested);
-        point("ingest.before-commit");
-        return result;
-      });
+    ingest: ingestPage,
+    receive: (first, sent, receipt) => {
+      const page = read((tx) => receivedPage(suite, tx, vault, first, sent, receipt));
+      // Something further on was acknowledged before.
+      if (page === undefined || page.head < promised) return false;
+      return ingestPage(first - 1, page).kind === "ok";
     },
     apply: (budget, pass) => {
       if (read(atHead)) return { kind: "ok", applied: 0, more: false };

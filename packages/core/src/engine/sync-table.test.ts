@@ -10,7 +10,7 @@ const answers: Readonly<Record<SyncState, readonly SyncEvent[]>> = {
   idle: ["due"],
   reading: ["read", "read-nothing", "failed"],
   applying: ["applied-some", "applied-all", "read-more", "failed"],
-  sending: ["nothing-to-send", "sent", "behind", "failed"],
+  sending: ["nothing-to-send", "sent", "received", "behind", "failed"],
   waiting: ["now"],
   paused: [],
 };

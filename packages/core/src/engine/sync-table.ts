@@ -34,6 +34,8 @@ export type SyncEvent =
   | "read-more"
   | "nothing-to-send"
   | "sent"
+  /** Placed, and the answer shows all that a read would. */
+  | "received"
   | "behind"
   /** Busy, unreachable, denied, full, or unknown: the same again later. */
   | "failed"
@@ -76,6 +78,7 @@ export const syncTable: Readonly<Record<SyncState, Readonly<Record<SyncEvent, Tr
     "read-more": stop,
     "nothing-to-send": stop,
     sent: stop,
+    received: stop,
     behind: stop,
     failed: stop,
     pause: stop,
@@ -94,6 +97,7 @@ export const syncTable: Readonly<Record<SyncState, Readonly<Record<SyncEvent, Tr
     "read-more": stay("idle"),
     "nothing-to-send": stay("idle"),
     sent: stay("idle"),
+    received: stay("idle"),
     behind: stay("idle"),
     failed: stay("idle"),
     pause,
@@ -112,6 +116,7 @@ export const syncTable: Readonly<Record<SyncState, Readonly<Record<SyncEvent, Tr
     "read-more": stay("reading"),
     "nothing-to-send": stay("reading"),
     sent: stay("reading"),
+    received: stay("reading"),
     behind: stay("reading"),
     failed: retry,
     pause,
@@ -130,6 +135,7 @@ export const syncTable: Readonly<Record<SyncState, Readonly<Record<SyncEvent, Tr
     "read-more": read,
     "nothing-to-send": stay("applying"),
     sent: stay("applying"),
+    received: stay("applying"),
     behind: stay("applying"),
     failed: retry,
     pause,
@@ -148,6 +154,7 @@ export const syncTable: Readonly<Record<SyncState, Readonly<Record<SyncEvent, Tr
     "read-more": stay("sending"),
     "nothing-to-send": idle,
     sent: read,
+    received: apply,
     behind: read,
     failed: retry,
     pause,
@@ -166,6 +173,7 @@ export const syncTable: Readonly<Record<SyncState, Readonly<Record<SyncEvent, Tr
     "read-more": stay("waiting"),
     "nothing-to-send": stay("waiting"),
     sent: stay("waiting"),
+    received: stay("waiting"),
     behind: stay("waiting"),
     failed: stay("waiting"),
     pause,
@@ -184,6 +192,7 @@ export const syncTable: Readonly<Record<SyncState, Readonly<Record<SyncEvent, Tr
     "read-more": pause,
     "nothing-to-send": pause,
     sent: pause,
+    received: pause,
     behind: pause,
     failed: pause,
     pause,

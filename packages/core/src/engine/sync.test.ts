@@ -432,6 +432,58 @@ describe("retries", () => {
   });
 });
 
+describe("hints", () => {
+  test("[ENG19] while they come a poll is rare, and finds what a lost one would have told", async () => {
+    const { kit, a, b } = await pair(60);
+    let reads = 0;
+    a.faults.awake = true;
+    a.faults.hooks = { before: (call) => void (call.op === "read" && reads++) };
+    a.engine.start();
+    await kit.time.run(600_000);
+    expect(reads).toBeGreaterThanOrEqual(20);
+    expect(reads).toBeLessThanOrEqual(28);
+    kit.write(b, "one");
+    await kit.sync(b);
+    await kit.time.run(30_000);
+    expect(kit.notes(a)).toEqual(["one"]);
+    expect(deriveStatus(a.engine.facts()).code).toBe("live");
+    // They come no more, and something happens: every 2 s again.
+    a.faults.awake = false;
+    kit.write(b, "two");
+    await kit.sync(b);
+    await kit.time.run(30_000);
+    reads = 0;
+    await kit.time.run(10_000);
+    expect(reads).toBeGreaterThanOrEqual(3);
+  });
+
+  test("[ENG19] one that comes during a read is looked after when that is done, and an old one never", async () => {
+    const { kit, a, b } = await pair(61);
+    kit.write(b, "theirs");
+    const sealed = b.replica.nextBatch(new Set()).map(({ frame }) => frame);
+    let reads = 0;
+    let hint: () => void = () => undefined;
+    a.faults.awake = true;
+    a.faults.hooks = {
+      after: (call) => {
+        // Its page is on the way when the log grows.
+        if (call.op === "read" && reads++ === 0) kit.place(b, ...sealed);
+        return undefined;
+      },
+      hint: (deliver) => {
+        hint = deliver;
+        deliver();
+      },
+    };
+    void a.engine.syncNow();
+    await kit.time.run(1_000);
+    expect([kit.notes(a), reads]).toEqual([["theirs"], 2]);
+    for (let i = 0; i < 5; i++) hint();
+    await kit.time.run(1_000);
+    expect(reads).toBe(2);
+  });
+});
+
 describe("what is told", () => {
   test("[ENG9] a request that is never answered is stalled after 30 s", async () => {
     const { kit, a } = await pair(50);

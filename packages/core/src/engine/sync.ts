@@ -24,6 +24,8 @@ const RETRY = { base: 500, cap: 60_000 };
 /** No remote may send us away for longer than this. */
 const BUSY_CAP = 3_600_000;
 const POLL = { active: 2_000, activeFor: 30_000, factor: 1.5, cap: 30_000 };
+/** Devices that sleep between hints must not come all at once: up to this share earlier. */
+const POLL_SPREAD = 0.25;
 const STALL = 30_000;
 
 export interface SyncEnv {
@@ -89,6 +91,10 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   let retryAt = 0;
   let hintedAt = Number.NEGATIVE_INFINITY;
   let pollDelay = POLL.active;
+  /** The newest seq that a hint has named since the last read began. */
+  let hinted = 0;
+  /** Up to where the log was read, as far as this needs to be known: no hint may ask the replica. */
+  let readTo = 0;
   let lastActivity = clock.mono();
   let lastRead: number | undefined;
   let dueSince: number | undefined;
@@ -143,7 +149,8 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         }
         break;
       case "read":
-        unwake ??= remote.wake?.(() => dispatch("due"));
+        hinted = 0;
+        unwake ??= remote.wake?.(hintCame);
         run(() => readRemote(current), back);
         break;
       case "apply":
@@ -154,7 +161,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         run(() => send(current), back);
         break;
       case "arm-poll":
-        timer = scheduler.after(nextPoll(), () => back("due"));
+        timer = scheduler.after(hasNews() ? 0 : nextPoll(), () => back("due"));
         break;
       case "arm-retry":
         armRetry(retryDelay(), () => back("now"));
@@ -164,6 +171,18 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
         break;
     }
     tellWaiters();
+  }
+
+  /** One that comes while something else is under way is looked after once that is done. */
+  function hintCame(seq: number = Number.POSITIVE_INFINITY): void {
+    hinted = Math.max(hinted, seq);
+    // After a failure any hint says that the remote is there again.
+    if (state === "waiting" || hasNews()) dispatch("due");
+  }
+
+  /** What a hint names and is here already, such as our own frames, is no reason to read. */
+  function hasNews(): boolean {
+    return hinted > readTo;
   }
 
   function armRetry(ms: number, work: () => void): void {
@@ -203,6 +222,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     if (pulled.kind === "halt") return lookAgain(pulled.code, current);
     if (pulled.kind !== "ok") return noteFailure(pulled);
     lastRead = clock.mono();
+    readTo = replica.cursor().read;
     const { unpaid, used } = pulled;
     facts = { ...facts, failure: undefined, diskFull: false, unpaid, used };
     more = pulled.more;
@@ -222,6 +242,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
       // What was taken was taken for the other history.
       placed.clear();
       lastRead = clock.mono();
+      readTo = replica.cursor().read;
       noteActivity();
       facts = { ...facts, halt: undefined, failure: undefined };
       more = true;
@@ -363,7 +384,13 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     attempts = 0;
     facts = { ...facts, failure: undefined, lastUpload: clock.now() };
     noteActivity();
-    return "sent";
+    const { receipt } = result;
+    if (!current() || receipt === undefined || !replica.receive(result.first, batch, receipt)) return "sent";
+    // As good as a look: the log ended with them.
+    lastRead = clock.mono();
+    readTo = replica.cursor().read;
+    more = false;
+    return "received";
   }
 
   /** What waiting frames name. Undefined when all of it is stored. */
@@ -442,7 +469,8 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
 
   function nextPoll(): number {
     const quiet = clock.mono() - lastActivity > POLL.activeFor;
-    pollDelay = quiet ? Math.min(POLL.cap, pollDelay * POLL.factor) : POLL.active;
+    if (remote.awake?.() === true) pollDelay = POLL.cap * (1 - jitter() * POLL_SPREAD);
+    else pollDelay = quiet ? Math.min(POLL.cap, pollDelay * POLL.factor) : POLL.active;
     return pollDelay;
   }
 

@@ -170,7 +170,7 @@ class Folder implements FolderRemote {
 
   wake(hint: () => void): () => void {
     const { fs, root } = this.#place;
-    const unwatch = fs.watch(`${root}/log`, hint);
+    const unwatch = fs.watch(`${root}/log`, () => hint());
     const stop = (): void => {
       if (this.#watching.delete(stop)) unwatch();
     };

@@ -13,9 +13,13 @@ export async function orLate(opening: Promise<Remote>, patience: number = PATIEN
 
 export function lateRemote(opening: Promise<Remote>): Remote {
   let closed = false;
+  let opened: Remote | undefined;
   // Said by each call below; unheard it would end the process.
   opening.then(
-    (remote) => closed && remote.close(),
+    (remote) => {
+      opened = remote;
+      if (closed) remote.close();
+    },
     () => undefined,
   );
   const when = async <T>(call: (remote: Remote) => Promise<T>): Promise<T | Failure> => {
@@ -50,6 +54,7 @@ export function lateRemote(opening: Promise<Remote>): Remote {
         unwake();
       };
     },
+    awake: () => opened?.awake?.() === true,
     close: () => {
       closed = true;
       opening.then(

@@ -2,6 +2,8 @@
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { endOf, holdsFrames } from "@tidelock/core/log/page";
 import type { AppendResult, LogObject, Page } from "@tidelock/core/ports";
+import { parseGenesis } from "@tidelock/core/vault/genesis";
+import { ChainWalk } from "./chain.ts";
 
 /** Everything that stands on a remote, as its holder sees it. */
 export interface Shelf {
@@ -23,6 +25,8 @@ export class LogServer implements Shelf {
   readonly #keepsPrev: boolean;
   readonly objects: LogObject[] = [];
   readonly #blobs = new Map<string, Uint8Array>();
+  #walk: ChainWalk | undefined;
+  #walked = 0;
   genesis: Uint8Array | undefined;
   /** Called when the log has grown. */
   onGrowth: () => void = () => undefined;
@@ -61,7 +65,9 @@ export class LogServer implements Shelf {
     const { head } = this;
     if (seen.seq === head) {
       this.place(this.#keepsPrev ? seen.hash : null, frames, time);
-      return { kind: "committed", first: head + 1 };
+      // Who does not keep what its writers say knows the chain by itself, and says it.
+      const hash = this.#keepsPrev ? undefined : this.#chainHash();
+      return { kind: "committed", first: head + 1, ...(hash && { receipt: { time, hash } }) };
     }
     const there = this.objects[this.#firstAfter(seen.seq)];
     const mine = there !== undefined && there.first === seen.seq + 1 && holdsFrames(there, frames);
@@ -82,10 +88,12 @@ export class LogServer implements Shelf {
 
   rewrite = (index: number, object: LogObject): void => {
     this.objects[index] = object;
+    this.#walk = undefined;
   };
 
   truncate = (objects: number): void => {
     this.objects.length -= objects;
+    this.#walk = undefined;
   };
 
   place(prev: Uint8Array | null, frames: readonly Uint8Array[], time: number): void {
@@ -103,6 +111,18 @@ export class LogServer implements Shelf {
   placeGarbage(bytes: Uint8Array): void {
     this.objects.push({ kind: "garbage", first: this.head + 1, hash: this.#suite.sha256(bytes) });
     this.onGrowth();
+  }
+
+  /** The chain hash at the head. */
+  #chainHash(): Uint8Array {
+    if (this.#walk === undefined) {
+      const genesis = parseGenesis(this.#suite, this.genesis as Uint8Array);
+      this.#walk = new ChainWalk(this.#suite, (genesis as { vault: Uint8Array }).vault);
+      this.#walked = 0;
+    }
+    for (; this.#walked < this.objects.length; this.#walked++)
+      this.#walk.add(this.objects[this.#walked] as LogObject);
+    return this.#walk.links.at(-1) as Uint8Array;
   }
 
   /** Index of the first object that begins after `seq`. */

@@ -33,7 +33,7 @@ const unknown = { kind: "unknown" } as const;
 export class Network {
   readonly #world: World;
   readonly #server: LogServer;
-  readonly #hints = new Map<Life, () => void>();
+  readonly #hints = new Map<Life, (seq?: number) => void>();
 
   constructor(world: World, server: LogServer) {
     this.#world = world;
@@ -140,7 +140,9 @@ export class Network {
       const { node } = life;
       if (node.cutOffUntil > this.#world.timeline.now) continue;
       if (this.#world.decide(this.#world.site(`${node.name}/hint`, HINT)) !== undefined) continue;
-      node.deliver(life, latency(this.#world, node), hint);
+      // Who is deceived is told no number: its log is another one.
+      const seq = node.deceivedFrom === undefined ? this.#server.head : undefined;
+      node.deliver(life, latency(this.#world, node), () => hint(seq));
     }
   }
 }

@@ -46,7 +46,7 @@ export const assignedCases: readonly ContractCase<CreateRemote>[] = [
       const texts: string[] = [];
       for (const some of [["1"], ["2", "3", "4"], ["5"], ["6", "7"]]) {
         // What the writer has seen decides nothing.
-        expect(await append(seq % 2 === 0 ? a : b, 0, ...some)).toEqual({
+        expect(await append(seq % 2 === 0 ? a : b, 0, ...some)).toMatchObject({
           kind: "committed",
           first: seq + 1,
         });
@@ -62,10 +62,10 @@ export const assignedCases: readonly ContractCase<CreateRemote>[] = [
     title: "[REM6] the frames of an append are placed together, up to 256 and 4 MiB",
     run: onVault(async (_, a, b) => {
       const many = Array.from({ length: 256 }, (_one, i) => `frame ${i}`);
-      expect(await append(a, 0, ...many)).toEqual({ kind: "committed", first: 1 });
+      expect(await append(a, 0, ...many)).toMatchObject({ kind: "committed", first: 1 });
       // A frame is its text and some hundred bytes.
       const large = "abc".split("").map((c) => c.repeat(limits.frame - 400));
-      expect(await append(a, 256, ...large)).toEqual({ kind: "committed", first: 257 });
+      expect(await append(a, 256, ...large)).toMatchObject({ kind: "committed", first: 257 });
       const found = await textsIn(b);
       expect(found.slice(0, 256)).toEqual(many);
       expect(found.slice(256).map((text) => [text?.length, text?.[0]])).toEqual(
@@ -79,12 +79,12 @@ export const assignedCases: readonly ContractCase<CreateRemote>[] = [
     run: onVault(async ({ again }, a, b) => {
       await append(a, 0, "before");
       for (let i = 0; i < 50; i++)
-        expect(await append(a, 1, "mine", "too")).toEqual({ kind: "committed", first: 2 });
+        expect(await append(a, 1, "mine", "too")).toMatchObject({ kind: "committed", first: 2 });
       await append(b, 3, "between");
       await append(a, 4, "after");
       const handle = (await again?.(a)) ?? a;
       for (let i = 0; i < 50; i++)
-        expect(await append(handle, 1, "mine", "too")).toEqual({ kind: "committed", first: 2 });
+        expect(await append(handle, 1, "mine", "too")).toMatchObject({ kind: "committed", first: 2 });
       expect(await textsIn(a)).toEqual(["before", "mine", "too", "between", "after"]);
     }),
   },
@@ -92,11 +92,28 @@ export const assignedCases: readonly ContractCase<CreateRemote>[] = [
     title: "[REM8] [REM28] nobody is behind for what others have written; who has to read first is told so",
     run: onVault(async (_, a, b) => {
       await append(a, 0, "one");
-      expect(await append(b, 0, "two")).toEqual({ kind: "committed", first: 2 });
+      expect(await append(b, 0, "two")).toMatchObject({ kind: "committed", first: 2 });
       // Part of it stands there: what the others are, reading shows.
       expect(await append(a, 2, "one", "three")).toEqual({ kind: "behind" });
-      expect(await append(a, 2, "three")).toEqual({ kind: "committed", first: 3 });
+      expect(await append(a, 2, "three")).toMatchObject({ kind: "committed", first: 3 });
       expect(await textsIn(b)).toEqual(["one", "two", "three"]);
+    }),
+  },
+  {
+    title: "[REM29] a receipt is given where nothing stands behind the frames, and says what a read does",
+    run: onVault(async (_, a, b) => {
+      const times: number[] = [];
+      for (const some of [["1"], ["2", "3", "4"], ["5"]]) {
+        const result = await append(a, times.length, ...some);
+        if (result.kind !== "committed" || result.receipt === undefined) throw new Error("no receipt");
+        expect(result.receipt.hash).toHaveLength(32);
+        for (const _one of some) times.push(result.receipt.time);
+        expect(await append(a, 0, ...some)).toEqual(result);
+      }
+      const read = (await readAll(b)).flatMap((object) => (object.kind === "page" ? object.entries : []));
+      expect(read.map(({ time }) => time)).toEqual(times);
+      await append(b, 5, "6");
+      expect(await append(a, 4, "5")).toEqual({ kind: "committed", first: 5 });
     }),
   },
   {

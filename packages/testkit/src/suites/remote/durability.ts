@@ -151,7 +151,7 @@ async function settleOpen(remote: Remote, witness: Witness): Promise<void> {
   for (const text of witness.open) {
     const found = there.get(text);
     if (found === undefined)
-      expect(await append(remote, seq, text)).toEqual({ kind: "committed", first: ++seq });
+      expect(await append(remote, seq, text)).toMatchObject({ kind: "committed", first: ++seq });
     witness.committed(text, found ?? seq);
   }
   expect((await pageAfter(remote, seq)).head).toBe(seq);

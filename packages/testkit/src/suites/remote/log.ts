@@ -58,7 +58,7 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
     title: "[REM6] the frames of an append are placed together, up to 256 and 4 MiB",
     run: onVault(async (_, a, b) => {
       const many = Array.from({ length: 256 }, (_one, i) => `frame ${i}`);
-      expect(await append(a, 0, ...many)).toEqual({ kind: "committed", first: 1 });
+      expect(await append(a, 0, ...many)).toMatchObject({ kind: "committed", first: 1 });
       const large = Array.from(
         { length: 4 },
         (_one, i) => new Uint8Array(limits.frame).fill(i + 1) as ReturnType<typeof sealed>,
@@ -101,11 +101,11 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
     run: onVault(async ({ device }, a) => {
       await append(a, 0, "before");
       for (let i = 0; i < 50; i++)
-        expect(await append(a, 1, "mine", "too")).toEqual({ kind: "committed", first: 2 });
+        expect(await append(a, 1, "mine", "too")).toMatchObject({ kind: "committed", first: 2 });
       await append(a, 3, "after");
       const again = await device();
       for (let i = 0; i < 50; i++)
-        expect(await append(again, 1, "mine", "too")).toEqual({ kind: "committed", first: 2 });
+        expect(await append(again, 1, "mine", "too")).toMatchObject({ kind: "committed", first: 2 });
       expect((await readAll(a)).map(textsOf)).toEqual([["before"], ["mine", "too"], ["after"]]);
     }),
   },
@@ -119,7 +119,7 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
       await append(a, 1, "x", "y");
       for (const texts of [["x"], ["x", "y", "z"], ["y", "x"]])
         expect(await append(b, 1, ...texts)).toEqual({ kind: "behind" });
-      expect(await append(b, 3, "two")).toEqual({ kind: "committed", first: 4 });
+      expect(await append(b, 3, "two")).toMatchObject({ kind: "committed", first: 4 });
       expect((await readAll(a)).map(textsOf)).toEqual([["one"], ["x", "y"], ["two"]]);
     }),
   },
@@ -166,7 +166,10 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
         await tamper.put(2 + 2 * i, bytes);
         expect(await append(a, 1 + 2 * i, "not here")).toEqual({ kind: "behind" });
         expect((await pageAfter(a, 1 + 2 * i)).head).toBe(2 + 2 * i);
-        expect(await append(a, 2 + 2 * i, `after ${i}`)).toEqual({ kind: "committed", first: 3 + 2 * i });
+        expect(await append(a, 2 + 2 * i, `after ${i}`)).toMatchObject({
+          kind: "committed",
+          first: 3 + 2 * i,
+        });
       }
       const objects = await readAll(b);
       expect(objects.map(textsOf)).toEqual([
@@ -192,13 +195,13 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
         expect(await pageAfter(remote, 4)).toEqual({ objects: [], head: 4 });
       for (const seq of [4, 5]) {
         const first = seq + 1;
-        expect(await append(b, seq, `frame ${seq}`)).toEqual({ kind: "committed", first });
+        expect(await append(b, seq, `frame ${seq}`)).toMatchObject({ kind: "committed", first });
         await pageAfter(a, seq);
       }
       // The log gets there: it takes its number.
       expect(await append(a, 6, "not here")).toEqual({ kind: "behind" });
       expect((await pageAfter(a, 6)).objects).toMatchObject([{ kind: "garbage", first: 7 }]);
-      expect(await append(a, 7, "frame 7")).toEqual({ kind: "committed", first: 8 });
+      expect(await append(a, 7, "frame 7")).toMatchObject({ kind: "committed", first: 8 });
       for (const remote of [a, b, await device()])
         expect(await pageAfter(remote, 8)).toEqual({ objects: [], head: 8 });
       const page = encodePage({ first: 12, prev: null, entries: [{ time: 1, frame: encodeUtf8("x") }] });
@@ -221,7 +224,7 @@ export const logCases: readonly ContractCase<CreateRemote>[] = [
         expect((await readAll(remote)).map(textsOf)).toEqual([["1", "2", "3", "4"]]);
         expect(await pageAfter(remote, 4)).toEqual({ objects: [], head: 4 });
       }
-      expect(await append(b, 4, "5")).toEqual({ kind: "committed", first: 5 });
+      expect(await append(b, 4, "5")).toMatchObject({ kind: "committed", first: 5 });
     }),
   },
   {

@@ -41,10 +41,16 @@ export class Tx {
     return this.#store.get(space, key);
   }
 
-  put(space: string, key: Uint8Array, value: Uint8Array): void {
+  /** `known` is what stands there now, where the caller has just read it. */
+  put(
+    space: string,
+    key: Uint8Array,
+    value: Uint8Array,
+    known?: { readonly bytes: Uint8Array | undefined },
+  ): void {
     const name = this.#digested.get(space);
     if (name !== undefined) {
-      const old = this.#store.get(space, key);
+      const old = known === undefined ? this.#store.get(space, key) : known.bytes;
       if (old !== undefined) this.#sum(name, key, old, -1n);
       this.#sum(name, key, value, 1n);
     }

@@ -319,9 +319,11 @@ class Attachment implements DatabaseAttachment {
       const withheld = core.registry.helds(tx).length;
       const total = this.#host.tables.dirtyCount(tx);
       // Rows that wait for a person are not waiting for us; a long queue need not be exact.
+      const spares = core.registry.sparesAny(tx);
       const skip = (plan: TablePlan, key: RowKey): boolean =>
-        core.registry.held(tx, plan.number, key) !== undefined ||
-        core.registry.aside(tx, plan.number, key) !== undefined;
+        spares &&
+        (core.registry.held(tx, plan.number, key) !== undefined ||
+          core.registry.aside(tx, plan.number, key) !== undefined);
       const waiting = dirtyKeys(core, tx, EXACT, skip).length;
       return { unprojected: waiting < EXACT ? waiting : total, withheld };
     });

@@ -81,7 +81,7 @@ function step(
     if (found.length > 0) changes.push({ op: "found", table, key, cells: found });
     if (cells.some((cell, i) => cell !== shown.cells?.[i])) {
       for (let i = 0; i < cells.length; i++) cells[i] ??= inFile[i] as (typeof inFile)[number];
-      effects.push({ kind: "shown", table: plan.number, key, clock: shown.clock, cells });
+      effects.push({ kind: "shown", table: plan.number, key, clock: shown.clock, cells, was: true });
     }
   }
   const last =

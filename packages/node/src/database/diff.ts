@@ -74,10 +74,15 @@ export class Differ {
   readonly #subjects = new Map<number, Map<string, Subject>>();
   readonly #moves: { readonly table: number; readonly from: FileKey; readonly to: FileKey }[] = [];
   #seen: Seq;
+  /** Whether any row is withheld or set aside, and whether any is dirty: mostly none is, and no row need be asked for. */
+  readonly #spares: boolean;
+  readonly #dirty: boolean;
 
   constructor(context: DiffContext) {
     this.#c = context;
     this.#seen = context.seen;
+    this.#spares = context.registry.sparesAny(context.lens.tx);
+    this.#dirty = context.lens.tables.dirtyCount(context.lens.tx) > 0;
   }
 
   /** A row to look at; the last time given counts. */
@@ -218,8 +223,8 @@ export class Differ {
       }
     }
     const shown = lens.resolved(lens.tables.shown(lens.tx, name, key));
-    const held = registry.held(lens.tx, table, key);
-    const aside = registry.aside(lens.tx, table, key);
+    const held = this.#spares ? registry.held(lens.tx, table, key) : undefined;
+    const aside = this.#spares ? registry.aside(lens.tx, table, key) : undefined;
     if (aside !== undefined) this.#seen = Math.min(this.#seen, aside.seen);
     if (row === undefined) {
       if (held !== undefined) return;
@@ -229,7 +234,8 @@ export class Differ {
       return;
     }
     if (held !== undefined) this.effects.push({ kind: "release", table, key });
-    const rest = shown.cells ?? lens.tables.view(lens.tx, name, key).cells;
+    // Where nothing is dirty, the view shows no row either.
+    const rest = shown.cells ?? (this.#dirty ? lens.tables.view(lens.tx, name, key).cells : undefined);
     const cells = lens.cellsOf(plan, row, rest);
     const change = this.#change(plan, key, cells, shown, time);
     if (change === undefined) {
@@ -249,7 +255,8 @@ export class Differ {
     if (aside?.reason === "row-too-large") this.effects.push({ kind: "retake", table, key });
     if (change.op === "insert") inserts.set(text(key), change);
     else this.#changes.push(change);
-    this.effects.push({ kind: "shown", table, key, clock: change.hlc, cells });
+    const was = shown.cells !== undefined;
+    this.effects.push({ kind: "shown", table, key, clock: change.hlc, cells, was });
   }
 
   #change(
@@ -283,7 +290,8 @@ export class Differ {
       inserts.delete(text(to));
       const hlc = now.hlc > old.clock ? now.hlc : nextHlc(old.time, old.clock);
       this.#changes.push({ op: "move", table: now.table, key: old.key, to: now.key, hlc, cells: now.cells });
-      this.effects.push({ kind: "shown", table: plan.number, key: old.key, clock: hlc, cells: undefined });
+      const moved = { table: plan.number, key: old.key, clock: hlc, cells: undefined, was: true };
+      this.effects.push({ kind: "shown", ...moved });
     }
   }
 
@@ -301,7 +309,7 @@ export class Differ {
     for (const d of gone.values()) {
       if (withhold)
         this.effects.push({ kind: "hold", table, key: d.key, time: clip(d.time), seen: this.#seen });
-      else deletes.push(this.#delete(plan, d));
+      else deletes.push(this.#delete(plan, d, true));
     }
     if (!withhold || approving) {
       for (const { key, held: h } of held) {
@@ -309,16 +317,17 @@ export class Differ {
         this.effects.push({ kind: "release", table, key });
         if (fileKey !== undefined && hasRow(file, plan, fileKey)) continue;
         this.#seen = Math.min(this.#seen, h.seen);
-        const clock = lens.tables.shown(lens.tx, plan.vault.name, key).clock;
-        (approving ? this.#approved : deletes).push(this.#delete(plan, { key, time: h.time, clock }));
+        const { clock, cells } = lens.tables.shown(lens.tx, plan.vault.name, key);
+        const deletion = this.#delete(plan, { key, time: h.time, clock }, cells !== undefined);
+        (approving ? this.#approved : deletes).push(deletion);
       }
     }
     this.#deletes.push(deletes);
   }
 
-  #delete(plan: TablePlan, { key, time, clock }: Deletion): TableChange {
+  #delete(plan: TablePlan, { key, time, clock }: Deletion, was: boolean): TableChange {
     const hlc = nextHlc(time, clock);
-    this.effects.push({ kind: "shown", table: plan.number, key, clock: hlc, cells: undefined });
+    this.effects.push({ kind: "shown", table: plan.number, key, clock: hlc, cells: undefined, was });
     this.#leave(plan, key);
     return { op: "delete", table: plan.vault.name, key, hlc };
   }

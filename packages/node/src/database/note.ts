@@ -12,6 +12,7 @@ import type { Engine, LocalRun, RunFrame } from "@tidelock/core/engine/api";
 import type { TablesView } from "@tidelock/core/kinds/tables/api";
 import type { Born, Cell, Hlc, RowKey } from "@tidelock/core/kinds/tables/types";
 import type { Tx } from "@tidelock/core/log/tx";
+import { text } from "./lens.ts";
 import type { Numbers } from "./numbers.ts";
 import type { Aside, Registry } from "./registry.ts";
 import { encodeToken, parseToken, type Token } from "./token.ts";
@@ -25,6 +26,8 @@ export type Effect =
       readonly key: RowKey;
       readonly clock: Hlc;
       readonly cells: readonly Cell[] | undefined;
+      /** Whether it showed one before, where whoever says this knows. */
+      readonly was?: boolean;
     }
   | {
       readonly kind: "number";
@@ -113,6 +116,7 @@ export function adopt(tx: Tx, a: Adopter, note: Note): readonly number[] {
   const { registry, numbers } = a;
   const gen = note.token.counter;
   const rows = new Map<number, number>();
+  const showed = shownBefore(tx, a, note.effects);
   const cover = (table: number, key: RowKey): void => {
     if (a.covers) registry.putGen(tx, table, key, gen);
   };
@@ -121,11 +125,9 @@ export function adopt(tx: Tx, a: Adopter, note: Note): readonly number[] {
     if (name === undefined) continue;
     switch (e.kind) {
       case "shown": {
-        // The first scan says each row once, and only those that were not shown.
-        const before = a.covers && a.tables.shown(tx, name, e.key).cells !== undefined ? 1 : 0;
-        const after = e.cells !== undefined ? 1 : 0;
+        const step = (e.cells !== undefined ? 1 : 0) - (showed(e) ? 1 : 0);
         a.tables.setShown(tx, name, e.key, { clock: e.clock, cells: e.cells });
-        rows.set(e.table, (rows.get(e.table) ?? registry.rows(tx, e.table)) + after - before);
+        rows.set(e.table, (rows.get(e.table) ?? registry.rows(tx, e.table)) + step);
         cover(e.table, e.key);
         break;
       }
@@ -160,6 +162,31 @@ export function adopt(tx: Tx, a: Adopter, note: Note): readonly number[] {
   return ids;
 }
 
+type Shown = Extract<Effect, { readonly kind: "shown" }>;
+
+/**
+ * Whether the file showed a row before each of these, asked in their order. What nobody knows is looked up before
+ * anything of the note is told. The first scan says each row once, and only those that were not shown.
+ */
+function shownBefore(tx: Tx, a: Adopter, effects: readonly Effect[]): (effect: Shown) => boolean {
+  const slot = ({ table, key }: Shown): string => `${table}:${text(key)}`;
+  const asked = new Map<string, boolean>();
+  if (!a.covers) return () => false;
+  for (const e of effects) {
+    const name = e.kind === "shown" && e.was === undefined ? a.nameOf(e.table) : undefined;
+    if (e.kind === "shown" && name !== undefined && !asked.has(slot(e)))
+      asked.set(slot(e), a.tables.shown(tx, name, e.key).cells !== undefined);
+  }
+  if (asked.size === 0) return (e) => e.was === true;
+  const known = new Map<string, boolean>();
+  return (e) => {
+    const at = slot(e);
+    const was = known.get(at) ?? e.was ?? asked.get(at) === true;
+    known.set(at, e.cells !== undefined);
+    return was;
+  };
+}
+
 function encodeFrame(frame: RunFrame): Uint8Array {
   const w = new Writer(256).u8(frame.compressOff === true ? 1 : 0).v(frame.sections.size);
   for (const [id, bytes] of frame.sections) w.u8(id).bytes(bytes);
@@ -178,10 +205,13 @@ function decodeFrame(bytes: Uint8Array): RunFrame {
 }
 
 const kinds = ["shown", "number", "hold", "release", "aside", "retake", "kept", "stray"] as const;
+/** In place of "shown", where it is known whether the file showed the row before. */
+const known = { new: kinds.length, again: kinds.length + 1 } as const;
 const reasons = ["row-refused", "row-too-large", "trigger-fights"] as const;
 
 function encodeEffect(w: Writer, e: Effect): void {
-  w.u8(kinds.indexOf(e.kind)).v(e.table);
+  const was = e.kind === "shown" ? e.was : undefined;
+  w.u8(was === undefined ? kinds.indexOf(e.kind) : was ? known.again : known.new).v(e.table);
   switch (e.kind) {
     case "shown":
       // An HLC has 64 bits without a sign.
@@ -214,13 +244,22 @@ function encodeEffect(w: Writer, e: Effect): void {
 }
 
 function decodeEffect(r: Reader): Effect {
-  const kind = kinds[r.u8()];
+  const code = r.u8();
+  const told = code === known.new || code === known.again;
+  const kind = told ? "shown" : kinds[code];
   const table = r.v();
   const bytes = (): Uint8Array => r.bytes(Number.MAX_SAFE_INTEGER).slice();
   const clock = (): Hlc => BigInt.asUintN(64, r.z());
   switch (kind) {
     case "shown":
-      return { kind, table, key: bytes() as RowKey, clock: clock(), cells: decodeCells(r) };
+      return {
+        kind,
+        table,
+        key: bytes() as RowKey,
+        clock: clock(),
+        cells: decodeCells(r),
+        ...(told ? { was: code === known.again } : {}),
+      };
     case "number":
       return { kind, table, born: r.fixed(8).slice() as Born, number: r.u8() === 1 ? r.z() : undefined };
     case "hold":

@@ -62,12 +62,11 @@ export function planSlice(core: Core, tx: Tx, options: SliceOptions): Slice {
   const keys = new Map<string, { plan: TablePlan; key: RowKey }>();
   for (const { plan, key } of found.slice(0, options.limit))
     keys.set(`${plan.number}:${text(key)}`, { plan, key });
-  const drafts = [...keys.values()].map(({ plan, key }) => ({
-    plan,
-    key,
-    from: tables.shown(tx, plan.vault.name, key).cells === undefined ? undefined : now.fileKeyOf(plan, key),
-    view: tables.view(tx, plan.vault.name, key),
-  }));
+  const drafts = [...keys.values()].map(({ plan, key }) => {
+    const was = tables.shown(tx, plan.vault.name, key).cells !== undefined;
+    const from = was ? now.fileKeyOf(plan, key) : undefined;
+    return { plan, key, was, from, view: tables.view(tx, plan.vault.name, key) };
+  });
   const then = lensOf(core, tx);
   const strays = (options.keepNumbers === true ? [] : registry.strays(tx)).map((s) => ({
     plan: then.plan(s.table),
@@ -90,30 +89,38 @@ export function planSlice(core: Core, tx: Tx, options: SliceOptions): Slice {
     return true;
   });
   const spares = registry.sparesAny(tx);
-  const ops = kept.map((d) => opFor(core, then, d.plan, d.key, d.from, d.view, spares));
+  const ops = kept.map((d) => opFor(core, then, d, d.was, spares));
   for (const { plan, key, row } of dependents(core, now, renumbered)) {
     if (keys.has(`${plan.number}:${text(key)}`)) continue;
     if (options.skip(plan, key)) ops.push(followOp(now, then, plan, key, row));
-    else
-      ops.push(
-        opFor(core, then, plan, key, keyOfRow(plan, row), tables.view(tx, plan.vault.name, key), spares),
-      );
+    else {
+      const draft = { plan, key, from: keyOfRow(plan, row), view: tables.view(tx, plan.vault.name, key) };
+      ops.push(opFor(core, then, draft, undefined, spares));
+    }
   }
   return { ops, strays, complete, applied: getCursor(tx).applied };
 }
 
+interface OpDraft {
+  readonly plan: TablePlan;
+  readonly key: RowKey;
+  readonly from: FileKey | undefined;
+  readonly view: ShownRow;
+}
+
+/** `was`: whether the file shows the row, where that was asked. */
 function opFor(
   core: Core,
   then: Lens,
-  plan: TablePlan,
-  key: RowKey,
-  from: FileKey | undefined,
-  view: ShownRow,
+  { plan, key, from, view }: OpDraft,
+  was: boolean | undefined,
   spares: boolean,
 ): Op {
   const table = plan.number;
   const { clock, cells } = view;
-  const effects: Effect[] = [{ kind: "shown", table, key, clock, cells }];
+  const effects: Effect[] = [
+    { kind: "shown", table, key, clock, cells, ...(was === undefined ? {} : { was }) },
+  ];
   if (spares && core.registry.aside(then.tx, table, key) !== undefined)
     effects.push({ kind: "retake", table, key });
   const born = plan.vault.minted ? bornOfKey(key) : undefined;

@@ -94,10 +94,22 @@ export function openDatabase(
   };
 }
 
+/** Statements of one transaction that are kept: the same one is mostly run many times. */
+const STATEMENTS = 100;
+
 function handle(db: Database.Database): Transaction {
+  const statements = new Map<string, Database.Statement>();
+  const prepared = (sql: string): Database.Statement => {
+    const known = statements.get(sql);
+    if (known !== undefined) return known;
+    if (statements.size === STATEMENTS) statements.clear();
+    const statement = db.prepare(sql);
+    statements.set(sql, statement);
+    return statement;
+  };
   return {
-    run: (sql, params = []) => db.prepare(sql).run(...params),
-    all: <T>(sql: string, params: readonly SqlValue[] = []) => db.prepare(sql).all(...params) as T[],
+    run: (sql, params = []) => prepared(sql).run(...params),
+    all: <T>(sql: string, params: readonly SqlValue[] = []) => prepared(sql).all(...params) as T[],
   };
 }
 

@@ -26,6 +26,8 @@ interface Mark {
 }
 
 function readMark(session: Session, table: Table, key: RowKey): Mark | undefined {
+  // Mostly no row is dirty, and nothing has to be looked up.
+  if (dirtyCount(session) === 0) return undefined;
   const bytes = session.tx.get(local.dirty, tableKey(table.lid, key));
   if (bytes === undefined) return undefined;
   const reader = new Reader(bytes);
@@ -113,8 +115,12 @@ export function settleDirty(session: Session): void {
   for (const table of session.touchedTables) {
     if (!table.tracked) continue;
     const adapt = adapter(table);
-    for (const touched of table.touched.values()) settleRow(session, table, touched, adapt);
+    for (const [text, touched] of table.touched)
+      if (!table.told.has(text)) settleRow(session, table, touched, adapt);
   }
+  for (const table of session.toldTables)
+    for (const [text, { key, shown }] of table.told)
+      compareShown(session, table, key, shown, table.touched.get(text)?.now);
 }
 
 function settleRow(session: Session, table: Table, touched: Touched, adapt: Adapter | undefined): void {
@@ -125,12 +131,13 @@ function settleRow(session: Session, table: Table, touched: Touched, adapt: Adap
   shown ??= showRow(table.viewBefore, key, touched.before, touched.projection);
   if (mark === undefined && shown.cells === undefined) {
     // The common case of a load: nothing was there, and now something is.
-    if (isShown(session, table, key)) writeMark(session, table, key, mark, { shown, forced: false });
+    if (isShown(session, table, key, touched.now))
+      writeMark(session, table, key, mark, { shown, forced: false });
     return;
   }
   if (adapt !== undefined && told === undefined && shown.cells !== undefined)
     shown = { clock: shown.clock, cells: adapt(shown.cells) };
-  const view = viewRow(session, table, key);
+  const view = viewRow(session, table, key, touched.now);
   const forced =
     (touched.forced || (mark?.forced === true && told === undefined)) &&
     shown.cells !== undefined &&
@@ -265,16 +272,15 @@ export function keepMark(session: Session, table: Table, key: RowKey): void {
   if (shown.cells !== undefined) writeMark(session, table, key, undefined, { shown, forced: false });
 }
 
+/** Of a table that was not tracked, and so has no marks. */
 export function startTracking(session: Session, table: Table): void {
   session.tx.put(local.track, tableKey(table.lid), NOTHING);
   for (let from: RowKey | undefined; ; ) {
     const batch = stored(session, table, from, 1000);
-    for (const [key] of batch) {
+    for (const [key, bytes] of batch) {
       from = key;
-      const view = viewRow(session, table, key);
-      const old = readMark(session, table, key);
-      if (view.cells !== undefined) writeMark(session, table, key, old, { shown: NO_ROW, forced: false });
-      else if (old !== undefined) writeMark(session, table, key, old, undefined);
+      if (isShown(session, table, key, bytes))
+        writeMark(session, table, key, undefined, { shown: NO_ROW, forced: false });
     }
     if (batch.length === 0) break;
   }
@@ -295,13 +301,24 @@ export function shownRow(session: Session, table: Table, key: RowKey): ShownRow 
   return readMark(session, table, resolved)?.shown ?? viewRow(session, table, resolved);
 }
 
+/** What is settled already is compared at once where a key may stand for another row. */
 export function putShown(session: Session, table: Table, key: RowKey, shown: ShownRow): void {
   if (!table.tracked) return;
-  const resolved = resolveIn(session, table, key);
-  const old = readMark(session, table, resolved);
-  const clean = sameRow(session, shown, viewRow(session, table, resolved));
+  if (session.aliases) compareShown(session, table, resolveIn(session, table, key), shown, undefined);
+  else session.tell(table, key, shown);
+}
+
+function compareShown(
+  session: Session,
+  table: Table,
+  key: RowKey,
+  shown: ShownRow,
+  now: Uint8Array | undefined,
+): void {
+  const old = readMark(session, table, key);
+  const clean = sameRow(session, shown, viewRow(session, table, key, now));
   if (clean && old === undefined) return;
-  writeMark(session, table, resolved, old, clean ? undefined : { shown, forced: false });
+  writeMark(session, table, key, old, clean ? undefined : { shown, forced: false });
 }
 
 /** Tables that others refer to first; within a circle, in the order of the log. */

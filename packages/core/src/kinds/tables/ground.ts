@@ -66,13 +66,14 @@ export class Truth implements Ground {
 
   store(table: Table, key: RowKey, old: Loaded, row: Row): void {
     const { session } = this;
+    const bytes = encodeRow(row, session.writer);
     if (session.pending) {
-      session.touch(table, key);
+      session.touch(table, key).now = undefined;
       session.markStale(table, key);
     } else if (session.watched(table, key)) {
-      session.touch(table, key, old);
+      session.touch(table, key, old).now = bytes.slice();
     }
-    session.tx.put(confirmed.row, tableKey(table.id as number, key), encodeRow(row, session.writer));
+    session.tx.put(confirmed.row, tableKey(table.id as number, key), bytes, old);
   }
 
   holder(table: Table, number: bigint): Holder | undefined {
@@ -151,12 +152,12 @@ export class Overlay implements Ground {
 
   store(table: Table, key: RowKey, old: Loaded, row: Row): void {
     const { session, place } = this;
-    session.touch(table, key, old);
+    const touched = session.touch(table, key, old);
     this.stored.push({ table, key });
     const noted =
       place === undefined ? old.over : withNote(session, table, key, old.over, { place, entangled: false });
     const state = encodeRow(row, session.writer);
-    putOver(session, table, key, { first: noted?.first, more: noted?.more === true, state });
+    touched.now = putOver(session, table, key, { first: noted?.first, more: noted?.more === true, state });
   }
 
   holder(table: Table, number: bigint): Holder | undefined {

@@ -65,11 +65,16 @@ export function getOver(session: Session, table: Table, key: RowKey): Over | und
   return bytes === undefined ? undefined : decodeOver(bytes);
 }
 
-/** Writes the record; none where nothing is noted. */
-export function putOver(session: Session, table: Table, key: RowKey, over: Over): void {
+/** Writes the record; none where nothing is noted. Answers the state as it is stored. */
+export function putOver(session: Session, table: Table, key: RowKey, over: Over): Uint8Array | undefined {
   const at = tableKey(table.lid, key);
-  if (over.first === undefined && over.state === undefined) session.tx.delete(local.over, at);
-  else session.tx.put(local.over, at, encodeOver(over));
+  if (over.first === undefined && over.state === undefined) {
+    session.tx.delete(local.over, at);
+    return undefined;
+  }
+  const bytes = encodeOver(over);
+  session.tx.put(local.over, at, bytes);
+  return stateOver(bytes);
 }
 
 /** The record with one more change noted, later than all before. */

@@ -59,6 +59,16 @@ export function holdRun(session: Session, run: number, sections: readonly Tables
 
 export function releaseRun(session: Session, run: number): void {
   const { tx } = session;
+  const [from, to] = [u64Key(run), u64Key(run + 1)];
+  if (tx.scan(local.pend, from, to, 1).length === 0) return;
+  if (isAlone(session, from, to)) {
+    for (const [at] of tx.scan(local.pend, from, to)) tx.delete(local.pend, at);
+    session.sections.clear();
+    session.stale.clear();
+    session.redo = false;
+    remake(session);
+    return;
+  }
   const notes = notesOfRun(session, run);
   for (const { place, change } of waiting(session, run)) {
     const written = notes.size === 0 ? undefined : notes.get(textOf(place));
@@ -71,8 +81,19 @@ export function releaseRun(session: Session, run: number): void {
     for (const { table, key } of written ?? [{ table: session.ensure(change.table), key: change.key }])
       if (key.length > 0) unnote(session, table, key, place);
   }
-  for (const [at] of tx.scan(local.pend, u64Key(run), u64Key(run + 1))) tx.delete(local.pend, at);
+  for (const [at] of tx.scan(local.pend, from, to)) tx.delete(local.pend, at);
   session.sections.clear();
+}
+
+/**
+ * Whether nothing else waits and no declaration does: then the overlay goes as a whole, and what the log
+ * says next needs not ask it row by row.
+ */
+function isAlone(session: Session, from: Uint8Array, to: Uint8Array): boolean {
+  const { tx } = session;
+  if (tx.scan(local.pend, NOTHING, from, 1).length > 0 || tx.scan(local.pend, to, undefined, 1).length > 0)
+    return false;
+  return session.tables().every((table) => table.view === table.truth);
 }
 
 /** Takes a change from what stands over a row. What is left is written when the overlay is brought up to date. */
@@ -116,6 +137,8 @@ function resync(session: Session, table: Table, { key }: Stale): boolean {
   if (first !== undefined && over.first === undefined)
     session.tx.delete(local.pkey, tableKey(table.lid, key, first.place));
   putOver(session, table, key, { first, more: notes.length > 1, state: undefined });
+  const touched = table.touched.get(textOf(key));
+  if (touched !== undefined) touched.now = undefined;
   if (first !== undefined) {
     const overlay = new Overlay(session);
     for (const { place } of notes) {
@@ -209,7 +232,7 @@ function remake(session: Session): void {
     if (place.length === 2) continue;
     const state = stateOver(over);
     const table = session.tableByLid(readU16(place)) as Table;
-    session.touch(table, rowOf(place), state === undefined ? undefined : { bytes: state });
+    session.touch(table, rowOf(place), state === undefined ? undefined : { bytes: state }).now = undefined;
   }
   for (const space of [local.over, local.pkey, local.pnote, local.vnum, local.valias, local.vmeta])
     for (const [place] of tx.scan(space, NOTHING, undefined)) tx.delete(space, place);

@@ -25,6 +25,8 @@ export interface Table {
   /** The view's declaration at the start of the transaction: what `Touched.before` is in terms of. */
   viewBefore: Schema | undefined;
   readonly touched: Map<string, Touched>;
+  /** What its file was said to show, and was not compared with the view yet. */
+  readonly told: Map<string, Told>;
   readonly tracked: boolean;
   /** Constraints act on none of its rows: saves a look-up per row. */
   plain: boolean;
@@ -42,6 +44,14 @@ export interface Touched {
   forced: boolean;
   /** What the file shows, where that became known or moved here under another key. */
   shown: ShownRow | undefined;
+  /** Its state in the view now, where it was just stored: saves reading it back. */
+  now: Uint8Array | undefined;
+}
+
+/** A row that a file shows so, as an attachment says. */
+export interface Told {
+  readonly key: RowKey;
+  readonly shown: ShownRow;
 }
 
 /** A row whose part of the overlay has to be looked at. */
@@ -66,6 +76,7 @@ export class Session {
   readonly #kids = new Map<string, readonly Kid[]>();
   /** Tables with touched rows, and those whose declaration changed. */
   readonly touchedTables: Set<Table> = new Set();
+  readonly toldTables: Set<Table> = new Set();
   readonly redeclared: Set<Table> = new Set();
   /** Rows whose truth or unconfirmed changes changed since the overlay was last brought up to date. */
   readonly stale: Map<Table, Map<string, Stale>> = new Map();
@@ -164,6 +175,7 @@ export class Session {
       view,
       viewBefore: view,
       touched: new Map(),
+      told: new Map(),
       tracked: this.tx.get(local.track, tableKey(lid)) !== undefined,
       plain: this.tx.last(local.proj, ...tableRange(lid)) === undefined,
       free: undefined,
@@ -235,6 +247,7 @@ export class Session {
         projection: this.projection(table, key),
         forced: false,
         shown: undefined,
+        now: undefined,
       };
       table.touched.set(text, touched);
       this.touchedTables.add(table);
@@ -250,8 +263,15 @@ export class Session {
     projection: Uint8Array | undefined,
   ): void {
     const own = key.slice() as RowKey;
-    table.touched.set(textOf(own), { key: own, before, projection, forced: false, shown: undefined });
+    const fresh = { key: own, before, projection, forced: false, shown: undefined, now: undefined };
+    table.touched.set(textOf(own), fresh);
     this.touchedTables.add(table);
+  }
+
+  /** What a file shows is compared with the view once, when the transaction settles. */
+  tell(table: Table, key: RowKey, shown: ShownRow): void {
+    table.told.set(textOf(key), { key, shown });
+    this.toldTables.add(table);
   }
 
   projection(table: Table, key: RowKey): Uint8Array | undefined {
@@ -315,7 +335,9 @@ export class Session {
       table.viewBefore = table.view;
       table.free = undefined;
     }
+    for (const table of this.toldTables) table.told.clear();
     this.touchedTables.clear();
+    this.toldTables.clear();
     this.redeclared.clear();
   }
 
@@ -334,9 +356,15 @@ export class Session {
     return !table.free || keysMayMeet(table.view ?? table.viewBefore, key);
   }
 
+  /** Whether rows and columns are called what they were called when the transaction began. */
+  get steady(): boolean {
+    return this.renamed.length === 0 && this.redeclared.size === 0 && this.declared.size === 0 && !this.redo;
+  }
+
   get unsettled(): boolean {
     return (
       this.touchedTables.size > 0 ||
+      this.toldTables.size > 0 ||
       this.stale.size > 0 ||
       this.redo ||
       this.redeclared.size > 0 ||

@@ -61,6 +61,13 @@ export function createTablesKind(suite: Suite): TablesKind {
     return session;
   };
 
+  /** For what the log or this device says next: what a file was said to show before it is compared first. */
+  const further = (tx: Tx): Session => {
+    const session = within(tx);
+    if (session.toldTables.size > 0) settle(session);
+    return session;
+  };
+
   return {
     section: 2,
     name: "tables",
@@ -69,9 +76,9 @@ export function createTablesKind(suite: Suite): TablesKind {
       const value = decodeSection(section);
       return value === null ? null : { changes: value.changes.length, value };
     },
-    apply: (tx, sections, at) => applyRun(within(tx), sections, at),
-    hold: (tx, id, sections) => holdRun(within(tx), id, sections),
-    release: (tx, id) => releaseRun(within(tx), id),
+    apply: (tx, sections, at) => applyRun(further(tx), sections, at),
+    hold: (tx, id, sections) => holdRun(further(tx), id, sections),
+    release: (tx, id) => releaseRun(further(tx), id),
     settle: (tx) => {
       const session = tx.known<Session>("tables");
       if (session !== undefined) settle(session);
@@ -126,9 +133,11 @@ export function createTablesKind(suite: Suite): TablesKind {
       return table === undefined ? NO_ROW : shownRow(session, table, key);
     },
     setShown(tx, name, key, row) {
-      const session = settled(tx);
+      // What the file shows is said in terms of what went before, and of each row of a flush or a slice: it is
+      // compared with the view where that changes names, else once, when the transaction settles.
+      const session = within(tx);
+      if (session.aliases ? session.unsettled : !session.steady) settle(session);
       const table = session.table(name);
-      // The count of dirty rows is written once, when the transaction settles: a projection says this of each row.
       if (table !== undefined) putShown(session, table, key, row);
     },
     shownNumberOf(tx, name, born) {

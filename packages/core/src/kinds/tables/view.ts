@@ -38,13 +38,14 @@ export function showRow(
   return { clock, cells };
 }
 
-export function viewRow(session: Session, table: Table, key: RowKey): ShownRow {
-  return showRow(table.view, key, session.viewBytes(table, key), session.projection(table, key));
+/** `now` is its state in the view, where that is known. */
+export function viewRow(session: Session, table: Table, key: RowKey, now?: Uint8Array): ShownRow {
+  return showRow(table.view, key, now ?? session.viewBytes(table, key), session.projection(table, key));
 }
 
 /** Whether the view shows a row there, without making it. */
-export function isShown(session: Session, table: Table, key: RowKey): boolean {
-  const bytes = table.view === undefined ? undefined : session.viewBytes(table, key);
+export function isShown(session: Session, table: Table, key: RowKey, now?: Uint8Array): boolean {
+  const bytes = table.view === undefined ? undefined : (now ?? session.viewBytes(table, key));
   const made = decodeProjection(session.projection(table, key));
   return !isHidden(made) && bytes !== undefined && (aliveBytes(bytes) || made.returned);
 }

@@ -56,7 +56,7 @@ test("[SRV60] what is no word of a server is passed over, and one that says noth
 const say = (socket: Socket, message: object): void =>
   socket.onmessage?.({ data: JSON.stringify(message) } as never);
 
-test("[ENG19, SRV60] a hint has the seq that the server names, if it is one; it is awake only while it was told a head", async () => {
+test("[ENG22, SRV60] a hint has the seq that the server names, if it is one; it is awake only while it was told a head", async () => {
   const { waker, socket } = rig();
   const seqs: (number | undefined)[] = [];
   waker.add((seq) => seqs.push(seq));

@@ -100,7 +100,7 @@ test("[SRV70] two devices found, join and sync over the server, and end up the s
   expect(second.replica.digest()).toBe(first.replica.digest());
 });
 
-test("[ENG20] what a device has sent does not come back to it, and is what others read", async () => {
+test("[ENG21] what a device has sent does not come back to it, and is what others read", async () => {
   const first = found(newDevice(rig.suite, person));
   await first.engine.syncNow();
   const before = first.reads();

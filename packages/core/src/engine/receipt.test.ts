@@ -55,7 +55,7 @@ async function allTheSame({ kit, a, b }: Scene): Promise<void> {
 }
 
 describe("own frames", () => {
-  test("[ENG20] are not read back, and the log, its verdicts and the state are those of who read them", async () => {
+  test("[ENG21] are not read back, and the log, its verdicts and the state are those of who read them", async () => {
     const s = await scene(1);
     const { kit, a } = s;
     const verdict = a.replica.verdict(kit.write(a, "one", "two", "three"));
@@ -67,7 +67,7 @@ describe("own frames", () => {
     await allTheSame(s);
   });
 
-  test("[ENG20] in several appends are taken in one after the other, without a read between them", async () => {
+  test("[ENG21] in several appends are taken in one after the other, without a read between them", async () => {
     const s = await scene(2);
     const { kit, a } = s;
     for (let i = 0; i < 3; i++) kit.write(a, ...Array.from({ length: 200 }, (_, n) => `${i}/${n}`));
@@ -86,7 +86,7 @@ describe("own frames", () => {
     ["has half a ms", (receipt, first) => honest({ ...receipt, time: receipt.time + 0.5 }, first)],
     ["has another hash", (receipt, first) => honest({ ...receipt, hash: new Uint8Array(32) }, first)],
     ["has no hash", (receipt, first) => honest({ ...receipt, hash: new Uint8Array(0) }, first)],
-  ])("[ENG20] are read where the receipt %s", async ([, change]) => {
+  ])("[ENG21] are read where the receipt %s", async ([, change]) => {
     const s = await scene(3, change);
     const { kit, a } = s;
     kit.write(a, "one", "two");
@@ -98,7 +98,7 @@ describe("own frames", () => {
   });
 
   test.for([1, 2, 9])(
-    "[ENG20, LOG15] acknowledged %s too far on are looked for there, whatever the receipt says",
+    "[ENG21, LOG15] acknowledged %s too far on are looked for there, whatever the receipt says",
     async (ahead) => {
       const s = await scene(4, (receipt, first) => honest(receipt, first + ahead));
       s.kit.write(s.a, "one");
@@ -108,7 +108,7 @@ describe("own frames", () => {
     },
   );
 
-  test("[ENG20] behind another's are read, with the other's", async () => {
+  test("[ENG21] behind another's are read, with the other's", async () => {
     const s = await scene(5);
     const { kit, a, b } = s;
     // A place that gives positions itself puts them behind whatever stands there.
@@ -126,7 +126,7 @@ describe("own frames", () => {
     await allTheSame(s);
   });
 
-  test("[ENG20, ENG6] whose answer was lost, or came when the device was gone, are found by reading", async () => {
+  test("[ENG21, ENG6] whose answer was lost, or came when the device was gone, are found by reading", async () => {
     for (const lost of [true, false]) {
       const s = await scene(6, (receipt, first) =>
         lost ? { kind: "unknown" } : new Promise(() => void [receipt, first]),
@@ -141,7 +141,7 @@ describe("own frames", () => {
     }
   });
 
-  test("[ENG20, LOG18] under a time that no other device is shown are put right as if they had been read so", async () => {
+  test("[ENG21, LOG18] under a time that no other device is shown are put right as if they had been read so", async () => {
     const s = await scene(7);
     const { kit, a, b } = s;
     const late = 3_600_000;

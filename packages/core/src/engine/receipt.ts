@@ -1,6 +1,6 @@
 /**
  * Own frames as a read would show them, from the answer to their append: a remote has no need to send back what
- * this device has sent. Rule ENG20.
+ * this device has sent. Rule ENG21.
  */
 import { equalBytes } from "../bytes/bytes.ts";
 import type { Suite } from "../crypto/suite.ts";

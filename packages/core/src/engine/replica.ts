@@ -134,7 +134,7 @@ export interface Replica {
    * `fork` where something else is known to stand there.
    */
   acknowledge(first: number, deviceSeqs: readonly number[]): HaltCode | undefined;
-  /** Takes these in as if a read had shown them (ENG20); false where only reading can. After `acknowledge`. */
+  /** Takes these in as if a read had shown them (ENG21); false where only reading can. After `acknowledge`. */
   receive(first: number, sent: readonly SealedFrame[], receipt: Receipt): boolean;
   /** The newest seq the remote showed at the last read: its word, for status only. */
   shownHead(): number;

@@ -433,7 +433,7 @@ describe("retries", () => {
 });
 
 describe("hints", () => {
-  test("[ENG19] while they come a poll is rare, and finds what a lost one would have told", async () => {
+  test("[ENG22] while they come a poll is rare, and finds what a lost one would have told", async () => {
     const { kit, a, b } = await pair(60);
     let reads = 0;
     a.faults.awake = true;
@@ -457,7 +457,7 @@ describe("hints", () => {
     expect(reads).toBeGreaterThanOrEqual(3);
   });
 
-  test("[ENG19] one that comes during a read is looked after when that is done, and an old one never", async () => {
+  test("[ENG22] one that comes during a read is looked after when that is done, and an old one never", async () => {
     const { kit, a, b } = await pair(61);
     kit.write(b, "theirs");
     const sealed = b.replica.nextBatch(new Set()).map(({ frame }) => frame);

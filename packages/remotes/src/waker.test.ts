@@ -73,8 +73,11 @@ test("[ENG22, SRV60] a hint has the seq that the server names, if it is one; it 
   say(socket(), { t: "gone", v: "vault", code: "not-found" });
   expect(waker.awake).toBe(false);
   say(socket(), { t: "ok", heads: { vault: 5 } });
+  seqs.length = 0;
   socket().onclose?.({ code: 1006 } as never);
   expect(waker.awake).toBe(false);
+  // Whether the server is there shows only by a look, and the next poll is far away.
+  expect(seqs).toEqual([undefined]);
   waker.close();
 });
 

@@ -107,7 +107,10 @@ export class Waker {
     socket.onerror = () => undefined; // its close follows
     socket.onclose = (event: { readonly code: number }) => {
       if (this.#socket !== socket) return;
+      const told = this.#told;
       this.#drop();
+      // Polls were rare as long as it told: now only a look shows whether the server is there.
+      if (told) for (const hint of this.#hints) hint();
       if (event.code === 4401) this.#sessions.drop(token);
       this.#retry();
     };

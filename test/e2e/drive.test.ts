@@ -277,6 +277,17 @@ describe("drive", { timeout: 60_000 }, () => {
     expect(existsSync(join(cli.folder, "none"))).toBe(false);
   });
 
+  test("[IFC54] as deep as a path may be: 256 names in one go, and no more", async () => {
+    const path = (names: number): string => Array(names).fill("d").join("/");
+    const file = local("deep.txt", "deep");
+    expect(await fails(a, 2, "put", file, path(257))).toMatchObject({ error: { code: "bad-name" } });
+    expect(await does(a, "put", file, path(256))).toMatchObject({ state: "accepted" });
+    await sync(b);
+    const out = join(cli.folder, "deep.out");
+    await does(b, "get", path(256), out);
+    expect(readFileSync(out, "utf8")).toBe("deep");
+  });
+
   test("[IFC54] a pack that was altered gives nothing out, and says so", async () => {
     for (const path of blobs()) writeFileSync(path, randomBytes(statSync(path).size));
     const out = join(cli.folder, "damaged");

@@ -1,13 +1,10 @@
 /** Folders of two devices that are kept equal with one vault, by the real command over real disks. */
-import { createHash } from "node:crypto";
 import {
   chmodSync,
   existsSync,
-  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -16,6 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { treeOf } from "@tidelock/node/folder/testing/homes";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cli, createCli, until } from "./cli.ts";
 import { founded, type Home, joined } from "./homes.ts";
@@ -44,24 +42,6 @@ const bothSync = async (): Promise<void> => {
   for (const home of [a, b, a]) await sync(home);
 };
 
-/** Every entry below: kind, size, hash or text, executable bit, time of change; without our own place. */
-function tree(root: string, under = ""): Record<string, string> {
-  const out: Record<string, string> = {};
-  for (const name of readdirSync(join(root, under)).sort()) {
-    if (under === "" && name === ".tidelock") continue;
-    const path = under === "" ? name : `${under}/${name}`;
-    const at = join(root, path);
-    const stat = lstatSync(at, { bigint: true });
-    if (stat.isDirectory()) Object.assign(out, { [path]: "dir" }, tree(root, path));
-    else if (stat.isSymbolicLink()) out[path] = `-> ${readlinkSync(at)}`;
-    else {
-      const hash = createHash("sha256").update(readFileSync(at)).digest("hex").slice(0, 16);
-      out[path] = `${stat.size} ${hash} ${(stat.mode & 0o111n) === 0n ? "-" : "x"} ${stat.mtimeNs / 1000n}`;
-    }
-  }
-  return out;
-}
-
 describe("folder", { timeout: 120_000 }, () => {
   test("[FLD1] Y-1: files put into one folder appear in the other, byte for byte", async () => {
     const deep = join(left, "deep", ...Array.from({ length: 20 }, (_, i) => `level ${i}`));
@@ -88,8 +68,8 @@ describe("folder", { timeout: 120_000 }, () => {
       expect(info.state).toBe("live");
     }
     await bothSync();
-    expect(tree(right)).toEqual(tree(left));
-    expect(Object.keys(tree(right)).length).toBeGreaterThan(25);
+    expect(treeOf(right)).toEqual(treeOf(left));
+    expect(Object.keys(treeOf(right)).length).toBeGreaterThan(25);
     expect(statSync(join(right, ".tidelock")).mode & 0o777).toBe(0o700);
   });
 
@@ -98,7 +78,7 @@ describe("folder", { timeout: 120_000 }, () => {
     writeFileSync(join(right, "report.txt"), "by b!");
     await bothSync();
     await bothSync();
-    expect(tree(right)).toEqual(tree(left));
+    expect(treeOf(right)).toEqual(treeOf(left));
     const reports = readdirSync(left).filter((name) => name.startsWith("report"));
     expect(reports).toEqual([expect.stringMatching(/^report \(b conflict .*\)\.txt$/), "report.txt"]);
     const { conflicts } = await cli.json<{
@@ -108,7 +88,7 @@ describe("folder", { timeout: 120_000 }, () => {
   });
 
   test("[IFC61, FLD2] M-11: a folder that is away is paused: exit 3, and nothing is deleted anywhere", async () => {
-    const before = tree(left);
+    const before = treeOf(left);
     renameSync(left, `${left}-away`);
     mkdirSync(left);
     expect(await sync(a, 3)).toMatchObject({ paused: 1 });
@@ -119,7 +99,7 @@ describe("folder", { timeout: 120_000 }, () => {
     rmSync(left, { recursive: true });
     renameSync(`${left}-away`, left);
     await bothSync();
-    expect([tree(left), tree(right)]).toEqual([before, before]);
+    expect([treeOf(left), treeOf(right)]).toEqual([before, before]);
   });
 
   test("[IFC61] without a daemon status tells what the folder holds that was not sent", async () => {
@@ -152,7 +132,7 @@ describe("folder", { timeout: 120_000 }, () => {
     await until(
       "both folders are the same",
       () => {
-        const [l, r] = [tree(left), tree(right)];
+        const [l, r] = [treeOf(left), treeOf(right)];
         const all = names.every((name) => `${name}/29.txt` in l && `${name}/29.txt` in r);
         return all && JSON.stringify(l) === JSON.stringify(r) ? true : undefined;
       },
@@ -167,17 +147,17 @@ describe("folder", { timeout: 120_000 }, () => {
     );
     await two.stop();
     await one.stop();
-    expect(tree(right)).toEqual(tree(left));
+    expect(treeOf(right)).toEqual(treeOf(left));
     expect(readdirSync(left).filter((name) => name.includes("conflict")).length).toBe(1);
   });
 
   test("[IFC61] a folder that is given up keeps what lies in it, and can be added again", async () => {
-    const before = tree(right);
+    const before = treeOf(right);
     await cli.json("Folder", [...b.at, "drive", "rm", right]);
-    expect(tree(right)).toEqual(before);
+    expect(treeOf(right)).toEqual(before);
     await cli.json("Error", [...b.at, "drive", "scan", right], 15);
     await cli.json("Folder", [...b.at, "drive", "add", right]);
     await bothSync();
-    expect([tree(left), tree(right)]).toEqual([before, before]);
+    expect([treeOf(left), treeOf(right)]).toEqual([before, before]);
   });
 });

@@ -12,7 +12,7 @@ import { addPack, isStored, type Location, locate, locationSpaces, packWith } fr
 import { PACK_HEAD, type Pack } from "../log/pack.ts";
 import { paddedLength } from "../log/plaintext.ts";
 import { digestedSpaces, Tx } from "../log/tx.ts";
-import { type FetchDeps, fetchContent, readContent } from "./fetch-content.ts";
+import { type FetchDeps, readContent, streamContent } from "./fetch-content.ts";
 import { ContentPacker } from "./pack-content.ts";
 
 /** Real libsodium seals content in the tests of `log/` and of the drive; here the bytes are many. */
@@ -94,8 +94,9 @@ function stored(bytes: Uint8Array, compress = true): Content {
 }
 
 const fetched = async (content: Content): Promise<string> => {
-  const result = await fetchContent(deps, content);
-  return result.kind === "ok" ? toHex(suite.sha256(result.bytes)) : result.kind;
+  const pieces: Uint8Array[] = [];
+  const taken = await streamContent(deps, content, (bytes) => void pieces.push(bytes));
+  return taken.kind === "ok" ? hashOf(concat(...pieces)) : taken.kind;
 };
 
 const hashOf = (bytes: Uint8Array): string => toHex(suite.sha256(bytes));

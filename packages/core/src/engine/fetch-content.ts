@@ -34,20 +34,12 @@ interface Damaged {
 }
 const damaged: Damaged = { kind: "damaged" };
 
-export type Fetched = { readonly kind: "ok"; readonly bytes: Uint8Array } | Damaged | Failure;
 export type Taken = { readonly kind: "ok" } | Damaged | Failure;
 
 /** Is given the bytes in order; what it answers is waited for. */
 export type Take = (bytes: Uint8Array) => void | Promise<void>;
 
 const ADDRESS = 32;
-
-/** Whole and checked: nothing of it is given out otherwise. */
-export async function fetchContent(deps: FetchDeps, content: Content): Promise<Fetched> {
-  const pieces: Uint8Array[] = [];
-  const taken = await streamContent(deps, content, (bytes) => void pieces.push(bytes));
-  return taken.kind === "ok" ? { kind: "ok", bytes: concat(...pieces) } : taken;
-}
 
 /** All of it, piece by piece. Whether it is what was named is known at the end: until then it counts for nothing. */
 export async function streamContent(deps: FetchDeps, content: Content, take: Take): Promise<Taken> {

@@ -443,9 +443,9 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   }
 
   /**
-   * How long is waited still once a hint has come; undefined: as long as before. Not at all, where the last hint that did so is as long ago as a failure
-   * would wait by now: hints of a hostile remote can double the tries, no more. What was asked for by the remote, and
-   * what it has no part in, is waited for in full.
+   * How long is waited still once a hint has come; undefined: as long as before. Not at all, where the last hint that
+   * did so is as long ago as a failure would wait by now: hints of a hostile remote can double the tries, no more.
+   * What was asked for by the remote, and what it has no part in, is waited for in full.
    */
   function hastened(): number | undefined {
     const { failure } = facts;

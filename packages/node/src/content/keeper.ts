@@ -26,14 +26,10 @@ export function keepPinned(session: Session, scheduler: Scheduler, log: Log): ()
       return;
     }
     busy = true;
-    fetchPinned(session)
-      .catch((error: unknown) => {
-        log.event("pinned.missing", { code: error instanceof TidelockError ? error.code : "internal" });
-        later(AGAIN);
-      })
-      .finally(() => {
-        busy = false;
-      });
+    void tryPinned(session, log).then((done) => {
+      busy = false;
+      if (!done) later(AGAIN);
+    });
   }
 
   const unwatch = session.engine.onChange(() => later(REST));
@@ -43,4 +39,15 @@ export function keepPinned(session: Session, scheduler: Scheduler, log: Log): ()
     waiting?.();
     unwatch();
   };
+}
+
+/** Whether all that is pinned is here; what keeps it away is told to the log. */
+export async function tryPinned(session: Session, log: Log): Promise<boolean> {
+  try {
+    await fetchPinned(session);
+    return true;
+  } catch (error) {
+    log.event("pinned.missing", { code: error instanceof TidelockError ? error.code : "internal" });
+    return false;
+  }
 }

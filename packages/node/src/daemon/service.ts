@@ -61,6 +61,7 @@ import {
   setRole,
   transferVault,
 } from "../vault/members.ts";
+import { isWait } from "../vault/outcome.ts";
 import { dropEdit, type QueueActed, type QueueItem, queueList, retryEdit, saveEdit } from "../vault/queue.ts";
 import { resyncSession } from "../vault/resync.ts";
 import {
@@ -245,9 +246,14 @@ export function createService(session: Session, running: boolean): VaultService 
 async function withSync<T>(session: Session, running: boolean, work: () => Promise<T>): Promise<T> {
   if (running) return work();
   if (session.copied) throw copiedError();
+  // Whatever keeps it from being read is told after the work, which needs no remote.
   await session.sync().catch(() => undefined);
   const done = await work();
-  await session.sync({ wait: true }).catch(() => undefined);
+  try {
+    await session.sync({ wait: true });
+  } catch (error) {
+    if (!isWait(error)) throw error;
+  }
   return done;
 }
 

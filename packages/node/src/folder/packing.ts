@@ -4,12 +4,9 @@ import type { FileChange } from "@tidelock/core/kinds/files/types";
 import type { Content } from "@tidelock/core/log/content";
 import type { Tx } from "@tidelock/core/log/tx";
 import type { ReadFile } from "@tidelock/core/ports-fs";
-import { DEFAULT_MAX_FILE_SIZE, packerOf, storedFrame } from "../vault/content.ts";
-import { changeFrames } from "./frames.ts";
+import { DEFAULT_MAX_FILE_SIZE, packerOf } from "../vault/content.ts";
+import { SPOOLED, submitIn, submitPacks } from "../vault/files-run.ts";
 import type { FolderHost } from "./host.ts";
-
-/** Packs that may wait here to be sent: 512 MiB. Then cutting waits for the remote. */
-const SPOOLED = 64;
 
 export class Packing {
   readonly #host: FolderHost;
@@ -34,24 +31,17 @@ export class Packing {
     return { content: writer.done(), file };
   }
 
-  /** Full packs are on their way before the change that names them is made; unused, they are given up in time. */
+  /** Full packs are on their way while more is cut. */
   async #sendFull(): Promise<void> {
     const packs = this.#packer.take();
     if (packs.length === 0) return;
     const { engine, replica, remote } = this.#host;
-    engine.write((tx) => {
-      for (const { stored, bytes } of packs) replica.spool(tx, stored.pack, bytes);
-      engine.submit(tx, { frames: packs.map(storedFrame) });
-    });
+    submitPacks(this.#host, packs);
     if (remote !== undefined && replica.spooledCount() >= SPOOLED) await engine.syncNow();
   }
 
   /** In a transaction: what is left of the packs, and the changes; answers the run. */
   submit(tx: Tx, changes: readonly FileChange[]): number {
-    const { engine, replica, deviceName } = this.#host;
-    const packs = this.#packer.finish();
-    for (const { stored, bytes } of packs) replica.spool(tx, stored.pack, bytes);
-    const frames = [...packs.map(storedFrame), ...changeFrames(deviceName(), changes)];
-    return engine.submit(tx, { frames });
+    return submitIn(tx, this.#host, this.#packer.finish(), changes);
   }
 }

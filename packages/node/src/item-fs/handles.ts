@@ -47,6 +47,8 @@ const AGAIN = 10_000;
 export class Handles {
   readonly #deps: HandlesDeps;
   readonly #open = new Map<Handle, Open>();
+  /** Copies of what is there that are being made, by their file. */
+  readonly #copying = new Map<string, Promise<void>>();
   #next = 1;
   #stopped = false;
 
@@ -186,8 +188,7 @@ export class Handles {
   }
 
   #reader(open: Open, content: Content): Promise<ContentReader> {
-    const opened = openContent(fetchDeps(this.#deps.session), content);
-    open.reader ??= opened.then((got) => {
+    open.reader ??= openContent(fetchDeps(this.#deps.session), content).then((got) => {
       if (got.kind === "ok") return got.reader;
       open.reader = undefined;
       return needed(got);
@@ -222,8 +223,6 @@ export class Handles {
     await inTurn(draft, () => drafts.open(draft));
     return draft;
   }
-
-  #copying = new Map<string, Promise<void>>();
 
   /** Two writers that begin at once share one copy. */
   #copied(

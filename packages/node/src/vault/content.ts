@@ -4,17 +4,16 @@
  */
 import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { RunFrame } from "@tidelock/core/engine/api";
 import { contentSecret } from "@tidelock/core/engine/content-secret";
 import { failureCode } from "@tidelock/core/engine/failure";
 import { type FetchDeps, streamContent, type Take, type Taken } from "@tidelock/core/engine/fetch-content";
 import { ContentPacker } from "@tidelock/core/engine/pack-content";
 import { TidelockError } from "@tidelock/core/errors";
 import type { Content } from "@tidelock/core/log/content";
-import { encodeHousekeeping, HOUSEKEEPING } from "@tidelock/core/log/housekeeping";
 import { locateHeld, packWith } from "@tidelock/core/log/locations";
 import type { Pack } from "@tidelock/core/log/pack";
 import { errnoOf, explained, syncFolder } from "../home/files.ts";
+import { SPOOLED, submitPacks } from "./files-run.ts";
 import type { Session } from "./session.ts";
 
 /** Of one file, unless the vault says otherwise one day. */
@@ -24,12 +23,8 @@ export const DEFAULT_MAX_FILE_SIZE: number = 10 * 2 ** 30;
 const PIECE = 4 << 20;
 /** Packs that are spooled in one transaction, before the change that names them. */
 const AT_ONCE = 2;
-/** Packs that may wait here to be sent: 512 MiB. Then cutting waits for the remote. */
-const SPOOLED = 64;
 /** A file that changes while it is read is read so often. */
 const TRIES = 5;
-/** Of one frame: their records stay well below its size. */
-const CHUNKS_PER_FRAME = 2048;
 
 export interface Packed {
   readonly content: Content;
@@ -104,7 +99,7 @@ async function packPieces(session: Session, path: string, file: FileHandle): Pro
   return { content, packs: [...filled, ...packer.finish()] };
 }
 
-/** Packs on their way while more is cut, before the change that names them is made; unused, they are given up in time. */
+/** Full packs on their way while more is cut. */
 class Sender {
   readonly #session: Session;
   #under: Promise<void> | undefined;
@@ -116,11 +111,8 @@ class Sender {
 
   /** Durable here when it resolves. Throws what keeps them here once too many wait. */
   async take(packs: readonly Pack[]): Promise<void> {
-    const { engine, replica, remote } = this.#session;
-    engine.write((tx) => {
-      for (const { stored, bytes } of packs) replica.spool(tx, stored.pack, bytes);
-      return engine.submit(tx, { frames: packs.map(storedFrame) });
-    });
+    const { replica, remote } = this.#session;
+    submitPacks(this.#session, packs);
     if (remote === undefined) return;
     this.#send();
     while (replica.spooledCount() >= SPOOLED) {
@@ -138,11 +130,6 @@ class Sender {
     };
     this.#under = this.#session.sync().then(() => end(), end);
   }
-}
-
-export function storedFrame({ stored }: Pack): RunFrame {
-  if (stored.chunks.length > CHUNKS_PER_FRAME) throw new RangeError("more chunks than a pack has");
-  return { sections: new Map([[HOUSEKEEPING, encodeHousekeeping([{ kind: "stored", stored }])]]) };
 }
 
 /** `path`: what the content is of, for the error. */

@@ -30,6 +30,8 @@ import { optional } from "./status.ts";
 /** Of what a program hands over or asks for in memory. */
 const LARGEST = 256 << 20;
 const PAGE = 1000;
+/** Names of a path that is made here; what others made may lie deeper. */
+const DEPTH = 256;
 
 export interface FileView {
   readonly path: string;
@@ -265,6 +267,8 @@ function folders(
   made: Made,
   name: string,
 ): { readonly parent: ItemId; readonly name: string; readonly changes: FileChange[] } {
+  if (names.length >= DEPTH)
+    throw new TidelockError("bad-name", { why: `a path has at most ${DEPTH} names` });
   const changes: FileChange[] = [];
   let parent: ItemId = ROOT;
   for (const folder of names) {

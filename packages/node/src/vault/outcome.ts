@@ -6,6 +6,7 @@ import type { Session } from "./session.ts";
 /** `waits`: kept here, and sent when the remote can be reached. */
 export type Outcome = "accepted" | "waits";
 
+/** What keeps it here, and ends by itself or by a person's word. */
 const waits: ReadonlySet<string> = new Set([
   "unreachable",
   "paused",
@@ -15,6 +16,10 @@ const waits: ReadonlySet<string> = new Set([
   "login",
   "upgrade",
 ]);
+
+export function isWait(error: unknown): boolean {
+  return error instanceof TidelockError && waits.has(error.code);
+}
 
 /** Sends the run, and answers what replay made of it. Throws `rejected` where the vault did not take it. */
 export async function outcomeOf(session: Session, run: number): Promise<Outcome> {
@@ -30,7 +35,7 @@ export async function outcomeOf(session: Session, run: number): Promise<Outcome>
     // Who takes himself out is out as soon as it is taken: that nothing more comes is no failure of it.
     if (known?.kind === "accepted") return "accepted";
     // It is durable and goes by itself; what does not verify must be said.
-    if (error instanceof TidelockError && waits.has(error.code)) return "waits";
+    if (isWait(error)) return "waits";
     throw error;
   }
   if (session.remote === undefined) return "waits";

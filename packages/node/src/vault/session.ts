@@ -15,9 +15,9 @@ import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors
 import type { TablesView } from "@tidelock/core/kinds/tables/api";
 import type { Clock, Log, Remote } from "@tidelock/core/ports";
 import type { ServerIdentity } from "@tidelock/remotes/session";
-import { keepPinned } from "../content/keeper.ts";
+import { keepPinned, tryPinned } from "../content/keeper.ts";
 import { type ContentCache, createCache, roomFor } from "../content/piece-cache.ts";
-import { fetchPinned, keptPieces } from "../content/presence.ts";
+import { keptPieces } from "../content/presence.ts";
 import { loadSuite } from "../crypto/load-suite.ts";
 import { createClock, createScheduler, type OwnScheduler } from "../env.ts";
 import { createNodeFolderFs } from "../fs/node-folder-fs.ts";
@@ -345,7 +345,7 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
       // Without a remote there is no verdict to wait for.
       if (wish.wait !== true || remote === undefined || wish.signal?.aborted === true) return report();
       if (replica.waiting().pending === 0 && attachments.due() + folders.due() === 0) {
-        await fetchPinned(session).catch(() => log.event("pinned.missing"));
+        await tryPinned(session, log);
         return report();
       }
       locked = quiet ? 0 : locked + 1;

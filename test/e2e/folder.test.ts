@@ -82,9 +82,13 @@ describe("folder", { timeout: 120_000 }, () => {
     const reports = readdirSync(left).filter((name) => name.startsWith("report"));
     expect(reports).toEqual([expect.stringMatching(/^report \(b conflict .*\)\.txt$/), "report.txt"]);
     const { conflicts } = await cli.json<{
-      conflicts: { current: { path: string }; other: { path: string } }[];
+      conflicts: { id: string; current: { path: string }; other: { path: string } }[];
     }>("FileConflictList", [...a.at, "conflicts", "ls", "--kind", "files"]);
     expect(conflicts).toMatchObject([{ current: { path: "report.txt" }, other: { path: reports[0] } }]);
+    // Both stay on the disk, and nobody is asked any more.
+    await cli.json("FileSettled", [...a.at, "conflicts", "settle", conflicts[0]?.id ?? "", "keep-both"]);
+    await bothSync();
+    expect(readdirSync(right).filter((name) => name.startsWith("report"))).toEqual(reports);
   });
 
   test("[IFC61, FLD2] M-11: a folder that is away is paused: exit 3, and nothing is deleted anywhere", async () => {

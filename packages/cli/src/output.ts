@@ -41,7 +41,7 @@ export function createOutput(streams: Streams, options: OutputOptions): Output {
     data: (type, value, lines) => {
       clear();
       if (options.json) stdout.write(`${JSON.stringify({ type, v: 1, ok: true, ...value })}\n`);
-      else for (const line of lines()) stdout.write(`${line}\n`);
+      else for (const line of lines()) stdout.write(`${printable(line)}\n`);
     },
     note: (text) => {
       clear();
@@ -60,7 +60,7 @@ export function createOutput(streams: Streams, options: OutputOptions): Output {
         return;
       }
       stderr.write(`${paint(31, `error[${error.code}]`)}: ${error.title}\n`);
-      stderr.write(`  why:  ${error.why}\n  next: ${error.next}\n`);
+      stderr.write(`  why:  ${printable(error.why)}\n  next: ${printable(error.next)}\n`);
       if (options.verbose && error.cause instanceof Error)
         stderr.write(`  from: ${error.cause.stack ?? ""}\n`);
     },
@@ -73,6 +73,21 @@ export function createOutput(streams: Streams, options: OutputOptions): Output {
     },
   };
 }
+
+/**
+ * Names and texts come from other devices: what would move a terminal's cursor, set its title or
+ * turn the direction of writing is shown, not done.
+ */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, (char) => {
+    const known = escapes[char];
+    if (known !== undefined) return known;
+    const code = char.charCodeAt(0).toString(16);
+    return code.length <= 2 ? `\\x${code.padStart(2, "0")}` : `\\u${code.padStart(4, "0")}`;
+  });
+}
+
+const escapes: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
 /** Rows as aligned columns. */
 export function columns(rows: readonly (readonly string[])[]): string[] {

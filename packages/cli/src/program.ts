@@ -208,20 +208,20 @@ function define(
     .option("--limit <n>", "how many", "100");
   command(
     "why <object>",
-    "the changes that made a row what it is: TABLE/KEY",
+    "the changes that made a row (TABLE/KEY) or a file of the drive what it is",
     async () => (await import("./commands/rows.ts")).why,
-  );
+  ).option("--kind <kind>", "rows or files (default: the row, where there is one)");
   command(
     "history <object>",
     "every version of a row (TABLE/KEY), or of a file of the drive",
     async () => (await import("./commands/rows.ts")).history,
-  ).option("--kind <kind>", "rows or files", "rows");
+  ).option("--kind <kind>", "rows or files (default: the row, where there is one)");
   command(
     "restore <object>",
     "a file of the drive as it was: an earlier version, or what was deleted, by its path or id",
     async () => (await import("./commands/past.ts")).restore,
   )
-    .option("--at <revision>", "which version: see tidelock history PATH --kind files")
+    .option("--at <revision>", "which version: see tidelock history PATH")
     .option("--to <path>", "under another path, of what was deleted");
   command(
     "trash",
@@ -232,10 +232,16 @@ function define(
   const conflicts = program.command("conflicts").description("edits that lost").exitOverride();
   command("ls", "open conflicts", async () => (await import("./commands/rows.ts")).conflicts, conflicts)
     .option("--all", "settled ones too")
-    .option("--kind <kind>", "rows or files", "rows");
+    .option("--kind <kind>", "rows or files (default: both)");
+  command(
+    "show <id>",
+    "one of files, with the lines in which they differ",
+    async () => (await import("./commands/past.ts")).show,
+    conflicts,
+  );
   command(
     "settle <id> <choice>",
-    "end a conflict of files: keep-current, use-other or keep-both",
+    "end a conflict of files: keep-current, use-other or keep-both; or later",
     async () => (await import("./commands/past.ts")).settle,
     conflicts,
   );

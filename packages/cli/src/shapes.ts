@@ -102,6 +102,13 @@ const fileSide = z.object({
   time,
   size: count,
 });
+const fileCause = {
+  seq: z.int().positive().optional(),
+  time: time.optional(),
+  device: count,
+  deviceName: z.string().optional(),
+  rule: z.string(),
+};
 const fileConflict = {
   id: z.string(),
   why: z.enum(["write", "create"]),
@@ -151,6 +158,8 @@ export type ShapeName =
   | "FileHistory"
   | "TrashList"
   | "FileConflictList"
+  | "FileConflict"
+  | "FileWhy"
   | "FileSettled"
   | "MemberList"
   | "MemberActed"
@@ -365,6 +374,8 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
         loser: conflictSide,
       }),
     ),
+    // Those of files, unless one kind is asked for.
+    files: z.array(z.object(fileConflict)).optional(),
   }),
   QueueList: shape("QueueList", {
     items: z.array(
@@ -404,6 +415,7 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
   FileHistory: shape("FileHistory", {
     path: z.string(),
     id: z.string(),
+    deleted: z.literal(true).optional(),
     versions: z.array(
       z.object({
         revision: z.string(),
@@ -422,11 +434,34 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
         path: z.string(),
         kind: z.enum(["dir", "file", "link"]),
         size: count.optional(),
+        device: count,
+        deviceName: z.string().optional(),
+        time: time.optional(),
       }),
     ),
   }),
   FileConflictList: shape("FileConflictList", { conflicts: z.array(z.object(fileConflict)) }),
+  FileConflict: shape("FileConflict", {
+    ...fileConflict,
+    preview: z
+      .object({ line: z.int().positive(), current: z.array(z.string()), other: z.array(z.string()) })
+      .optional(),
+    without: z.string().optional(),
+  }),
   FileSettled: shape("FileSettled", fileConflict),
+  FileWhy: shape("FileWhy", {
+    path: z.string(),
+    id: hex(16),
+    kind: z.enum(["dir", "file", "link"]),
+    alive: z.boolean(),
+    parts: z.array(z.object({ part: z.enum(["content", "place", "attributes", "deletion"]), ...fileCause })),
+    told: z.array(
+      z.object({
+        why: z.enum(["write", "create", "delete", "moved", "cycle", "renamed", "recovered"]),
+        ...fileCause,
+      }),
+    ),
+  }),
   Folder: shape("Folder", { folder }),
   FolderList: shape("FolderList", { folders: z.array(folder) }),
   DriveActed: shape("DriveActed", {

@@ -3,7 +3,15 @@ export { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors
 export type { DatabaseInfo } from "./vault/attachments.ts";
 export type { Committed, SqlValue, Transaction, VaultDatabase } from "./vault/database.ts";
 export type { FileActed, FileInput, FileView } from "./vault/drive.ts";
-export type { FileConflict, FileHistory, FileSide, FileVersion, TrashedFile } from "./vault/drive-past.ts";
+export type {
+  FileChoice,
+  FileConflict,
+  FileConflictShown,
+  FilePreview,
+  FileSide,
+} from "./vault/drive-conflicts.ts";
+export type { FileHistory, FileVersion, TrashedFile } from "./vault/drive-past.ts";
+export type { FileCause, FileWhy } from "./vault/drive-why.ts";
 export type { Invited, InviteView } from "./vault/invites.ts";
 export type { Issue } from "./vault/issues.ts";
 export type { MemberActed, MemberView } from "./vault/members.ts";

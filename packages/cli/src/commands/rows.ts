@@ -1,17 +1,22 @@
 /** `history`, `why`, `conflicts ls`: what happened to edits. */
 import { withVault } from "@tidelock/node/daemon/connect";
-import type { ConflictSideView } from "@tidelock/node/vault/rows-view";
+import type { FileConflict } from "@tidelock/node/vault/drive-conflicts";
+import type { ConflictSideView, ConflictView } from "@tidelock/node/vault/rows-view";
 import type { Context } from "../context.ts";
 import { columns } from "../output.ts";
-import { fileConflicts, fileHistory, kindOf } from "./past.ts";
+import { eitherKind, kindOf, linesOf, showHistory, showWhy } from "./past.ts";
 
 export async function history(
   ctx: Context,
   options: Record<string, unknown>,
   object: string,
 ): Promise<undefined> {
-  if (kindOf(options) === "files") return fileHistory(ctx, object);
-  const found = await withVault(ctx.connect("history"), (vault) => vault.history({ object }));
+  const either = await eitherKind(ctx.connect("history"), kindOf(options), {
+    row: (vault) => vault.history({ object }),
+    file: (vault) => vault.fileHistory({ path: object }),
+  });
+  if (either.kind === "files") return showHistory(ctx, either.found);
+  const { found } = either;
   ctx.out.data("HistoryList", found, () =>
     found.versions.flatMap((v) => [
       columns([[String(v.seq), v.time, v.deviceName ?? `device ${v.device}`, v.op]])[0] ?? "",
@@ -24,10 +29,15 @@ export async function history(
 
 export async function why(
   ctx: Context,
-  _options: Record<string, unknown>,
+  options: Record<string, unknown>,
   object: string,
 ): Promise<undefined> {
-  const found = await withVault(ctx.connect("why"), (vault) => vault.why({ object }));
+  const either = await eitherKind(ctx.connect("why"), kindOf(options), {
+    row: (vault) => vault.why({ object }),
+    file: (vault) => vault.fileWhy({ path: object }),
+  });
+  if (either.kind === "files") return showWhy(ctx, either.found);
+  const { found } = either;
   ctx.out.data("Why", found, () => [
     `${found.table}/${show(found.key)}${found.alive ? "" : " is deleted"}`,
     ...columns(
@@ -44,20 +54,35 @@ export async function why(
   ]);
 }
 
+/** Of both kinds, unless one is said. */
 export async function conflicts(ctx: Context, options: Record<string, unknown>): Promise<undefined> {
-  if (kindOf(options) === "files") return fileConflicts(ctx, options["all"] === true);
-  const list = await withVault(ctx.connect("conflicts"), (vault) =>
-    vault.conflicts({ all: options["all"] === true }),
-  );
-  ctx.out.data("ConflictList", { conflicts: list }, () =>
-    list.length === 0
-      ? ["no conflicts"]
-      : list.flatMap((c) => [
-          `${c.id}  ${c.table}/${show(c.key)}  ${c.reason}  ${c.state}`,
-          `    holds: ${side(c.winner)}`,
-          `    lost:  ${side(c.loser)}`,
-        ]),
-  );
+  const [kind, all] = [kindOf(options), options["all"] === true];
+  const { rows, files } = await withVault(ctx.connect("conflicts"), async (vault) => ({
+    rows: kind === "files" ? [] : await vault.conflicts({ all }),
+    files: kind === "rows" ? [] : await vault.fileConflicts({ all }),
+  }));
+  const lines = (): string[] =>
+    rows.length + files.length === 0 ? ["no conflicts"] : [...rows.flatMap(rowLines), ...fileLines(files)];
+  if (kind === "files") ctx.out.data("FileConflictList", { conflicts: files }, lines);
+  else ctx.out.data("ConflictList", { conflicts: rows, ...(kind === "rows" ? {} : { files }) }, lines);
+}
+
+function rowLines(c: ConflictView): string[] {
+  return [
+    `${c.id}  ${c.table}/${show(c.key)}  ${c.reason}  ${c.state}`,
+    `    holds: ${side(c.winner)}`,
+    `    lost:  ${side(c.loser)}`,
+  ];
+}
+
+function fileLines(files: readonly FileConflict[]): string[] {
+  const open = files.some(({ state }) => state === "open");
+  return [
+    ...files.flatMap(linesOf),
+    ...(open
+      ? ["what differs: conflicts show ID; to end one: conflicts settle ID keep-current|use-other|keep-both"]
+      : []),
+  ];
 }
 
 function side(s: ConflictSideView): string {

@@ -30,14 +30,19 @@ import {
 } from "../vault/drive.ts";
 import {
   type FileConflict,
-  type FileHistory,
+  type FileConflictShown,
   fileConflicts,
+  settleConflict,
+  showConflict,
+} from "../vault/drive-conflicts.ts";
+import {
+  type FileHistory,
   fileHistory,
   restoreFile,
-  settleConflict,
   type TrashedFile,
   trashList,
 } from "../vault/drive-past.ts";
+import { type FileWhy, fileWhy } from "../vault/drive-why.ts";
 import type { FolderInfo } from "../vault/folders.ts";
 import {
   type Admitted,
@@ -133,6 +138,7 @@ export interface VaultService {
   freeFile(wish: { readonly path: string }): Promise<FileKept>;
   removeFile(wish: { readonly path: string }): Promise<FileActed>;
   fileHistory(wish: { readonly path: string }): Promise<FileHistory>;
+  fileWhy(wish: { readonly path: string }): Promise<FileWhy>;
   restoreFile(wish: {
     readonly object: string;
     readonly revision?: string;
@@ -140,6 +146,7 @@ export interface VaultService {
   }): Promise<FileActed>;
   trash(): Promise<readonly TrashedFile[]>;
   fileConflicts(wish: { readonly all?: boolean }): Promise<readonly FileConflict[]>;
+  showConflict(wish: { readonly id: string }): Promise<FileConflictShown>;
   settleConflict(wish: { readonly id: string; readonly pick: string }): Promise<FileConflict>;
   folders(): Promise<readonly FolderInfo[]>;
   addFolder(wish: { readonly path: string; readonly force?: boolean }): Promise<FolderInfo>;
@@ -224,9 +231,11 @@ export function createService(session: Session, running: boolean): VaultService 
     freeFile: ({ path }) => freeFile(session, path),
     removeFile: ({ path }) => removeFile(session, path),
     fileHistory: async ({ path }) => fileHistory(session, path),
+    fileWhy: async ({ path }) => fileWhy(session, path),
     restoreFile: ({ object, revision, to }) => restoreFile(session, object, revision, to),
     trash: async () => trashList(session),
     fileConflicts: async ({ all }) => fileConflicts(session, all !== true),
+    showConflict: ({ id }) => showConflict(session, id),
     settleConflict: ({ id, pick }) => settleConflict(session, id, pick),
     folders: async () => {
       if (!running) await session.folders.settle(true);

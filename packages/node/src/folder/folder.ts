@@ -198,7 +198,8 @@ export class SyncedFolder {
         await ready.scanner.scan((facts) => ready.book.like(facts) !== undefined);
         const { up, passed } = peek(ready);
         this.#last = passed;
-        return { up };
+        // What was saved a moment ago is not planned yet, and is not sent either.
+        return { up: up + this.#unsettled() };
       } catch (error) {
         this.#letGo();
         this.#pause(error);

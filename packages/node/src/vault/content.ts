@@ -4,6 +4,7 @@
  */
 import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { concat } from "@tidelock/core/bytes/bytes";
 import { contentSecret } from "@tidelock/core/engine/content-secret";
 import { failureCode } from "@tidelock/core/engine/failure";
 import { type FetchDeps, streamContent, type Take, type Taken } from "@tidelock/core/engine/fetch-content";
@@ -161,6 +162,14 @@ export function needed(taken: Taken, path: string): void {
   throw new TidelockError(failureCode(taken), {
     why: `${path} is not here, and the remote does not give it`,
   });
+}
+
+/** Whole and checked, in memory: for what is known to be small enough. */
+export async function contentBytes(session: Session, content: Content, path: string): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  const take: Take = (bytes) => void pieces.push(bytes);
+  needed(await streamContent(fetchDeps(session), content, take), path);
+  return concat(...pieces);
 }
 
 /** Into a new file: whole, checked and flushed before it has its name, and never over another. */

@@ -1,9 +1,8 @@
 /** Files of the vault by their paths: what a program or a person does with them, one at a time. */
 import { existsSync, statSync } from "node:fs";
 import { basename } from "node:path";
-import { concat, fromHex, toHex } from "@tidelock/core/bytes/bytes";
+import { fromHex, toHex } from "@tidelock/core/bytes/bytes";
 import { limits } from "@tidelock/core/bytes/limits";
-import { streamContent, type Take } from "@tidelock/core/engine/fetch-content";
 import { TidelockError } from "@tidelock/core/errors";
 import { nfc } from "@tidelock/core/kinds/files/fold";
 import { isNameIn, ROOT } from "@tidelock/core/kinds/files/names";
@@ -12,8 +11,7 @@ import type { Pack } from "@tidelock/core/log/pack";
 import type { Tx } from "@tidelock/core/log/tx";
 import { type FileState, free, isPinned, pin, stateOf, unpin } from "../content/presence.ts";
 import {
-  fetchDeps,
-  needed,
+  contentBytes,
   occupied,
   type Packed,
   packBytes,
@@ -132,10 +130,7 @@ export async function readFile(session: Session, path: string): Promise<Uint8Arr
   const { content } = session.replica.read((tx) => need(session, tx, names));
   if (content === undefined) throw noFile(path);
   if (content.size > LARGEST) throw tooLarge(path, LARGEST);
-  const pieces: Uint8Array[] = [];
-  const take: Take = (bytes) => void pieces.push(bytes);
-  needed(await streamContent(fetchDeps(session), content, take), path);
-  return concat(...pieces);
+  return contentBytes(session, content, path);
 }
 
 /** Makes it, or the next version of it; folders on the way are made. */

@@ -6,7 +6,6 @@ import { randomBytes } from "node:crypto";
 import { hostname, userInfo } from "node:os";
 
 import { TidelockError } from "@tidelock/core/errors";
-import type { Pick } from "@tidelock/core/kinds/files/types";
 import type { Log } from "@tidelock/core/ports";
 import { parseInvite } from "@tidelock/core/vault/invite";
 import { loadSuite } from "../crypto/load-suite.ts";
@@ -33,15 +32,15 @@ import {
   writeFile,
 } from "./drive.ts";
 import {
+  type FileChoice,
   type FileConflict,
-  type FileHistory,
+  type FileConflictShown,
   fileConflicts,
-  fileHistory,
-  restoreFile,
   settleConflict,
-  type TrashedFile,
-  trashList,
-} from "./drive-past.ts";
+  showConflict,
+} from "./drive-conflicts.ts";
+import { type FileHistory, fileHistory, restoreFile, type TrashedFile, trashList } from "./drive-past.ts";
+import { type FileWhy, fileWhy } from "./drive-why.ts";
 import { type EnterOptions, enterVault } from "./enter.ts";
 import { ownHome } from "./own.ts";
 import { needAnswer, patienceFor } from "./patient.ts";
@@ -153,13 +152,18 @@ export interface VaultFiles {
   unpin(path: string): FileKept;
   /** Gives its room on this machine back. Throws `not-uploaded` while some of it waits to be sent. */
   free(path: string): Promise<FileKept>;
-  /** What it held, the newest first. */
+  /** What it held, the newest first; of what was deleted too, by its path or id. */
   history(path: string): FileHistory;
+  /** Which entries of the log made it what it is, and what was refused. */
+  why(path: string): FileWhy;
   /** An earlier version by its revision, or what was deleted, by its path or id. */
   restore(object: string, wish?: { readonly revision?: string; readonly to?: string }): Promise<FileActed>;
   trash(): readonly TrashedFile[];
   conflicts(filter?: { readonly open?: boolean }): readonly FileConflict[];
-  settle(id: string, pick: Pick): Promise<FileConflict>;
+  /** One by its id or the beginning of it, with the lines in which two texts begin to differ. */
+  conflict(id: string): Promise<FileConflictShown>;
+  /** What the answer says came of it: another device may have been faster. `later` leaves it open. */
+  settle(id: string, choice: FileChoice): Promise<FileConflict>;
 }
 
 /** Resolves offline too. Throws `in-use` while another process (a daemon, say) has the home. */
@@ -341,10 +345,12 @@ function vaultOver(session: Session, release: () => void): Vault {
       unpin: (path) => unpinFile(session, path),
       free: (path) => freeFile(session, path),
       history: (path) => fileHistory(session, path),
+      why: (path) => fileWhy(session, path),
       restore: (object, { revision, to } = {}) => restoreFile(session, object, revision, to),
       trash: () => trashList(session),
       conflicts: (filter = {}) => fileConflicts(session, filter.open !== false),
-      settle: (id, pick) => settleConflict(session, id, pick),
+      conflict: (id) => showConflict(session, id),
+      settle: (id, choice) => settleConflict(session, id, choice),
     },
     members: peopleOf(session),
     onChange: (listener) => session.engine.onChange(listener),

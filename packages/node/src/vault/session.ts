@@ -222,9 +222,11 @@ type Parts = Pick<
 
 function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): Session {
   const { suite, clock, scheduler, log, replica, store, paths, info, copied } = parts;
-  const { tables } = parts.kinds;
+  const { tables, files } = parts.kinds;
   const hostFacts = () => ({
-    openConflicts: replica.read((tx) => tables.conflicts(tx, { open: true }).length),
+    openConflicts: replica.read(
+      (tx) => tables.conflicts(tx, { open: true }).length + files.conflicts(tx, { open: true }).length,
+    ),
     ...factsOf(),
     network: hasNetwork(info.remote),
   });

@@ -1,11 +1,12 @@
 /** One vault on a server that is killed: what was acknowledged, and what is read of it afterwards. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { equalBytes, toHex } from "@tidelock/core/bytes/bytes";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { type Link, nextLink } from "@tidelock/core/log/chain";
 import { parseFrame } from "@tidelock/core/log/frame";
-import type { Remote } from "@tidelock/core/ports";
+import type { Remote, Result } from "@tidelock/core/ports";
 import { createServerRemote } from "@tidelock/remotes/server-remote";
 import { realClock, realScheduler } from "@tidelock/testkit/server-rig";
 import { newDevice, type TestDevice, type TestVault } from "@tidelock/testkit/vault-people";
@@ -16,6 +17,15 @@ export interface Member {
   readonly device: TestDevice;
   readonly index: number;
   readonly remote: Remote;
+}
+
+/** A judge reads everything at once, and is made to wait like anybody who does. */
+async function patiently<T>(ask: () => Promise<Result<T>>): Promise<Result<T>> {
+  for (let tries = 0; ; tries++) {
+    const answer = await ask();
+    if (answer.kind !== "busy" || tries >= 1_000) return answer;
+    await sleep(answer.retryAfter);
+  }
 }
 
 interface Placed {
@@ -107,7 +117,7 @@ export class StoredVault {
   /** `hash`: of the chain as it was at `known`. */
   async #readFrom(after: number, known = 0, hash?: Uint8Array): Promise<void> {
     for (let seq = after; ; ) {
-      const answer = await this.founder.remote.read(seq, { frames: 1024, bytes: 4 << 20 });
+      const answer = await patiently(() => this.founder.remote.read(seq, { frames: 1024, bytes: 4 << 20 }));
       if (answer.kind !== "ok") throw new Error(`no reading: ${JSON.stringify(answer)}`);
       const { objects, head } = answer.value;
       if (objects.length === 0) {
@@ -140,7 +150,7 @@ export class StoredVault {
 
   async #lookAtBlob(at: number): Promise<void> {
     const blob = this.#blobs[at] as Uint8Array;
-    const answer = await this.founder.remote.getBlob(this.suite.sha256(blob));
+    const answer = await patiently(() => this.founder.remote.getBlob(this.suite.sha256(blob)));
     if (answer.kind !== "ok") throw new Error(`no blob: ${JSON.stringify(answer)}`);
     if (answer.value === undefined || !equalBytes(answer.value, blob))
       this.#say(`blob ${at} was stored and is lost`);

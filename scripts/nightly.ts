@@ -29,6 +29,11 @@ const steps: readonly Step[] = [
     command: "npx vitest run packages/core/src/kinds/files/plan/world.test.ts",
     env: { TIDELOCK_RUNS: String(Number(runs) * 10) },
   },
+  // The histories of every day on real SQLite and real libsodium, from other seeds each night.
+  ...["drive", "small", "files", "server"].map((profile) => ({
+    name: `layer 3 simulation: ${profile}`,
+    command: `npm run --silent sim -- --layer 3 --profile ${profile} --seeds ${Number(runs) * 40} --from ${Math.floor(Date.now() / 86_400_000)}000000`,
+  })),
   // Each on its own: the one that fails must not keep the others from running. 50 runs are 1,000 kills.
   ...["server", "client", "daemon", "folder"].map((victim) => ({
     name: `real kills: ${victim}`,

@@ -72,6 +72,11 @@ export class Law {
   readonly alias = new Map<Id, Id>();
   readonly heads = new Map<Id, Id>();
   readonly entries = new Map<Id, Told>();
+  readonly #sha256: (bytes: Uint8Array) => Uint8Array;
+
+  constructor(sha256: (bytes: Uint8Array) => Uint8Array = fastSuite.sha256) {
+    this.#sha256 = sha256;
+  }
 
   /** What became of each change; `after` looks at the state between them. */
   apply(run: Run, after: (index: number, became: Became) => void = () => undefined): Became[] {
@@ -294,7 +299,7 @@ export class Law {
   }
 
   #copyId(c: Act): Id {
-    return toHex(fastSuite.sha256(withCtx("tl1/copy", fromHex(opOf(c)) as Uint8Array))).slice(0, 32);
+    return toHex(this.#sha256(withCtx("tl1/copy", fromHex(opOf(c)) as Uint8Array))).slice(0, 32);
   }
 
   #born(id: Id, kind: ItemKind, parent: Id, wanted: string, c: Act): Thing {

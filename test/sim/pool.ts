@@ -18,6 +18,7 @@ export interface Edit {
 }
 
 export interface Job {
+  readonly layer: 3 | undefined;
   readonly profile: string;
   readonly from: string;
   readonly step: number;
@@ -114,6 +115,7 @@ function plant(edits: readonly Edit[]): Plugin {
 
 export interface SeedRun {
   readonly script: string;
+  readonly layer?: 3 | undefined;
   readonly profile: string;
   readonly from: bigint;
   readonly count?: number;
@@ -148,6 +150,7 @@ export async function runSeeds(run: SeedRun): Promise<Outcome> {
   const threads: Thread[] = [];
   const one = (index: number): Promise<void> => {
     const job: Job = {
+      layer: run.layer,
       profile: run.profile,
       from: String(run.from + BigInt(index)),
       step: workers,
@@ -190,6 +193,7 @@ export interface Replayed {
 export async function replay(script: string, plan: Plan, say = false): Promise<Replayed> {
   let result: Replayed | undefined;
   const job: Job = {
+    layer: plan.layer,
     profile: plan.profile,
     from: plan.seed,
     step: 1,

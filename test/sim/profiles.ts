@@ -14,12 +14,14 @@ import { type Change, type Decl, type Run, reduceTables, type Shown } from "../r
 import { plainCell, plainKey } from "../reference/tables-kit.ts";
 import { createDriveApp, driveBeside } from "./drive.ts";
 import { folderSite } from "./folder.ts";
+import { createRealParts } from "./real-parts.ts";
 import { serverSite } from "./server.ts";
 
 const TABLES = 2;
 const FILES = 3;
 
 export const worldOptions: Options = {
+  realParts: createRealParts,
   remotes: { folder: folderSite, server: serverSite },
   besides: { drive: driveBeside },
   apps: {
@@ -29,7 +31,7 @@ export const worldOptions: Options = {
       return {
         ...app,
         compare: (tx, runs) => {
-          const law = new Law();
+          const law = new Law(suite.sha256);
           try {
             for (const run of runs) law.apply(filesRun(run));
             compareState("", { kind: app.files }, tx, law);

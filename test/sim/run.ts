@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { type Plan, profiles } from "@tidelock/testkit/world/plan";
 import { bundle, type Failed, replay, root, runSeeds } from "./pool.ts";
 
-const usage = `npm run sim -- [--layer 2] [--profile ${Object.keys(profiles).join("|")}] [--seeds N] [--from SEED]
+const usage = `npm run sim -- [--layer 2|3] [--profile ${Object.keys(profiles).join("|")}] [--seeds N] [--from SEED]
                [--seconds N] [--workers 1|2] [--no-shrink] [--keep-going]
 npm run sim -- --replay FILE
 `;
@@ -18,11 +18,12 @@ export async function main(args: readonly string[]): Promise<number> {
   }
   const script = await bundle("honest");
   if (flags.replay !== undefined) return again(script, flags.replay);
-  const { profile, from, seeds, seconds, workers } = flags;
+  const { layer, profile, from, seeds, seconds, workers } = flags;
   let [histories, printed] = [0, performance.now()];
   const start = performance.now();
   const outcome = await runSeeds({
     script,
+    layer,
     profile,
     from,
     workers,
@@ -43,10 +44,10 @@ export async function main(args: readonly string[]): Promise<number> {
       process.stderr.write(`${histories} histories, ${rate}/min\n`);
     },
   });
-  for (const failed of outcome.failures) tell(failed);
+  for (const failed of outcome.failures) tell(failed, flags);
   const rate = Math.round((outcome.histories / outcome.ms) * 60_000);
   process.stdout.write(
-    `${outcome.failures.length} violations in ${outcome.histories} histories of profile ${profile}, ` +
+    `${outcome.failures.length} violations in ${outcome.histories} histories of layer ${layer ?? 2}, profile ${profile}, ` +
       `seeds ${from} .. ${from + BigInt(Math.max(0, outcome.histories - 1))}, ${rate}/min with ${workers} workers, ` +
       `${Math.round(outcome.edits / Math.max(1, outcome.histories))} edits and ` +
       `${Math.round(outcome.events / Math.max(1, outcome.histories))} events each\n`,
@@ -55,6 +56,7 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 interface Flags {
+  readonly layer: 3 | undefined;
   readonly profile: string;
   readonly from: bigint;
   readonly seeds: number | undefined;
@@ -86,9 +88,10 @@ function read(args: readonly string[]): Flags | undefined {
       if (!/^[1-9]\d{0,9}$/.test(text)) throw new RangeError(`${text} is not a number`);
       return Number(text);
     };
-    if (values.layer !== "2" || profiles[values.profile] === undefined) return undefined;
+    if (!/^[23]$/.test(values.layer) || profiles[values.profile] === undefined) return undefined;
     if (!/^\d{1,20}$/.test(values.from) || !/^[12]$/.test(values.workers)) return undefined;
     return {
+      layer: values.layer === "3" ? 3 : undefined,
       profile: values.profile,
       from: BigInt(values.from),
       seeds: seeds === undefined ? (seconds === undefined ? 1_000 : undefined) : number(seeds),
@@ -105,15 +108,17 @@ function read(args: readonly string[]): Flags | undefined {
 }
 
 /** Keeps the case where it can be replayed, and prints the one line that does it. */
-function tell({ seed, failure, plan }: Failed): void {
+function tell({ seed, failure, plan }: Failed, { layer, profile }: Flags): void {
   process.stdout.write(`\n${failure.oracle} failed at ${failure.at} ms: ${failure.detail}\n`);
   if (plan === undefined) {
-    process.stdout.write(`repeat: npm run sim -- --from ${seed} --seeds 1 --workers 1\n`);
+    process.stdout.write(
+      `repeat: npm run sim -- --layer ${layer ?? 2} --profile ${profile} --from ${seed} --seeds 1\n`,
+    );
     return;
   }
   const folder = join(root, "test-results/sim");
   mkdirSync(folder, { recursive: true });
-  const file = join(folder, `${failure.oracle}-${plan.profile}-${seed}.json`);
+  const file = join(folder, `${failure.oracle}-${plan.profile}${layer ?? ""}-${seed}.json`);
   writeFileSync(file, `${JSON.stringify(plan, null, 1)}\n`);
   const { steps, decisions } = plan;
   for (const step of steps) process.stdout.write(`  ${step.at} ms  device ${step.device}  ${step.do}\n`);

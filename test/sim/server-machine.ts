@@ -5,7 +5,6 @@ import type { Suite } from "@tidelock/core/crypto/suite";
 import type { Clock } from "@tidelock/core/ports";
 import type { Call } from "@tidelock/server/http/call";
 import type { Db } from "@tidelock/server/sqlite/file";
-import { createFastSuite } from "@tidelock/testkit/world/fast-suite";
 import type { FaultKind } from "@tidelock/testkit/world/faults";
 import { Stream } from "@tidelock/testkit/world/random";
 import type { World } from "@tidelock/testkit/world/world";
@@ -42,7 +41,7 @@ export class ServerMachine {
   constructor(world: World) {
     this.#world = world;
     this.#random = new Stream(world.seed, "server");
-    this.#suite = createFastSuite((n) => this.#random.bytes(n));
+    this.#suite = world.parts.suite((n) => this.#random.bytes(n));
     this.#signing = this.#suite.signPair(this.#random.bytes(32));
     const flush = this.#random.logUniform(0.2, 20);
     const stalls = this.#random.chance(0.5) ? this.#random.logUniform(0.01, 0.3) : 0;

@@ -37,7 +37,7 @@ function times(ordinary: number): number {
 function told(failures: readonly Failed[]): string[] {
   return failures.map(
     ({ seed, failure, plan }) =>
-      `${failure.oracle}: ${failure.detail}; repeat: npm run sim -- --profile ${plan?.profile ?? "small"} --from ${seed} --seeds 1`,
+      `${failure.oracle}: ${failure.detail}; repeat: npm run sim -- --layer ${plan?.layer ?? 2} --profile ${plan?.profile ?? "small"} --from ${seed} --seeds 1`,
   );
 }
 
@@ -119,6 +119,38 @@ describe("histories", () => {
       workers: 2,
     });
     expect(told(outcome.failures)).toEqual([]);
+  });
+
+  // Layer 3: the same histories on what ships. Long ones: scripts/nightly.ts.
+  for (const [profile, count, title] of [
+    [
+      "drive",
+      6,
+      "[FLD1][FLD6][FLD10][P1][P2][P3][P9] folders over real SQLite and real libsodium, on disks that lose power",
+    ],
+    ["small", 6, "[P1][P2][P3][P5][P6] an app's rows over real SQLite and real libsodium"],
+  ] as const)
+    test(title, { timeout: 4 * allowed(times(count)) }, async () => {
+      const outcome = await runSeeds({
+        script,
+        layer: 3,
+        profile,
+        from: firstSeed(),
+        count: times(count),
+        workers: 2,
+      });
+      expect(told(outcome.failures)).toEqual([]);
+      expect(outcome.edits).toBeGreaterThan(times(count));
+    });
+
+  test("[P6] two runs of one seed leave one trace, also where SQLite and libsodium are real", {
+    timeout: 60_000,
+  }, async () => {
+    const one = await replay(script, { ...plan(4711), layer: 3 }, true);
+    const other = await replay(script, { ...plan(4711), layer: 3 }, true);
+    expect(one.failure).toBeUndefined();
+    expect(one.lines).toEqual(other.lines);
+    expect(one.trace).toBe(other.trace);
   });
 
   test("[P6] two runs of one seed leave one trace", { timeout: 30_000 }, async () => {

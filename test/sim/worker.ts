@@ -3,9 +3,9 @@
 import "@tidelock/testkit/world/isolate";
 import { parentPort, workerData } from "node:worker_threads";
 import type { Decision } from "@tidelock/testkit/world/faults";
-import { runHistory, runPlan, type Verdict } from "@tidelock/testkit/world/history";
+import { runPlan, type Verdict } from "@tidelock/testkit/world/history";
 import { isolated } from "@tidelock/testkit/world/isolate";
-import { drawPlan, type Plan, type Profile, profiles } from "@tidelock/testkit/world/plan";
+import { drawPlan, type Plan, profiles } from "@tidelock/testkit/world/plan";
 import { shrink } from "@tidelock/testkit/world/shrink";
 import type { Job, Report } from "./pool.ts";
 import { worldOptions } from "./profiles.ts";
@@ -18,10 +18,10 @@ function post(report: Report): void {
   parentPort?.postMessage(report);
 }
 
-function profileOf(name: string): Profile {
-  const profile = profiles[name];
-  if (profile === undefined) throw new RangeError(`no profile ${name}`);
-  return profile;
+function planOf(seed: bigint): Plan {
+  const profile = profiles[job.profile];
+  if (profile === undefined) throw new RangeError(`no profile ${job.profile}`);
+  return drawPlan(profile, seed, job.layer);
 }
 
 function checked(verdict: Verdict): Verdict {
@@ -31,10 +31,9 @@ function checked(verdict: Verdict): Verdict {
 }
 
 function once(seed: bigint): Verdict {
-  const profile = profileOf(job.profile);
-  const verdict = checked(runHistory(profile, seed, worldOptions));
+  const verdict = checked(runPlan(planOf(seed), worldOptions));
   if (verdict.failure !== undefined || seed % REPEAT_EVERY !== 0n) return verdict;
-  const again = runHistory(profile, seed, worldOptions);
+  const again = runPlan(planOf(seed), worldOptions);
   if (again.trace === verdict.trace) return verdict;
   const detail = `two runs of seed ${seed} left the traces ${verdict.trace} and ${again.trace}`;
   return { ...verdict, failure: { oracle: "repeat", detail, at: verdict.time } };
@@ -43,7 +42,7 @@ function once(seed: bigint): Verdict {
 /** The same failure with every decision written down, then made small. */
 function recorded(seed: bigint): Plan {
   const record: Record<string, Decision> = {};
-  const plan = drawPlan(profileOf(job.profile), seed);
+  const plan = planOf(seed);
   runPlan(plan, { ...worldOptions, record });
   return { ...plan, decisions: record };
 }

@@ -19,7 +19,12 @@ export interface FileValues extends SqlStore {
 const LARGE = 64 << 10;
 
 /** Values of `space` are never empty there, and a key's bytes are for ever: it is a hash of them. */
-export function withFileValues(store: SqlStore, space: string, folder: string): FileValues {
+export function withFileValues(
+  store: SqlStore,
+  space: string,
+  folder: string,
+  large: number = LARGE,
+): FileValues {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const fileOf = (key: Uint8Array): string => join(folder, toHex(key));
   let depth = 0;
@@ -69,7 +74,7 @@ export function withFileValues(store: SqlStore, space: string, folder: string): 
       return name === space && value !== undefined ? heldAt(key, value) : value;
     },
     put(name, key, value) {
-      if (name !== space || value.length < LARGE) {
+      if (name !== space || value.length < large) {
         store.put(name, key, value);
         return;
       }

@@ -11,7 +11,7 @@ import { LogServer, type Shelf } from "./log-server.ts";
 import { actOn, letAllIn, owesRotation, thief } from "./members.ts";
 import { Network } from "./network.ts";
 import { type Connect, type Host, type Life, SimNode } from "./node.ts";
-import { drawPlan, type Plan, type Profile, type Step, type StepKind } from "./plan.ts";
+import type { Plan, Step, StepKind } from "./plan.ts";
 import { Stream } from "./random.ts";
 import { createRegisterApp } from "./register-app.ts";
 import { createTablesApp } from "./tables-app.ts";
@@ -70,10 +70,6 @@ const UNSIGNED_WAIT = 62_000;
 const SPEECHES = 60;
 
 /** Runs in a macrotask of a thread of its own: it empties the microtask queue itself. */
-export function runHistory(profile: Profile, seed: bigint, options: Options = {}): Verdict {
-  return runPlan(drawPlan(profile, seed), options);
-}
-
 export function runPlan(plan: Plan, options: Options = {}): Verdict {
   const world = new World(plan, options);
   const createApp = options.apps?.[plan.app] ?? apps[plan.app] ?? createRegisterApp;
@@ -92,6 +88,7 @@ export function runPlan(plan: Plan, options: Options = {}): Verdict {
   } finally {
     process.off("unhandledRejection", rejected);
     site.close?.();
+    world.parts.close();
   }
   return {
     profile: plan.profile,

@@ -23,13 +23,12 @@ import type { Tx } from "@tidelock/core/log/tx";
 import type { Remote } from "@tidelock/core/ports";
 import { issueCertificate } from "@tidelock/core/vault/certificate";
 import { joinBytes } from "@tidelock/core/vault/records";
-import { MapReplicaStore, type StoreImage } from "../map-store.ts";
 import type { App, EditKind } from "./app.ts";
 import type { Beside } from "./beside.ts";
-import { createFastSuite } from "./fast-suite.ts";
 import type { FaultKind } from "./faults.ts";
 import type { RunRecord } from "./ledger.ts";
 import type { Lie } from "./lie.ts";
+import type { DiskImage } from "./parts.ts";
 import { Stream } from "./random.ts";
 import { SimStore } from "./sim-store.ts";
 import { type Asking, SimCrash, type Site, type World } from "./world.ts";
@@ -43,7 +42,7 @@ export interface Home {
   readonly founder: boolean;
   /** Whose it is: 0 is the founder, whose words admit; others are let in by a device of the vault. */
   readonly person: number;
-  disk: StoreImage | undefined;
+  disk: DiskImage | undefined;
   /** Edits that were committed on it, in order. */
   readonly runs: RunRecord[];
   /** Went back in time, or lives twice: its engine may find that out and stop. */
@@ -100,10 +99,7 @@ export class Life {
     this.node = node;
     this.app = host.createApp(node.suite);
     this.monoOrigin = node.random.int(0, 1_000_000);
-    const disk =
-      home.disk === undefined
-        ? new MapReplicaStore(replicaSpaces([this.app.kind]))
-        : MapReplicaStore.fromImage(home.disk);
+    const disk = home.disk?.open() ?? world.parts.newDisk(replicaSpaces([this.app.kind]));
     const shown = this.app.kind.spaces.map((space) => space.name);
     this.store = new SimStore(disk, shown, {
       before: () => this.#step(node.sites.begin),
@@ -167,7 +163,10 @@ export class Life {
     this.check();
     const decision = this.node.world.decide(site);
     if (decision === undefined) return;
-    if (decision.fault === "disk-full") throw new TidelockError("disk-full", { why: "simulated" });
+    if (decision.fault === "disk-full") {
+      if (site === this.node.sites.begin && this.store.fill()) return;
+      throw new TidelockError("disk-full", { why: "simulated" });
+    }
     this.node.crash(decision.ms, decision.fault === "power-cut");
     throw new SimCrash();
   }
@@ -200,7 +199,7 @@ export class SimNode {
   life: Life | undefined;
   /** Homes that were given up, with what they still hold. */
   readonly left: Home[] = [];
-  snapshot: { readonly disk: StoreImage | undefined; readonly runs: number } | undefined;
+  snapshot: { readonly disk: DiskImage | undefined; readonly runs: number } | undefined;
   booted = false;
   rebooting = false;
   asleepUntil = 0;
@@ -233,7 +232,7 @@ export class SimNode {
     this.name = String.fromCharCode(97 + index);
     this.#host = host;
     this.random = new Stream(world.seed, `env:${this.name}`);
-    this.suite = world.ledger.watch(createFastSuite((n) => this.random.bytes(n)));
+    this.suite = world.ledger.watch(world.parts.suite((n) => this.random.bytes(n)));
     this.sites = {
       begin: world.site(`${this.name}/store.begin`, DISK),
       commit: world.site(`${this.name}/store.commit`, DISK),
@@ -310,7 +309,9 @@ export class SimNode {
     if (life === undefined) return;
     life.alive = false;
     this.#host.beside?.ended(life, power);
-    this.home.disk = life.store.kill();
+    this.home.disk = life.store.kill(
+      power ? new Stream(world.seed, `store:${this.name}:${world.timeline.now}`) : undefined,
+    );
     life.unwake?.();
     this.life = undefined;
     world.mix(this.index + 1, 77);

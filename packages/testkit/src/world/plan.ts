@@ -54,6 +54,8 @@ export interface Step {
 }
 
 export interface Plan {
+  /** 3: devices are made of what ships. Without it, of stand-ins in memory. */
+  readonly layer?: 3;
   readonly profile: string;
   readonly app: string;
   readonly remote: string;
@@ -150,7 +152,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
 const DAY = 86_400_000;
 const YEAR = 365 * DAY;
 
-export function drawPlan(profile: Profile, seed: bigint): Plan {
+export function drawPlan(profile: Profile, seed: bigint, layer?: 3): Plan {
   const random = new Stream(seed, "plan");
   const drawn = drawRates(new Stream(seed, "swarm"));
   const left = Object.entries(drawn).filter(
@@ -208,6 +210,7 @@ export function drawPlan(profile: Profile, seed: bigint): Plan {
   };
   steps.sort((a, b) => a.at - b.at || a.id - b.id);
   return {
+    ...(layer === undefined ? {} : { layer }),
     profile: profile.name,
     app: profile.app,
     remote: profile.remote,

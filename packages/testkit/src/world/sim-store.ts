@@ -1,5 +1,6 @@
 import type { ReplicaStore } from "@tidelock/core/ports";
-import type { MapReplicaStore, StoreImage } from "../map-store.ts";
+import type { Disk, DiskImage } from "./parts.ts";
+import type { Stream } from "./random.ts";
 import { SimCrash } from "./world.ts";
 
 export interface StoreHooks {
@@ -16,28 +17,35 @@ export class SimStore implements ReplicaStore {
   #inner: ReplicaStore;
   #depth = 0;
   #onCommit: (() => void)[] = [];
-  readonly #disk: MapReplicaStore;
+  readonly #disk: Disk;
+  #unfill: (() => void) | undefined;
   readonly #watched: ReadonlySet<string>;
   /** Whether a watched space was written since somebody last set this to false. */
   touched = false;
   readonly #hooks: StoreHooks;
 
-  constructor(disk: MapReplicaStore, watched: readonly string[], hooks: StoreHooks) {
+  constructor(disk: Disk, watched: readonly string[], hooks: StoreHooks) {
     this.#watched = new Set(watched);
     this.#disk = disk;
-    this.#inner = disk;
+    this.#inner = disk.store;
     this.#hooks = hooks;
   }
 
   /** Every later call throws; what is durable is returned. */
-  kill(): StoreImage {
+  kill(power: Stream | undefined): DiskImage {
     this.#inner = dead;
     this.#onCommit = [];
+    return this.#disk.end(power);
+  }
+
+  image(): DiskImage {
     return this.#disk.image();
   }
 
-  image(): StoreImage {
-    return this.#disk.image();
+  /** The disk is full for the transaction that begins; false where only the caller can play that. */
+  fill(): boolean {
+    this.#unfill = this.#disk.fill?.();
+    return this.#unfill !== undefined;
   }
 
   /** Runs `work` once the transaction under way is durable; never if it is not. */
@@ -63,6 +71,8 @@ export class SimStore implements ReplicaStore {
       throw error;
     } finally {
       this.#depth--;
+      if (this.#inner === inner) this.#unfill?.();
+      this.#unfill = undefined;
     }
     if (this.#onCommit.length > 0) {
       const told = this.#onCommit;

@@ -20,7 +20,6 @@ import { parseGenesis } from "@tidelock/core/vault/genesis";
 import { MapReplicaStore } from "../map-store.ts";
 import { type App, type AppliedRun, CANARY } from "./app.ts";
 import { ChainWalk } from "./chain.ts";
-import { createFastSuite } from "./fast-suite.ts";
 import { type RunRecord, short, text } from "./ledger.ts";
 import type { Shelf } from "./log-server.ts";
 import { judgeMembers } from "./members-verdict.ts";
@@ -94,7 +93,7 @@ function replay(
   createApp: (suite: Suite) => App,
 ): { readonly replica: Replica; readonly app: App } | undefined {
   const random = new Stream(world.seed, "auditor");
-  const suite = createFastSuite((n) => random.bytes(n));
+  const suite = world.parts.suite((n) => random.bytes(n));
   const genesis = parseGenesis(suite, shelf.genesis as Uint8Array);
   const keys = epochKeys(nodes);
   if (genesis === null || keys.size === 0) return undefined;
@@ -325,7 +324,7 @@ function outboxOf(
 ): (id: number) => "waiting" | "parked" | undefined {
   const disk = home === node.home ? node.life?.store.image() : home.disk;
   if (disk === undefined) return () => undefined;
-  const store = MapReplicaStore.fromImage(disk);
+  const { store } = disk.open();
   const digested = digestedSpaces(createApp(world.suite).kind.spaces);
   const tx = new Tx(store, world.suite, digested, 0n);
   return (id) => {

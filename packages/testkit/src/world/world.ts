@@ -1,9 +1,9 @@
 /** One simulated history: virtual time, the faults it draws, what its devices did, and what went wrong. */
 import { type PublicKeys, personKeys, type SecretKeys } from "@tidelock/core/crypto/identity";
 import type { Suite } from "@tidelock/core/crypto/suite";
-import { createFastSuite } from "./fast-suite.ts";
 import { type Decision, durationOf, type FaultKind } from "./faults.ts";
 import { Ledger } from "./ledger.ts";
+import { fastParts, type Parts } from "./parts.ts";
 import type { Plan } from "./plan.ts";
 import { Stream } from "./random.ts";
 import { Timeline } from "./timeline.ts";
@@ -65,6 +65,7 @@ export class World {
   readonly plan: Plan;
   readonly seed: bigint;
   readonly timeline: Timeline;
+  readonly parts: Parts;
   readonly suite: Suite;
   /** The founder's. */
   readonly person: SecretKeys;
@@ -91,7 +92,8 @@ export class World {
     const ties = new Stream(this.seed, "ties");
     this.timeline = new Timeline(plan.knobs.shuffle ? () => ties.u32() : () => 0);
     const random = new Stream(this.seed, "world");
-    this.suite = createFastSuite((n) => random.bytes(n));
+    this.parts = plan.layer === 3 ? realParts(options) : fastParts;
+    this.suite = this.parts.suite((n) => random.bytes(n));
     this.person = personKeys(this.suite, random.bytes(32));
     this.ledger = new Ledger(this);
     this.#record = options.record;
@@ -215,7 +217,14 @@ export class World {
 
 const MOST_EVENTS = 400_000;
 
+function realParts({ realParts: make }: WorldOptions): Parts {
+  if (make === undefined) throw new RangeError("histories of layer 3 need what ships");
+  return make();
+}
+
 export interface WorldOptions {
+  /** What devices are made of in histories of layer 3. */
+  readonly realParts?: (() => Parts) | undefined;
   /** Receives every decision, by `<place>#<occurrence>`. */
   readonly record?: Record<string, Decision> | undefined;
   /** Receives how often each point was passed and each fault drawn. */

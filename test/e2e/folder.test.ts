@@ -155,6 +155,43 @@ describe("folder", { timeout: 120_000 }, () => {
     expect(readdirSync(left).filter((name) => name.includes("conflict")).length).toBe(1);
   });
 
+  test("[IFC64, FLD14] a folder of the drive is on one device's disk and not on the other's, and nobody loses any of it", async () => {
+    const deselect = (path: string, exit = 0): Promise<{ folders: object[] }> =>
+      cli.json(exit === 0 ? "FolderList" : "Error", [...b.at, "drive", "deselect", path], exit);
+    mkdirSync(join(left, "films", "old"), { recursive: true });
+    writeFileSync(join(left, "films", "one.mkv"), "one");
+    writeFileSync(join(left, "films", "old", "two.mkv"), "two");
+    await bothSync();
+    const whole = treeOf(right);
+    expect(await deselect("films")).toMatchObject({ folders: [{ state: "live", excluded: ["films"] }] });
+    const rest = Object.fromEntries(Object.entries(whole).filter(([path]) => !path.startsWith("films")));
+    expect(treeOf(right)).toEqual(rest);
+    const { items } = await cli.json<{ items: { path: string; state?: string }[] }>("DriveList", [
+      ...b.at,
+      "drive",
+      "ls",
+    ]);
+    expect(items.filter(({ state }) => state === "excluded").map(({ path }) => path)).toEqual(["films"]);
+    // Work of the other, and a daemon here that sees it.
+    const daemon = await cli.daemon(b.home);
+    writeFileSync(join(left, "films", "three.mkv"), "three");
+    rmSync(join(left, "films", "one.mkv"));
+    await sync(a);
+    await sync(b);
+    expect(treeOf(right)).toEqual(rest);
+    await deselect("nowhere", 15);
+    // By its place on the disk, where it does not lie.
+    const place = join(right, "films", "old");
+    await cli.json("FolderList", [...b.at, "drive", "select", place]);
+    expect(treeOf(right)).toMatchObject({ ...rest, films: "dir", "films/old/two.mkv": expect.any(String) });
+    expect(existsSync(join(right, "films", "three.mkv"))).toBe(false);
+    await cli.json("FolderList", [...b.at, "drive", "select", "films"]);
+    await daemon.stop();
+    await bothSync();
+    expect(treeOf(right)).toEqual(treeOf(left));
+    expect(readdirSync(join(left, "films"))).toEqual(["old", "three.mkv"]);
+  });
+
   test("[IFC61] a folder that is given up keeps what lies in it, and can be added again", async () => {
     const before = treeOf(right);
     await cli.json("Folder", [...b.at, "drive", "rm", right]);

@@ -4,6 +4,7 @@
  */
 import { decodeUtf8 } from "@tidelock/core/bytes/bytes";
 import { plan } from "@tidelock/core/kinds/files/plan/plan";
+import { Selection, type SelectionRule } from "@tidelock/core/kinds/files/plan/selection";
 import type {
   DiskProfile,
   Fingerprint,
@@ -36,8 +37,8 @@ export class Device {
   readonly disk: ModelDisk;
   readonly author: Author;
   readonly rows = new Map<string, SyncedRow>();
-  /** What is not shown here, by id; and what is, though above it something is not. */
-  readonly rules = new Map<string, { readonly id: ItemId; readonly shown: boolean }>();
+  /** By id. */
+  readonly rules = new Map<string, SelectionRule>();
   replica = new Replica();
   /** Runs without a verdict. */
   readonly waiting: { readonly id: number; readonly changes: readonly FileChange[] }[] = [];
@@ -72,20 +73,13 @@ export class Device {
       if (!known.has(key)) known.set(key, this.replica.item(id));
       return known.get(key);
     };
-    const aboveShown = new Set<string>();
-    for (const rule of this.rules.values())
-      if (rule.shown)
-        for (let at = item(rule.id); at !== undefined; at = item(at.parent)) aboveShown.add(textOf(at.id));
+    const selection = new Selection([...this.rules.values()], item);
     const shown = (one: Item): ReturnType<PlanView["shown"]> => {
-      let is: ReturnType<PlanView["shown"]> | undefined = aboveShown.has(textOf(one.id)) ? "yes" : undefined;
-      for (let at: Item | undefined = one; at !== undefined; at = item(at.parent)) {
+      for (let at: Item | undefined = one; at !== undefined; at = item(at.parent))
         if (this.isIgnored(at.name)) return "ignored";
-        const rule = this.rules.get(textOf(at.id));
-        if (rule !== undefined) is ??= rule.shown ? "yes" : "deselected";
-      }
-      return is ?? "yes";
+      return selection.shows(one) ? "yes" : "deselected";
     };
-    return { self: this.index, item, children, shown };
+    return { self: this.index, item, children, shown, selects: (folder) => selection.selects(folder) };
   }
 
   plan(entries: readonly LocalEntry[]): Plan {
@@ -174,7 +168,7 @@ export class Device {
     }
     const isRead = thing !== undefined && (step.do === "create" || step.do === "write");
     this.#set(step.id, isRead ? { ...step.set, hash: hashOf(thing) } : step.set);
-    if ("select" in step && step.select) this.rules.set(textOf(step.id), { id: step.id, shown: true });
+    if ("select" in step && step.select) this.rules.set(textOf(step.id), { id: step.id, selected: true });
   }
 }
 

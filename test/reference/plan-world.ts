@@ -123,14 +123,23 @@ class World {
     return runs.length > 0;
   }
 
-  /** A person deselects a folder, or takes one back. */
+  /** A person deselects a folder, takes one back, or wants one alone of what is not there. */
   #select(device: Device, random: Stream): void {
-    const rule = random.pick([...device.rules.values()].filter(({ shown }) => !shown));
-    if (rule !== undefined && random.chance(0.5)) device.rules.delete(textOf(rule.id));
-    else {
-      const row = random.pick([...device.rows.values()]);
-      if (row !== undefined) device.rules.set(textOf(row.id), { id: row.id, shown: false });
+    const rule = random.pick([...device.rules.values()]);
+    if (rule !== undefined && random.chance(0.4)) {
+      device.rules.delete(textOf(rule.id));
+      return;
     }
+    const selected = random.chance(0.3);
+    const live = device
+      .view()
+      .children(ROOT)
+      .flatMap(({ id }) => below(device, id));
+    const items = [ROOT, ...live.map(({ id }) => id)];
+    const id = random.pick(
+      selected || random.chance(0.1) ? items : [...device.rows.values()].map((row) => row.id),
+    );
+    if (id !== undefined) device.rules.set(textOf(id), { id, selected });
   }
 
   /** Nobody works any more: everything has to come to rest, and to be the same everywhere. */

@@ -273,6 +273,13 @@ function define(
   command("rm <dir>", "keep it in step no more; what lies in it stays", folder("rm"), drive);
   command("folders", "the folders that are kept in step", folder("ls"), drive);
   command("scan [dir]", "look at everything in a folder now", folder("scan"), drive);
+  command("select <folder>", "show it here again, with all in it", folder("select"), drive);
+  command(
+    "deselect <folder>",
+    "a folder of the drive does not lie here any more; it stays in the vault",
+    folder("deselect"),
+    drive,
+  );
   command("approve <dir>", "let withheld deletions go", folder("approve"), drive);
   command("undo <dir>", "bring back what is missing and was withheld", folder("undo"), drive);
 

@@ -52,6 +52,8 @@ const database = z.object({
   next: z.string().optional(),
   waiting: count,
   withheld: count,
+  excluded: z.array(z.string()),
+  selected: z.array(z.string()),
   aside: count,
   notes: z.array(z.string()),
 });
@@ -404,7 +406,7 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
         size: count.optional(),
         mtime: time.optional(),
         executable: z.boolean().optional(),
-        state: z.enum(["present", "partial", "placeholder", "sending"]).optional(),
+        state: z.enum(["present", "partial", "placeholder", "sending", "excluded"]).optional(),
         pinned: z.boolean().optional(),
         target: z.string().optional(),
         id: z.string(),

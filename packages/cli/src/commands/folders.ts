@@ -1,4 +1,4 @@
-/** `drive add`, `rm`, `folders`, `scan`, `approve`: folders of this machine that are kept equal with the drive. */
+/** `drive add`, `rm`, `folders`, `scan`, `select`, `approve`: folders of this machine that are kept equal with the drive. */
 import { resolve } from "node:path";
 import { TidelockError } from "@tidelock/core/errors";
 import { withVault } from "@tidelock/node/daemon/connect";
@@ -49,6 +49,19 @@ export async function undo(ctx: Context, _options: Options, dir: string): Promis
   ctx.out.data("Restored", done, () => [`${done.restored} items come back`]);
 }
 
+export async function select(ctx: Context, _options: Options, path: string): Promise<undefined> {
+  await choose(ctx, "drive select", path, true);
+}
+
+export async function deselect(ctx: Context, _options: Options, path: string): Promise<undefined> {
+  await choose(ctx, "drive deselect", path, false);
+}
+
+async function choose(ctx: Context, what: string, path: string, selected: boolean): Promise<void> {
+  const wish = { path, at: pathOf(path), selected };
+  show(ctx, await withVault(connect(ctx, what), (vault) => vault.selectFolder(wish)));
+}
+
 function connect(ctx: Context, what: string): ReturnType<Context["connect"]> {
   return ctx.connect(what, { databases: true });
 }
@@ -74,6 +87,8 @@ function describe(folder: FolderInfo): string[] {
   ];
   return [
     ...columns([[folder.path, state.join(", ")]]),
+    ...folder.excluded.map((path) => `  not here: ${path === "" ? "the drive" : path}`),
+    ...folder.selected.map((path) => `  here all the same: ${path}`),
     ...folder.aside.map(
       ({ code, count, path }) => `  ${code}: ${count}${path === undefined ? "" : `, e.g. ${path}`}`,
     ),

@@ -65,6 +65,7 @@ export const routes: Readonly<Record<Operation, Route>> = {
   removeFolder: { method: "DELETE", path: "/v1/vaults/{v}/folders" },
   scanFolder: { method: "POST", path: "/v1/vaults/{v}/folders/scan" },
   approveFolder: { method: "POST", path: "/v1/vaults/{v}/folders/approve" },
+  selectFolder: { method: "POST", path: "/v1/vaults/{v}/folders/select" },
   undoFolder: { method: "POST", path: "/v1/vaults/{v}/folders/undo" },
   doctor: { method: "POST", path: "/v1/vaults/{v}/doctor" },
 };

@@ -154,6 +154,12 @@ export interface VaultService {
   /** One, or all. */
   scanFolder(wish: { readonly path?: string }): Promise<readonly FolderInfo[]>;
   approveFolder(wish: { readonly path: string }): Promise<{ readonly approved: number }>;
+  /** Whether folders of this machine show a part of the drive. */
+  selectFolder(wish: {
+    readonly path: string;
+    readonly at?: string;
+    readonly selected: boolean;
+  }): Promise<readonly FolderInfo[]>;
   undoFolder(wish: { readonly path: string }): Promise<{ readonly restored: number }>;
   doctor(): Promise<readonly Finding[]>;
 }
@@ -246,6 +252,8 @@ export function createService(session: Session, running: boolean): VaultService 
     removeFolder: ({ path }) => session.folders.remove(path),
     scanFolder: ({ path }) => withSync(session, running, () => session.folders.scan(path)),
     approveFolder: ({ path }) => withSync(session, running, () => session.folders.approve(path)),
+    selectFolder: ({ path, at, selected }) =>
+      withSync(session, running, () => session.folders.select(path, at, selected)),
     undoFolder: ({ path }) => withSync(session, running, () => session.folders.bringBack(path)),
     doctor: async () => (await import("../doctor/vault.ts")).vaultFindings(session, running),
   };

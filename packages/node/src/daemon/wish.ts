@@ -68,6 +68,7 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   removeFolder: { path: "text" },
   scanFolder: { path: "text?" },
   approveFolder: { path: "text" },
+  selectFolder: { path: "text", at: "text?", selected: "flag" },
   undoFolder: { path: "text" },
   doctor: {},
 };

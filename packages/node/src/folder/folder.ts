@@ -5,8 +5,10 @@
 import { toHex } from "@tidelock/core/bytes/bytes";
 import { getRun } from "@tidelock/core/engine/outbox";
 import { TidelockError } from "@tidelock/core/errors";
+import type { SelectionRule } from "@tidelock/core/kinds/files/plan/selection";
 import type { Direction } from "@tidelock/core/kinds/files/plan/types";
-import type { Op } from "@tidelock/core/kinds/files/types";
+import type { Item, Op } from "@tidelock/core/kinds/files/types";
+import type { Tx } from "@tidelock/core/log/tx";
 import { errnoOf } from "../home/files.ts";
 import { RowBook } from "./book.ts";
 import { Contents } from "./contents.ts";
@@ -20,6 +22,7 @@ import { type FolderPlace, makeRooms, placeIn, whyNot } from "./root.ts";
 import { type FolderRecord, FolderRows } from "./rows.ts";
 import { Scanner } from "./scan.ts";
 import { parentKey } from "./seen.ts";
+import { type Chosen, choose, chosenIn, renewRules, selectionOf, unsentIn } from "./select.ts";
 import { QUIET, settlesIn } from "./settle.ts";
 import { recover, type StageDeps, sweep } from "./stage.ts";
 import { Trash } from "./trash.ts";
@@ -183,6 +186,43 @@ export class SyncedFolder {
     });
   }
 
+  /**
+   * Whether this disk shows a folder of the vault with all in it. What is not selected leaves the disk; that is refused,
+   * by a count, while something in it is only here.
+   */
+  select(rule: SelectionRule): Promise<number> {
+    return this.#inTurn(async () => {
+      this.#ready?.scanner.hintAll();
+      await this.#pump([]);
+      const { engine, files } = this.#host;
+      if (!rule.selected) {
+        const ready = this.#ready;
+        if (ready === undefined) throw this.#away();
+        const unsent = unsentIn(ready, rule.id);
+        if (unsent > 0) return unsent;
+      }
+      engine.write((tx) => choose(tx, files, this.#rows, rule));
+      this.#seen = -1;
+      await this.#pump([]);
+      return 0;
+    });
+  }
+
+  /** What was said of parts of the vault. */
+  chosen(): readonly Chosen[] {
+    return this.#host.engine.read((tx) => chosenIn(tx, this.#host.files, this.#rows));
+  }
+
+  /** Whether it shows an item. */
+  shows(tx: Tx, item: Item): boolean {
+    return selectionOf(tx, this.#host.files, this.#rows).shows(item);
+  }
+
+  #away(): TidelockError {
+    const why = this.#paused?.why ?? "the folder is not open";
+    return new TidelockError("folder-missing", { why: `the folder is paused: ${why}` });
+  }
+
   /** Without a change of anything: whether it is the folder that was attached, and what would be done. */
   look(): Promise<{ readonly up: number }> {
     return this.#inTurn(async () => {
@@ -301,6 +341,7 @@ export class SyncedFolder {
       touched: (key: string) => scanner.hint(key),
     };
     await recover(stage);
+    host.engine.write((tx) => renewRules(tx, host.files, rows));
     const book = host.engine.read((tx) => new RowBook(rows, tx));
     const contents = new Contents(host);
     const isThere = async (): Promise<boolean> => (await this.#gone()) === undefined;

@@ -8,6 +8,7 @@ import type {
   LocalEntry,
   Plan,
   PlanIssue,
+  Step,
   UpStep,
 } from "@tidelock/core/kinds/files/plan/types";
 import type { Op } from "@tidelock/core/kinds/files/types";
@@ -67,6 +68,12 @@ export async function pass(deps: PassDeps, approved: readonly Direction[]): Prom
   return work.run(approved);
 }
 
+/** What was planned and what it was planned for; for those who carry nothing out. */
+export function planned(deps: PassDeps): { readonly local: Local; readonly steps: readonly Step[] } {
+  const { local, planned: found } = new Pass(deps).plan([]);
+  return { local, steps: found.steps };
+}
+
 /** What a pass would do. */
 export function peek(deps: PassDeps): { readonly up: number; readonly passed: Passed } {
   const { planned } = new Pass(deps).plan([]);
@@ -104,7 +111,7 @@ class Pass {
   }
 
   plan(approved: readonly Direction[]): { local: Local; base: number; planned: Plan } {
-    const { host, book, scanner, probed, op } = this.#deps;
+    const { host, book, rows, scanner, probed, op } = this.#deps;
     const local = localOf(
       scanner.tree,
       (seen) => this.#isRacy(seen),
@@ -113,7 +120,8 @@ class Pass {
     return host.engine.read((tx) => {
       const ignores = (path: readonly string[], isFolder: boolean): boolean =>
         scanner.ignores(path, isFolder);
-      const view = planView(tx, host.files, host.replica.ownDevice(tx) ?? -1, ignores);
+      const self = host.replica.ownDevice(tx) ?? -1;
+      const view = planView(tx, host.files, self, ignores, rows.rules(tx));
       const planned = plan(view, local.entries, book.all(), probed.profile, { op, approved });
       return { local, base: host.replica.cursor().applied, planned };
     });

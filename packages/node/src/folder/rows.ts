@@ -7,6 +7,7 @@ import { afterPrefix, concat, decodeUtf8, encodeUtf8 } from "@tidelock/core/byte
 import { Reader } from "@tidelock/core/bytes/reader";
 import { Writer } from "@tidelock/core/bytes/writer";
 import { readId, readOp } from "@tidelock/core/kinds/files/item";
+import type { SelectionRule } from "@tidelock/core/kinds/files/plan/selection";
 import type { Fingerprint, SyncedRow } from "@tidelock/core/kinds/files/plan/types";
 import type { ItemId, ItemKind, Op } from "@tidelock/core/kinds/files/types";
 import type { Space } from "@tidelock/core/log/kind";
@@ -19,7 +20,7 @@ const SPACE = "a.dir";
 export const folderSpaces: readonly Space[] = [{ name: SPACE, digested: false }];
 
 /** First byte of a key. Never reused. */
-const area = { record: 1, row: 2, staged: 3, run: 4 } as const;
+const area = { record: 1, row: 2, staged: 3, run: 4, rule: 5 } as const;
 
 export interface FolderRecord {
   /** 16 random bytes, also in the folder's marker. */
@@ -144,8 +145,33 @@ export class FolderRows {
     tx.delete(SPACE, this.#key(area.run, new Writer(8).u64(run).done()));
   }
 
+  /** What of the vault this folder shows. */
+  rules(tx: Tx): readonly SelectionRule[] {
+    const at = this.#key(area.rule);
+    return tx
+      .scan(SPACE, at, afterPrefix(at))
+      .map(([key, bytes]) => ({ id: key.slice(at.length) as ItemId, selected: bytes[0] === 1 }));
+  }
+
+  putRule(tx: Tx, { id, selected }: SelectionRule): void {
+    tx.put(SPACE, this.#key(area.rule, id), Uint8Array.of(selected ? 1 : 0));
+  }
+
+  dropRule(tx: Tx, id: ItemId): void {
+    tx.delete(SPACE, this.#key(area.rule, id));
+  }
+
+  /** What disk and vault agreed on, not what is to be shown. */
+  forgetAgreed(tx: Tx): void {
+    this.#forget(tx, [area.row, area.staged, area.run]);
+  }
+
   forgetAll(tx: Tx): void {
-    for (const one of Object.values(area)) {
+    this.#forget(tx, Object.values(area));
+  }
+
+  #forget(tx: Tx, areas: readonly number[]): void {
+    for (const one of areas) {
       const at = this.#key(one);
       for (const [key] of tx.scan(SPACE, at, afterPrefix(at))) tx.delete(SPACE, key);
     }

@@ -1,7 +1,7 @@
 /** From the disk into the vault: what one plan found there is one run of the log. */
 import { toHex } from "@tidelock/core/bytes/bytes";
 import type { LocalEntry, RowPatch, UpStep } from "@tidelock/core/kinds/files/plan/types";
-import type { FileChange, Op } from "@tidelock/core/kinds/files/types";
+import type { FileChange, ItemId, Op } from "@tidelock/core/kinds/files/types";
 import type { Content } from "@tidelock/core/log/content";
 import type { ReadFile } from "@tidelock/core/ports-fs";
 import { errnoOf } from "../home/files.ts";
@@ -58,6 +58,7 @@ export async function sendUp(deps: UpDeps, steps: readonly UpStep[], base: numbe
   const run = host.engine.write((tx) => {
     const id = packing.submit(tx, work.changes);
     book.put(tx, work.rows, BigInt(Math.floor(host.clock.now())) * 1_000_000n);
+    for (const one of work.selected) rows.putRule(tx, { id: one, selected: true });
     rows.putRun(
       tx,
       id,
@@ -76,6 +77,8 @@ class Run {
   readonly #packing: Packing;
   readonly changes: FileChange[] = [];
   readonly rows: RowChange[] = [];
+  /** Items that came into folders that are not selected here. */
+  readonly selected: ItemId[] = [];
   /** Items that are not made: what lies in them waits. */
   readonly #dropped = new Set<string>();
 
@@ -100,6 +103,7 @@ class Run {
     const made = await this.#change(step, said);
     if (made === undefined) return this.#drop(step.op);
     this.changes.push(made.change);
+    if ("select" in step && step.select) this.selected.push(id);
     const print = made.set?.print ?? entry?.print;
     this.rows.push({ id, set: { ...set, ...made.set, ...(print === undefined ? {} : { print }) } });
   }

@@ -1,6 +1,7 @@
 /** The vault's tree as the planner asks for it: read item by item inside one transaction. */
 import { toHex } from "@tidelock/core/bytes/bytes";
 import type { FilesView } from "@tidelock/core/kinds/files/api";
+import { Selection, type SelectionRule } from "@tidelock/core/kinds/files/plan/selection";
 import type { PlanView } from "@tidelock/core/kinds/files/plan/types";
 import type { Item, ItemId } from "@tidelock/core/kinds/files/types";
 import type { Tx } from "@tidelock/core/log/tx";
@@ -13,7 +14,9 @@ export function planView(
   files: FilesView,
   self: number,
   ignores: (path: readonly string[], isFolder: boolean) => boolean,
+  rules: readonly SelectionRule[],
 ): PlanView {
+  const selection = new Selection(rules, (id) => files.item(tx, id));
   const childrenByFolder = new Map<string, readonly Item[]>();
   const pathByFolder = new Map<string, readonly string[]>();
   const pathOf = (folder: ItemId): readonly string[] => {
@@ -34,11 +37,15 @@ export function planView(
       }
       return children;
     },
-    shown: (item) => (ignores([...pathOf(item.parent), item.name], item.kind === "dir") ? "ignored" : "yes"),
+    shown: (item) => {
+      if (ignores([...pathOf(item.parent), item.name], item.kind === "dir")) return "ignored";
+      return selection.shows(item) ? "yes" : "deselected";
+    },
+    selects: (folder) => selection.selects(folder),
   };
 }
 
-function childrenOf(tx: Tx, files: FilesView, folder: ItemId): readonly Item[] {
+export function childrenOf(tx: Tx, files: FilesView, folder: ItemId): readonly Item[] {
   const all: Item[] = [];
   for (let after: string | undefined; ; ) {
     const page = files.list(tx, folder, after, PAGE);

@@ -5,7 +5,8 @@ import { TidelockError } from "@tidelock/core/errors";
 import type { By, FileChange, Item, ItemId } from "@tidelock/core/kinds/files/types";
 import type { Content } from "@tidelock/core/log/content";
 import type { Tx } from "@tidelock/core/log/tx";
-import { act, type FileActed, find, need, partsOf, prepare } from "./drive.ts";
+import { act, type FileActed, find, need, prepare } from "./drive.ts";
+import { partsOf } from "./drive-path.ts";
 import type { Session } from "./session.ts";
 import { optional } from "./status.ts";
 

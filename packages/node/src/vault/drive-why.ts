@@ -3,8 +3,9 @@ import { equalBytes, toHex } from "@tidelock/core/bytes/bytes";
 import { getEntry } from "@tidelock/core/engine/entries";
 import type { Entry, Item } from "@tidelock/core/kinds/files/types";
 import type { Tx } from "@tidelock/core/log/tx";
-import { find, partsOf } from "./drive.ts";
+import { find } from "./drive.ts";
 import { pathOf, trashed } from "./drive-past.ts";
+import { partsOf } from "./drive-path.ts";
 import type { Session } from "./session.ts";
 import { optional } from "./status.ts";
 

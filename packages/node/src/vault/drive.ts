@@ -2,9 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { fromHex, toHex } from "@tidelock/core/bytes/bytes";
-import { limits } from "@tidelock/core/bytes/limits";
 import { TidelockError } from "@tidelock/core/errors";
-import { nfc } from "@tidelock/core/kinds/files/fold";
 import { isNameIn, ROOT } from "@tidelock/core/kinds/files/names";
 import type { FileChange, Item, ItemId } from "@tidelock/core/kinds/files/types";
 import type { Pack } from "@tidelock/core/log/pack";
@@ -20,6 +18,7 @@ import {
   writeContent,
 } from "./content.ts";
 import { copiedError } from "./copied.ts";
+import { badName, partsOf } from "./drive-path.ts";
 import { type Made, madeNow, submitFiles } from "./files-run.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import type { Session } from "./session.ts";
@@ -40,8 +39,8 @@ export interface FileView {
   readonly mtime?: string;
   readonly executable?: boolean;
   readonly target?: string;
-  /** Of a file: whether its bytes are on this machine, or wait here to be sent. */
-  readonly state?: FileState;
+  /** Of a file: whether its bytes are on this machine, or wait here to be sent. Of anything: that no synced folder of this machine is to show it. */
+  readonly state?: FileState | "excluded";
   /** Kept here, by itself or by a folder above it. */
   readonly pinned?: boolean;
   /** Hexadecimal: the item's name for ever, and what it holds now. */
@@ -82,11 +81,13 @@ export async function listPresent(session: Session, path: string): Promise<reado
   const views: FileView[] = [];
   for (const view of listFiles(session, path)) {
     const id = fromHex(view.id) as ItemId;
-    const { content, pinned } = session.replica.read((tx) => ({
-      content: session.kinds.files.item(tx, id)?.content,
-      pinned: isPinned(session, tx, id),
-    }));
-    const state = content === undefined ? undefined : await stateOf(session, content);
+    const { content, pinned, excluded } = session.replica.read((tx) => {
+      const item = session.kinds.files.item(tx, id);
+      const excluded = item !== undefined && session.folders.excludes(tx, item);
+      return { content: item?.content, pinned: isPinned(session, tx, id), excluded };
+    });
+    const held = content === undefined ? undefined : await stateOf(session, content);
+    const state: FileView["state"] = excluded && held !== "sending" ? "excluded" : held;
     views.push({ ...view, ...optional("state", state), ...optional("pinned", pinned || undefined) });
   }
   return views;
@@ -303,25 +304,8 @@ export function need(session: Session, tx: Tx, names: readonly string[]): Item {
   return item;
 }
 
-/** `a/b`, with or without slashes around; never out of the drive. */
-export function partsOf(path: string): readonly string[] {
-  if (path.length > limits.name * 256) throw badName();
-  const names = nfc(path)
-    .split("/")
-    .filter((name) => name !== "" && name !== ".");
-  if (names.includes("..")) throw badName();
-  return names;
-}
-
 function checkName(parent: ItemId, name: string): void {
   if (!isNameIn(parent, name)) throw badName();
-}
-
-function badName(): TidelockError {
-  return new TidelockError("usage", {
-    why: "this is no path in a drive: each name has 1 to 255 bytes, and none is `..`",
-    next: "tidelock drive ls",
-  });
 }
 
 function taken(path: string, kind: Item["kind"]): TidelockError {

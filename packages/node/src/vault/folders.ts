@@ -1,8 +1,11 @@
 /** The synced folders of one vault on this device: which there are, and that each is kept in step. */
-import { resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { equalBytes } from "@tidelock/core/bytes/bytes";
 import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
+import { ROOT } from "@tidelock/core/kinds/files/names";
+import type { Item, ItemId } from "@tidelock/core/kinds/files/types";
+import type { Tx } from "@tidelock/core/log/tx";
 import { SyncedFolder } from "../folder/folder.ts";
 import type { FolderHost } from "../folder/host.ts";
 import {
@@ -18,6 +21,7 @@ import { type FolderRecord, FolderRows, folderRecords, putFolderRecord } from ".
 import { errnoOf } from "../home/files.ts";
 import type { HomePaths } from "../home/paths.ts";
 import { copiedError } from "./copied.ts";
+import { partsOf } from "./drive-path.ts";
 import type { Matter } from "./issues.ts";
 import { isServer } from "./remote.ts";
 import { optional } from "./status.ts";
@@ -37,6 +41,9 @@ export interface FolderInfo {
   readonly waiting: number;
   /** Deletions that wait for a person's word. */
   readonly withheld: number;
+  /** Parts of the drive that are not shown here, and parts of those that are: what was said of them, by their paths. */
+  readonly excluded: readonly string[];
+  readonly selected: readonly string[];
   /** What is left as it is, a code and a count each. */
   readonly aside: readonly { readonly code: string; readonly count: number; readonly path?: string }[];
 }
@@ -52,6 +59,10 @@ export interface Folders {
   approve(path: string): Promise<{ readonly approved: number }>;
   /** What was withheld comes back. */
   bringBack(path: string): Promise<{ readonly restored: number }>;
+  /** `at`: an absolute path of the disk. In a synced folder it means what lies there; else `path` is one of the drive, in all folders. */
+  select(path: string, at: string | undefined, selected: boolean): Promise<readonly FolderInfo[]>;
+  /** There are folders here, and none of them shows it. */
+  excludes(tx: Tx, item: Item): boolean;
   list(): readonly FolderInfo[];
   count(): number;
   /** What a wait can end for. */
@@ -163,7 +174,7 @@ export function createFolders(d: FoldersDeps): Folders {
     await makeRooms(host.fs, place);
     host.engine.write((tx) => {
       const slot = old?.slot ?? folderRecords(tx).reduce((most, one) => Math.max(most, one.slot), 0) + 1;
-      new FolderRows(slot).forgetAll(tx);
+      new FolderRows(slot).forgetAgreed(tx);
       putFolderRecord(tx, { id, slot, path: root, identity: { ino, born: birthtimeNs } });
     });
     // Last: a folder whose record has no marker is paused, and attached anew by the same command.
@@ -181,7 +192,8 @@ export function createFolders(d: FoldersDeps): Folders {
     // Another folder may stand there by now, with a marker of its own.
     if (marker !== undefined && equalBytes(marker.attachment, record.id)) await leavePlace(host.fs, place);
     host.engine.write((tx) => new FolderRows(record.slot).forgetAll(tx));
-    return { path: record.path, state: "removed", items: 0, waiting: 0, withheld: 0, aside: [] };
+    const nothing = { items: 0, waiting: 0, withheld: 0, excluded: [], selected: [], aside: [] };
+    return { path: record.path, state: "removed", ...nothing };
   }
 
   async function one(path: string): Promise<SyncedFolder> {
@@ -189,6 +201,55 @@ export function createFolders(d: FoldersDeps): Folders {
     const record = known().find((r) => r.path === root || r.path === resolve(path));
     if (record === undefined) throw noFolder();
     return open(record);
+  }
+
+  async function select(
+    path: string,
+    at: string | undefined,
+    selected: boolean,
+  ): Promise<readonly FolderInfo[]> {
+    const here = at === undefined ? undefined : await realPlace(at);
+    const inside = known().find((record) => here !== undefined && isIn(record.path, here));
+    const names = partsOf(inside === undefined ? path : relative(inside.path, here ?? ""));
+    const some = inside === undefined ? known().map(open) : [open(inside)];
+    if (some.length === 0)
+      throw new TidelockError("not-found", {
+        why: "no folder of this machine is kept equal with the drive",
+        next: "tidelock drive add DIR",
+      });
+    const id = host.engine.read((tx) => folderAt(tx, names));
+    for (const folder of some) {
+      const unsent = await folder.select({ id, selected });
+      if (unsent > 0)
+        throw new TidelockError("not-uploaded", {
+          why: `${unsent} of what lies in ${names.join("/") || "the drive"} is not in the vault yet`,
+        });
+    }
+    return some.map(infoOf);
+  }
+
+  /** What is not selected does not lie there, but what is above it does. */
+  async function realPlace(at: string): Promise<string> {
+    const names: string[] = [];
+    for (let above = resolve(at); ; above = dirname(above)) {
+      const real = await host.fs.realPath(above).catch(() => undefined);
+      if (real !== undefined || above === dirname(above)) return join(real ?? above, ...names);
+      names.unshift(basename(above));
+    }
+  }
+
+  function folderAt(tx: Tx, names: readonly string[]): ItemId {
+    let id: ItemId = ROOT;
+    for (const name of names) {
+      const item = host.files.child(tx, id, name);
+      if (item?.kind !== "dir")
+        throw new TidelockError("not-found", {
+          why: `there is no folder ${names.join("/")} in the drive`,
+          next: "tidelock drive ls",
+        });
+      id = item.id;
+    }
+    return id;
   }
 
   return {
@@ -203,6 +264,11 @@ export function createFolders(d: FoldersDeps): Folders {
     },
     approve: async (path) => ({ approved: await (await one(path)).approve() }),
     bringBack: async (path) => ({ restored: await (await one(path)).bringBack() }),
+    select,
+    excludes: (tx, item) => {
+      const some = known().map(open);
+      return some.length > 0 && some.every((folder) => !folder.shows(tx, item));
+    },
     list: () => known().map((record) => infoOf(open(record))),
     count: () => known().length,
     due: () => all().reduce((sum, folder) => sum + folder.due, 0),
@@ -238,6 +304,7 @@ export function createFolders(d: FoldersDeps): Folders {
 
 function infoOf(folder: SyncedFolder): FolderInfo {
   const { paused } = folder;
+  const chosen = folder.chosen();
   return {
     path: folder.path,
     state: paused === undefined ? "live" : "paused",
@@ -247,6 +314,8 @@ function infoOf(folder: SyncedFolder): FolderInfo {
     items: folder.items,
     waiting: folder.undone,
     withheld: folder.withheld,
+    excluded: chosen.filter(({ selected }) => !selected).map((one) => one.path),
+    selected: chosen.filter(({ selected }) => selected).map((one) => one.path),
     aside: folder.issues().filter(({ code }) => code !== paused?.code && code !== "guard-deletion"),
   };
 }

@@ -14,12 +14,10 @@ import type { Tx } from "../../log/tx.ts";
 import { reduceChange } from "./apply.ts";
 import { decodeSection, encodeSection } from "./codec.ts";
 import { type Ground, Truth, View } from "./ground.ts";
-import { frameOf, local, metaKeys, NOTHING, runKey } from "./spaces.ts";
+import { frameOf, local, metaKeys, NOTHING, PENDING, runKey } from "./spaces.ts";
 import type { Context } from "./tree.ts";
 import type { FilesSection, Outcome } from "./types.ts";
 
-/** Where changes stand that have no place in the log yet: after all that do, run by run. */
-const PENDING = 2 ** 48;
 /** Before this device has an index; no device ever has this one. */
 const NO_DEVICE = 2 ** 32;
 const BATCH = 64;

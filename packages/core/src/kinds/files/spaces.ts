@@ -48,6 +48,9 @@ export const spaces: readonly Space[] = [
 
 export const metaKeys: { readonly self: Uint8Array } = { self: encodeUtf8("self") };
 
+/** Where changes stand that have no place in the log yet: after all that do, run by run. */
+export const PENDING: number = 2 ** 48;
+
 export const NOTHING: Uint8Array = new Uint8Array(0);
 export const ID = 16;
 

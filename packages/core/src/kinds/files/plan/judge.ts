@@ -1,6 +1,7 @@
 /** What changed of one item, and on which side (PLN3); and what an absence means (PLN4, PLN6). */
 import { equalBytes } from "../../../bytes/bytes.ts";
 import { sameContent } from "../../../log/content.ts";
+import { PENDING } from "../spaces.ts";
 import type { Item, Stamp } from "../types.ts";
 import { isMoved, type Known, nameOnDisk, type Pairs } from "./pair.ts";
 import type { Node, Seen, Shown } from "./trees.ts";
@@ -87,10 +88,17 @@ export function judgeAbsent({ order }: Shown, { byKey }: Pairs, self: number): R
   return absence;
 }
 
+/** Whether the log has not said yet what became of something that this device did to it. */
+export function isPending({ stamps }: Item): boolean {
+  return stamps.rev.seq >= PENDING || stamps.place.seq >= PENDING || stamps.touch.seq >= PENDING;
+}
+
 /** Whether this entry goes because its item died or is not selected any more; changed ones are sent first. */
 export function isLeaving(one: Known): boolean {
   if (one.node === undefined || one.held || one.twinOf !== undefined) return false;
   if (one.state !== "dead" && one.state !== "gone" && one.state !== "deselected") return false;
+  // What is deselected stays in the vault, so nothing is lost by waiting until the vault has it.
+  if (one.state === "deselected" && (one.item === undefined || isPending(one.item))) return false;
   return !isMoved(one) && bytesOf(one.node.entry as LocalEntry, one.row) === "same";
 }
 

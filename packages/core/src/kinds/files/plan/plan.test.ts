@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
+import type { Device } from "../../../../../../test/reference/plan-device.ts";
 import { profiles } from "../../../../../../test/reference/plan-disk.ts";
 import { dir, file, item, move, remove, Two, thing } from "../../../../../../test/reference/plan-kit.ts";
+import { ROOT } from "../names.ts";
 import { textOf } from "../spaces.ts";
 
 /** `d/x` and `y` on both disks. */
@@ -12,6 +14,11 @@ function agreed(): Two {
   two.settle();
   expect(two.b.disk.tree()).toEqual({ d: "/", "d/x": "1", y: "2" });
   return two;
+}
+
+function deselect(device: Device, path: string): void {
+  const { id } = item(device, path);
+  device.rules.set(textOf(id), { id, selected: false });
 }
 
 /** What B changed is in A's view, and not yet on its disk. */
@@ -274,8 +281,7 @@ describe("what an absence means", () => {
 
   test("[PLN6] nothing is deleted for not being selected", () => {
     const two = agreed();
-    const { id } = item(two.a, "d");
-    two.a.rules.set(textOf(id), { id, shown: false });
+    deselect(two.a, "d");
     expect(two.pass(two.a)).toEqual(["toTrash", "removeDir"]);
     expect(two.pass(two.a)).toEqual([]);
     expect(two.b.disk.tree()).toEqual({ d: "/", "d/x": "1", y: "2" });
@@ -288,8 +294,7 @@ describe("what an absence means", () => {
     const two = agreed();
     file(two.a, "d/z", "3");
     two.settle();
-    const { id } = item(two.a, "d/x");
-    two.a.rules.set(textOf(id), { id, shown: false });
+    deselect(two.a, "d/x");
     two.settle();
     remove(two.a, "d");
     two.settle();
@@ -299,8 +304,7 @@ describe("what an absence means", () => {
   test("[PLN6] what is edited and deselected is sent before it leaves", () => {
     const two = agreed();
     file(two.a, "d/x", "edited");
-    const { id } = item(two.a, "d");
-    two.a.rules.set(textOf(id), { id, shown: false });
+    deselect(two.a, "d");
     two.settle();
     expect(two.a.disk.tree()).toEqual({ y: "2" });
     expect(two.b.disk.tree()["d/x"]).toBe("edited");
@@ -308,8 +312,7 @@ describe("what an absence means", () => {
 
   test("[PLN6] what is made in a folder that is not selected is selected by itself", () => {
     const two = agreed();
-    const { id } = item(two.a, "d");
-    two.a.rules.set(textOf(id), { id, shown: false });
+    deselect(two.a, "d");
     two.settle();
     dir(two.a, "d");
     file(two.a, "d/own", "3");
@@ -317,6 +320,117 @@ describe("what an absence means", () => {
     two.settle();
     expect(two.a.disk.tree()).toEqual({ d: "/", "d/own": "3", y: "2" });
     expect(two.b.disk.tree()).toEqual({ d: "/", "d/own": "3", "d/x": "1", y: "2" });
+  });
+
+  test("[PLN6] what is deselected stays until the log has said what became of it", () => {
+    const two = agreed();
+    file(two.a, "d/x", "edited");
+    deselect(two.a, "d");
+    expect(two.pass(two.a)).toEqual(["write"]);
+    expect(two.pass(two.a)).toEqual([]);
+    two.place(two.a);
+    two.read(two.a);
+    expect(two.pass(two.a)).toEqual(["toTrash", "removeDir"]);
+  });
+
+  test("[PLN6] any number of things may be deselected at once, and no deletion is told or asked about", () => {
+    const two = agreed();
+    for (let i = 0; i < 150; i++) file(two.a, `d/${i}`, `text ${i}`);
+    two.settle();
+    deselect(two.a, "d");
+    const { steps, issues } = two.plan(two.a);
+    expect([steps.filter(({ do: what }) => what === "toTrash").length, issues]).toEqual([151, []]);
+    two.settle();
+    expect(Object.keys(two.b.disk.tree()).length).toBe(153);
+  });
+
+  test("[PLN6] what is foreign in a folder that was deselected stays, and keeps the folder", () => {
+    const two = agreed();
+    two.a.isIgnored = (name) => name === "foreign";
+    file(two.a, "d/foreign", "1");
+    deselect(two.a, "d");
+    two.settle();
+    expect(two.a.disk.tree()).toEqual({ d: "/", "d/foreign": "1", y: "2" });
+    expect(two.b.disk.tree()).toEqual({ d: "/", "d/x": "1", y: "2" });
+  });
+
+  test("[PLN13] the nearest rule above decides, and a selected thing brings the folders above it alone", () => {
+    const two = agreed();
+    dir(two.a, "d/e");
+    file(two.a, "d/e/f", "3");
+    two.settle();
+    const { id } = item(two.a, "d/e");
+    deselect(two.a, "d");
+    two.a.rules.set(textOf(id), { id, selected: true });
+    two.settle();
+    expect(two.a.disk.tree()).toEqual({ d: "/", "d/e": "/", "d/e/f": "3", y: "2" });
+    // Also what is made in a folder that is only on the way.
+    file(two.a, "d/own", "4");
+    expect(two.plan(two.a).steps).toMatchObject([{ do: "create", select: true }]);
+    two.settle();
+    expect(Object.keys(two.a.disk.tree())).toContain("d/own");
+    remove(two.a, "d");
+    two.settle();
+    expect(two.b.disk.tree()).toEqual({ d: "/", "d/x": "1", y: "2" });
+    expect(two.a.disk.tree()).toEqual({ y: "2" });
+  });
+
+  test("[PLN13] what moves into a folder that is not selected leaves, unless it was moved there here", () => {
+    const two = agreed();
+    dir(two.a, "e");
+    file(two.a, "z", "3");
+    two.settle();
+    deselect(two.a, "d");
+    two.settle();
+    move(two.b, "y", "d/y");
+    dir(two.a, "d");
+    move(two.a, "z", "d/z");
+    expect(two.plan(two.a).steps).toContainEqual(expect.objectContaining({ do: "move", select: true }));
+    two.settle();
+    expect(two.a.disk.tree()).toEqual({ d: "/", "d/z": "3", e: "/" });
+    move(two.b, "d/x", "e/x");
+    two.settle();
+    expect(two.a.disk.tree()).toEqual({ d: "/", "d/z": "3", e: "/", "e/x": "1" });
+    expect(two.b.disk.tree()).toEqual({ d: "/", "d/y": "2", "d/z": "3", e: "/", "e/x": "1" });
+  });
+
+  test("[PLN13] rules are on ids: a folder that is renamed elsewhere stays away, one of its name comes", () => {
+    const two = agreed();
+    deselect(two.a, "d");
+    two.settle();
+    move(two.b, "d", "renamed");
+    dir(two.b, "d");
+    file(two.b, "d/new", "3");
+    two.settle();
+    expect(two.a.disk.tree()).toEqual({ d: "/", "d/new": "3", y: "2" });
+  });
+
+  test("[PLN13] where nothing is selected but what was named, what is made at the top is", () => {
+    const two = agreed();
+    two.a.rules.set("", { id: ROOT, selected: false });
+    two.settle();
+    expect(two.a.disk.tree()).toEqual({});
+    file(two.a, "own", "3");
+    two.settle();
+    file(two.b, "theirs", "4");
+    two.settle();
+    expect(two.a.disk.tree()).toEqual({ own: "3" });
+    expect(two.b.disk.tree()).toEqual({ d: "/", "d/x": "1", own: "3", theirs: "4", y: "2" });
+  });
+
+  test("[PLN13] what was made here and became one with what others made is still selected", () => {
+    const two = agreed();
+    deselect(two.a, "d");
+    two.settle();
+    dir(two.a, "d");
+    dir(two.a, "d/both");
+    file(two.a, "d/both/a", "3");
+    dir(two.b, "d/both");
+    file(two.b, "d/both/b", "4");
+    two.pass(two.b);
+    two.place(two.b);
+    two.settle();
+    expect(two.a.disk.tree()).toEqual({ d: "/", "d/both": "/", "d/both/a": "3", "d/both/b": "4", y: "2" });
   });
 
   test("[PLN6] what becomes ignored is deleted nowhere", () => {

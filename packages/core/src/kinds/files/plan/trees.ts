@@ -52,7 +52,7 @@ export interface Node {
   known: Known | undefined;
   /** Of a folder: which item it is, or which item's second one. */
   item: { readonly id: ItemId; readonly key: string } | undefined;
-  /** Of a folder that is not selected here: what is made in it is selected by itself. */
+  /** Of a folder that is not selected here: as long as it is empty it is nobody's. */
   excluded: boolean;
   /** Nothing is at this place any more once the plan is done. */
   left: boolean;

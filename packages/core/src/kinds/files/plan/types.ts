@@ -93,6 +93,8 @@ export interface PlanView {
   children(folder: ItemId): readonly Item[];
   /** Whether this disk shows it: not, if nobody selected it here, or if rules of this device ignore it. */
   shown(item: Item): "yes" | "deselected" | "ignored";
+  /** Whether what comes into a folder is shown with it, where nothing is said of the thing itself. */
+  selects(folder: ItemId): boolean;
 }
 
 /** A place on disk: a folder's number and a name in it. Folders that a plan makes have numbers below 0. */
@@ -126,6 +128,8 @@ export type UpStep =
       readonly place: Op;
       readonly parent: ItemId;
       readonly name: string;
+      /** As of what is made. */
+      readonly select: boolean;
     })
   | (Up & { readonly do: "meta"; readonly entry: LocalEntry; readonly executable: boolean })
   | {
@@ -146,7 +150,7 @@ interface Made extends Up {
   readonly entry: LocalEntry;
   readonly parent: ItemId;
   readonly name: string;
-  /** It was made in a folder that is not selected: it is selected by itself. */
+  /** It came into a folder of which nothing is selected that nobody named: it is selected by itself. */
   readonly select: boolean;
 }
 

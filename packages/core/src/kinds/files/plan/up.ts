@@ -10,6 +10,15 @@ import { type Node, ROOT_KEY, type Seen } from "./trees.ts";
 import type { RowPatch, Spot } from "./types.ts";
 import { aliasOf, folderOf, rowOf, rowOfNew, spotOf, type Work } from "./work.ts";
 
+/** Where something is moved to. */
+interface Goal {
+  readonly parent: ItemId;
+  readonly key: string;
+  readonly name: string;
+  readonly alias: Uint8Array | undefined;
+  readonly select: boolean;
+}
+
 export function planUp(work: Work): void {
   new Up(work).run();
 }
@@ -25,6 +34,8 @@ class Up {
   readonly #keysIn = new Map<Node, ReadonlySet<string>>();
   /** What is in its final place, with all above it: moves into it can make no cycle. */
   readonly #passed = new Set<Node>();
+  /** Folders that the plan makes: what is in them is selected as they are. */
+  readonly #fresh = new Set<Node>();
 
   constructor(work: Work) {
     this.#work = work;
@@ -109,7 +120,10 @@ class Up {
     const op = this.#work.options.op();
     const id = op as Uint8Array as ItemId;
     this.#take(parent.item.key, name, textOf(id));
-    if (kind === "dir") node.item = { id, key: textOf(id) };
+    if (kind === "dir") {
+      node.item = { id, key: textOf(id) };
+      this.#fresh.add(node);
+    }
     const made = ({ dir: "mkdir", file: "create", link: "symlink" } as const)[kind];
     this.#work.ups.push({
       do: made,
@@ -118,9 +132,14 @@ class Up {
       entry,
       parent: parent.item.id,
       name,
-      select: parent.excluded,
+      select: this.#isByItself(parent, parent.item.id),
       set: rowOfNew(entry, op, parent.item.id, name),
     });
+  }
+
+  /** Whoever works in a folder that is not selected wants what he works on. */
+  #isByItself(parent: Node, id: ItemId): boolean {
+    return !this.#fresh.has(parent) && !this.#work.view.selects(id);
   }
 
   /** An entry of an item that is known. */
@@ -200,8 +219,8 @@ class Up {
     if (above === undefined || !this.#movers.delete(known.key)) return;
     const name = nameOnDisk(known, node);
     if (!this.#claim(above.key, name, known)) return;
-    const entry = entryOf(node);
-    this.#place(known, above.id, above.key, name, aliasOf(entry, name));
+    const to = { parent: above.id, key: above.key, name, alias: aliasOf(entryOf(node), name) };
+    this.#place(known, { ...to, select: this.#isByItself(node.parent as Node, above.id) });
   }
 
   /** It keeps its folder and gets a name that nobody has, until its own is free. */
@@ -209,10 +228,11 @@ class Up {
     const { item, id } = known;
     if (item === undefined || item.dead !== undefined) return;
     const name = asideOf(item.name, id, this.#work.profile);
-    this.#place(known, item.parent, textOf(item.parent), name, known.row.alias);
+    const { parent } = item;
+    this.#place(known, { parent, key: textOf(parent), name, alias: known.row.alias, select: false });
   }
 
-  #place(known: Known, parent: ItemId, parentKey: string, name: string, alias: Uint8Array | undefined): void {
+  #place(known: Known, { parent, key: parentKey, name, alias, select }: Goal): void {
     const { ups, options } = this.#work;
     const { id, key, row, item, node } = known;
     const op = options.op();
@@ -224,7 +244,7 @@ class Up {
     const place = this.#places.get(key) ?? row.place;
     this.#places.set(key, op);
     const set = { parent, name, place: op, alias };
-    ups.push({ do: "move", op, id, entry: node?.entry, place, parent, name, set });
+    ups.push({ do: "move", op, id, entry: node?.entry, place, parent, name, select, set });
   }
 
   /** Makes a name free, as far as what is known here can; false if it has to wait for a person. */

@@ -5,8 +5,8 @@ export const bug: Bug = {
   bug: "what a program writes into a file while its next version takes its place is thrown away",
   oracle: "ledger",
   file: "packages/node/src/folder/stage.ts",
-  find: "const untouched = sameBytesLikely(facts, one.print);",
-  replace: "const untouched = true || sameBytesLikely(facts, one.print);",
+  find: "if (!sameBytesLikely(facts, one.print)) return readLate(deps, one);",
+  replace: "if (!sameBytesLikely(facts, one.print)) await readLate;",
   profile: "drive",
   seed: 290,
 };

@@ -26,11 +26,17 @@ export function treeOf(image: FolderImage, root: string, ours = false): Map<stri
   return found;
 }
 
+export interface Owed {
+  readonly what: string;
+  /** `vault`: it has to be in the tree or in the vault's history; `disk`: a disk's trash is enough. */
+  readonly by: "vault" | "disk";
+}
+
 export interface PersonDeps {
   readonly image: FolderImage;
   readonly root: string;
-  /** By hash: what somebody saved and nobody destroyed, and where. */
-  readonly owed: Map<string, string>;
+  /** By hash: what somebody saved and nobody destroyed. */
+  readonly owed: Map<string, Owed>;
   readonly hashOf: (bytes: Uint8Array) => string;
   readonly name: string;
   /** Whether anything may go wrong now. */
@@ -229,8 +235,12 @@ export class Person {
     owed.delete(hashOf(open.bytes()));
     const bytes = this.#content(moment);
     open.write(bytes);
+    const names = open.names();
     // Into a file whose last name somebody took away: gone with the program.
-    if (open.isNamed()) owed.set(hashOf(bytes), `what was written to an open file on ${name}`);
+    if (names.length === 0) return;
+    // FLD6 waits 10 s for such a program; after that the trash has what it writes.
+    const by = names.every((path) => path.includes(`/${OURS}/trash/`)) ? "disk" : "vault";
+    owed.set(hashOf(bytes), { what: `what was written to an open file on ${name}`, by });
   }
 
   /** As a volume that is not mounted for a while. */
@@ -282,7 +292,7 @@ export class Person {
 
   #owe(path: string, bytes: Uint8Array): void {
     const { owed, hashOf, name } = this.#deps;
-    owed.set(hashOf(bytes), `what was saved as ${path} on ${name}`);
+    owed.set(hashOf(bytes), { what: `what was saved as ${path} on ${name}`, by: "vault" });
   }
 }
 

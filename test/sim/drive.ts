@@ -22,7 +22,7 @@ import { FolderImage, volumes } from "@tidelock/testkit/world/folder-image";
 import type { Life, SimNode } from "@tidelock/testkit/world/node";
 import { Stream } from "@tidelock/testkit/world/random";
 import type { World } from "@tidelock/testkit/world/world";
-import { Person, treeOf } from "./drive-person.ts";
+import { type Owed, Person, treeOf } from "./drive-person.ts";
 
 export const DRIVE = "/drive";
 const CALL: readonly FaultKind[] = ["kill", "power-cut", "disk-full", "corrupt"];
@@ -49,7 +49,7 @@ interface Machine {
 export function driveBeside(world: World): Beside {
   const machines = new Map<SimNode, Machine>();
   const hashOf = (bytes: Uint8Array): string => toHex(world.suite.sha256(bytes));
-  const owed = new Map<string, string>();
+  const owed = new Map<string, Owed>();
 
   function machineOf(node: SimNode): Machine {
     let machine = machines.get(node);
@@ -79,8 +79,8 @@ export function driveBeside(world: World): Beside {
     const random = new Stream(world.seed, `disk:${node.name}:${world.timeline.now}`);
     const hint = world.site(`${node.name}/disk.hint`, HINT);
     return mountFolder(image, {
-      point: (call, when) => {
-        world.say(() => `${node.name}  disk ${call} ${when}`);
+      point: (call, when, path) => {
+        world.say(() => `${node.name}  disk ${call} ${when} ${path}`);
         const decision = life.alive
           ? world.decide(world.site(`${node.name}/disk.${call}/${when}`, CALL))
           : undefined;
@@ -168,12 +168,18 @@ export function driveBeside(world: World): Beside {
     return undefined;
   }
 
-  /** What was saved and not destroyed is on a disk, or in the vault: live, or as it was before. */
+  /**
+   * FLD14: what was saved and not destroyed is in a folder's tree or in the vault, live, replaced or deleted. That a disk's
+   * trash or stage has it as well is not enough: no other device could bring it back from there.
+   */
   function lost(nodes: readonly SimNode[]): string | undefined {
     const kept = new Set<string>();
-    for (const { image } of machines.values())
+    const aside = new Set<string>();
+    for (const { image } of machines.values()) {
+      for (const [, entry] of treeOf(image, DRIVE)) if (entry.kind === "file") kept.add(hashOf(entry.bytes));
       for (const [, entry] of treeOf(image, "", true))
-        if (entry.kind === "file") kept.add(hashOf(entry.bytes));
+        if (entry.kind === "file") aside.add(hashOf(entry.bytes));
+    }
     for (const { life } of nodes) {
       if (life?.engine === undefined) continue;
       const { files } = life.app as ReturnType<typeof createDriveApp>;
@@ -184,7 +190,10 @@ export function driveBeside(world: World): Beside {
         }
       });
     }
-    for (const [hash, what] of owed) if (!kept.has(hash)) return `${what} is on no disk and not in the vault`;
+    for (const [hash, { what, by }] of owed) {
+      if (kept.has(hash) || (by === "disk" && aside.has(hash))) continue;
+      return `${what} is ${aside.has(hash) ? "in our own place alone" : "on no disk"} and not in the vault`;
+    }
     return undefined;
   }
 
@@ -214,7 +223,10 @@ export function driveBeside(world: World): Beside {
       const [info] = folders?.list() ?? [];
       if (folders === undefined || info === undefined) return `${node.name} has not attached its folder`;
       if (info.state !== "live") return `${node.name}'s folder is ${info.state} (${info.code}: ${info.why})`;
-      return folders.due() === 0 ? undefined : `${node.name}'s folder has ${folders.due()} to do`;
+      if (folders.due() > 0) return `${node.name}'s folder has ${folders.due()} to do`;
+      // FLD6: a program may have written into what gave way, and that is seen when its time there is over.
+      const staged = machineOf(node).image.list(`${DRIVE}/.tidelock/stage`).entries.length;
+      return staged === 0 ? undefined : `${node.name} keeps ${staged} files aside`;
     },
     judge(nodes) {
       for (const node of nodes) {

@@ -1,6 +1,6 @@
 /** The rows of one folder in memory, as the replica has them: read once, written through. */
 import { toHex } from "@tidelock/core/bytes/bytes";
-import type { Fingerprint, RowPatch } from "@tidelock/core/kinds/files/plan/types";
+import type { DiskProfile, Fingerprint, RowPatch } from "@tidelock/core/kinds/files/plan/types";
 import type { ItemId } from "@tidelock/core/kinds/files/types";
 import type { Tx } from "@tidelock/core/log/tx";
 import type { FolderRow, FolderRows } from "./rows.ts";
@@ -78,4 +78,12 @@ export class RowBook {
 /** Without the rest of the facts it may come with: a row keeps what it must. */
 function printOf({ size, mtimeNs, ctimeNs, ino, birthtimeNs }: Fingerprint): Fingerprint {
   return { size, mtimeNs, ctimeNs, ino, birthtimeNs };
+}
+
+/** Until when a row's stamp proves nothing, ns since 1970; undefined where it does. */
+export function racyUntil({ kind, print, noted }: FolderRow, { stampStep }: DiskProfile): bigint | undefined {
+  const last = print.mtimeNs > print.ctimeNs && print.mtimeNs <= noted ? print.mtimeNs : print.ctimeNs;
+  const two = 2_000_000_000n;
+  const window = stampStep * 2n > two ? stampStep * 2n : two;
+  return kind === "file" && last >= noted - window ? last + window : undefined;
 }

@@ -1,15 +1,17 @@
 /** From the vault onto the disk, some steps at a time: made, flushed, and only then noted as agreed. */
 import type { DownStep, RowPatch } from "@tidelock/core/kinds/files/plan/types";
-import type { Item, ItemId } from "@tidelock/core/kinds/files/types";
+import type { Item, ItemId, Op } from "@tidelock/core/kinds/files/types";
 import type { DiskFacts } from "@tidelock/core/ports-fs";
 import { errnoOf } from "../home/files.ts";
-import type { RowBook, RowChange } from "./book.ts";
+import { type RowBook, type RowChange, racyUntil } from "./book.ts";
 import type { Contents } from "./contents.ts";
 import type { Done, Hands, Moved } from "./hands.ts";
 import type { FolderHost } from "./host.ts";
 import type { Places } from "./local.ts";
-import type { FolderRows, Staged } from "./rows.ts";
-import { parentKey } from "./seen.ts";
+import type { Probed } from "./probe.ts";
+import { type FolderRows, type Staged, UNSURE } from "./rows.ts";
+import { parentKey, sameBytesLikely } from "./seen.ts";
+import { AT_ONCE } from "./stage.ts";
 import type { Trash } from "./trash.ts";
 
 export interface DownDeps {
@@ -17,6 +19,7 @@ export interface DownDeps {
   readonly hands: Hands;
   readonly rows: FolderRows;
   readonly book: RowBook;
+  readonly probed: Probed;
   readonly places: Places;
   readonly contents: Contents;
   readonly trash: Trash;
@@ -32,6 +35,7 @@ export interface DownDeps {
 const SLICE = 64;
 const SLICE_BYTES = 32 << 20;
 
+type StagedStep = Extract<DownStep, { do: "replaceFile" | "toTrash" }>;
 type Content = Extract<DownStep, { do: "createFile" | "replaceFile" }>;
 
 /** How many of the steps were done. */
@@ -59,8 +63,8 @@ class Slice {
   readonly #changes: RowChange[] = [];
   readonly #madeByStep = new Map<DownStep, string>();
   readonly #stagedByStep = new Map<DownStep, Staged>();
-  /** Staged files that somebody wrote to meanwhile stay noted, and are sent. */
-  readonly #settled: string[] = [];
+  /** Notes of the stage that are not as they were written before: without one where nothing came of it. */
+  readonly #notes: { readonly name: string; readonly note: Staged | undefined }[] = [];
 
   constructor(deps: DownDeps) {
     this.#deps = deps;
@@ -79,10 +83,12 @@ class Slice {
     host.point?.("folder-written");
     await hands.flush();
     host.point?.("folder-flushed");
-    if (this.#changes.length > 0 || this.#settled.length > 0) {
+    if (this.#changes.length > 0 || this.#notes.length > 0) {
       host.engine.write((tx) => {
         book.put(tx, this.#changes, BigInt(Math.floor(host.clock.now())) * 1_000_000n);
-        for (const name of this.#settled) rows.dropStaged(tx, name);
+        for (const { name, note } of this.#notes)
+          if (note === undefined) rows.dropStaged(tx, name);
+          else rows.putStaged(tx, note);
       });
     }
     host.point?.("folder-noted");
@@ -105,28 +111,38 @@ class Slice {
 
   /** Before anything moves: what is found in the stage after a crash must say what it was. */
   #noteStaged(steps: readonly DownStep[]): void {
-    const { host, rows, book, places, random } = this.#deps;
+    const { host, rows, places, random } = this.#deps;
+    const since = Math.floor(host.clock.now());
     for (const step of steps) {
-      if (step.do !== "replaceFile" || !this.#madeByStep.has(step)) continue;
-      const [key, row] = [places.key(step.entry.at), book.row(step.id)];
-      if (key === undefined || row === undefined) continue;
-      const { rev, id } = row;
-      const since = Math.floor(host.clock.now());
-      this.#stagedByStep.set(step, {
-        name: random(),
-        kind: "replaced",
-        id,
-        rev,
-        key,
-        since,
-        print: step.entry.print,
-      });
+      if (!this.#isStaged(step)) continue;
+      const key = places.key(step.entry.at);
+      if (key === undefined) continue;
+      const kind = step.do === "replaceFile" ? "replaced" : "taken";
+      this.#stagedByStep.set(step, { name: random(), kind, key, since, ...this.#agreedOn(step) });
     }
     if (this.#stagedByStep.size === 0) return;
     host.engine.write((tx) => {
       for (const staged of this.#stagedByStep.values()) rows.putStaged(tx, staged);
     });
     host.point?.("folder-staged");
+  }
+
+  #isStaged(step: DownStep): step is StagedStep {
+    if (step.do === "replaceFile") return this.#madeByStep.has(step);
+    // Nobody writes into a link.
+    return step.do === "toTrash" && step.entry.kind === "file";
+  }
+
+  /** What is written into it is an edit of this. Of a second file of an item nobody knows a revision: it would be recovered. */
+  #agreedOn({ id, entry }: StagedStep): Pick<Staged, "id" | "rev" | "print" | "hash"> {
+    const { book, host, probed } = this.#deps;
+    const row = id === undefined ? undefined : book.row(id);
+    if (row === undefined) {
+      const none = host.suite.random(16);
+      return { id: none as ItemId, rev: none as Op, print: entry.print, hash: undefined };
+    }
+    const print = racyUntil(row, probed.profile) === undefined ? entry.print : UNSURE;
+    return { id: row.id, rev: row.rev, print, hash: row.hash };
   }
 
   async #step(step: DownStep): Promise<boolean> {
@@ -153,7 +169,7 @@ class Slice {
 
   /** Undefined where it cannot be done now, for a cause that was told or that a step before it had. */
   async #do(step: DownStep): Promise<Done | Moved | { readonly kind: "done" } | undefined> {
-    const { hands, places } = this.#deps;
+    const { hands, places, trash } = this.#deps;
     const from = "entry" in step ? places.key(step.entry.at) : undefined;
     const to = "to" in step ? places.spot(step.to) : undefined;
     if (("entry" in step && from === undefined) || ("to" in step && to === undefined)) return undefined;
@@ -176,15 +192,19 @@ class Slice {
       case "replaceFile":
         return this.#replace(step, old);
       case "rename": {
-        const did = await hands.move(old, wanted, { ino: step.entry.print.ino, kind: kindOf(step) });
+        const did = await hands.move(old, wanted, { ...step.entry.print, kind: kindOf(step) });
         if (did.kind === "done") places.moved(step.entry.at, step.to);
-        return this.#agreed(step, did);
+        return this.#kept(step, did);
       }
       case "setExecutable":
-        return this.#agreed(step, await hands.setExecutable(old, step.entry.print, step.executable));
+        return this.#kept(step, await hands.setExecutable(old, step.entry.print, step.executable));
       case "toTrash": {
-        const into = await this.#deps.trash.room(old.slice(old.lastIndexOf("/") + 1), true);
-        return this.#gone(step.id, await hands.take(old, step.entry.print, into));
+        const staged = this.#stagedByStep.get(step);
+        const name = old.slice(old.lastIndexOf("/") + 1);
+        const into = staged === undefined ? await trash.room(name, true) : hands.staged(staged.name);
+        const did = await hands.take(old, step.entry.print, into);
+        if (staged !== undefined) await this.#noteStage(staged, did);
+        return this.#gone(step.id, did);
       }
       case "removeDir":
         return this.#gone(step.id, await hands.removeFolder(old));
@@ -196,16 +216,30 @@ class Slice {
     const [made, staged] = [this.#madeByStep.get(step), this.#stagedByStep.get(step)];
     if (made === undefined || staged === undefined) return undefined;
     const did = await hands.replace(made, key, step.entry.print, staged.name);
-    // Where anything lies in the stage, the sweep judges what it is.
-    if (did.kind === "moved" && (await hands.lookIfThere(hands.staged(staged.name))) === undefined)
-      this.#settled.push(staged.name);
+    await this.#noteStage(staged, did);
     return this.#agreed(step, did, { hash: step.item.content?.hash });
+  }
+
+  /** A program may have written to it while it went there: then the next sweep sends that. */
+  async #noteStage(staged: Staged, { kind }: Done): Promise<void> {
+    const { name, print } = staged;
+    const untouched = await this.#deps.hands.isUntouched(name, print);
+    if (untouched === undefined) this.#notes.push({ name, note: undefined });
+    else if (!untouched || kind === "moved") this.#notes.push({ name, note: { ...staged, since: AT_ONCE } });
   }
 
   #agreed(step: { readonly id: ItemId; readonly set: RowPatch }, did: Done, more: RowPatch = {}): Done {
     if (did.kind === "done")
       this.#changes.push({ id: step.id, set: { ...step.set, ...more, print: did.facts } });
     return did;
+  }
+
+  /** Of a file that holds what it held: a save that came during the step is no part of what is agreed. */
+  #kept(step: Extract<DownStep, { do: "rename" | "setExecutable" }>, did: Done): Done {
+    const { id, set, entry } = step;
+    const isEdited = did.kind === "done" && entry.kind === "file" && !sameBytesLikely(did.facts, entry.print);
+    if (isEdited) this.#changes.push({ id, set });
+    return isEdited ? did : this.#agreed(step, did);
   }
 
   #gone<T extends Done | Moved | { readonly kind: "done" }>(id: ItemId | undefined, did: T): T {

@@ -10,13 +10,13 @@ import type { Direction } from "@tidelock/core/kinds/files/plan/types";
 import type { Item, Op } from "@tidelock/core/kinds/files/types";
 import type { Tx } from "@tidelock/core/log/tx";
 import { errnoOf } from "../home/files.ts";
-import { RowBook } from "./book.ts";
+import { RowBook, racyUntil } from "./book.ts";
 import { Contents } from "./contents.ts";
 import { Hands } from "./hands.ts";
 import type { FolderHost } from "./host.ts";
 import { isTemporary } from "./ignore.ts";
 import { type FolderIssue, issuesFrom } from "./issues.ts";
-import { type PassDeps, type Passed, pass, peek, racyUntil } from "./pass.ts";
+import { type PassDeps, type Passed, pass, peek } from "./pass.ts";
 import { probe } from "./probe.ts";
 import { type FolderPlace, makeRooms, placeIn, whyNot } from "./root.ts";
 import { type FolderRecord, FolderRows } from "./rows.ts";
@@ -24,7 +24,7 @@ import { Scanner } from "./scan.ts";
 import { parentKey } from "./seen.ts";
 import { type Chosen, choose, chosenIn, renewRules, selectionOf, unsentIn } from "./select.ts";
 import { QUIET, settlesIn } from "./settle.ts";
-import { recover, type StageDeps, sweep } from "./stage.ts";
+import { recover, type StageDeps, sweep, sweepIn } from "./stage.ts";
 import { Trash } from "./trash.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -282,7 +282,7 @@ export class SyncedFolder {
     this.#paused = undefined;
     const ready = this.#ready ?? (await this.#open());
     this.#ready = ready;
-    const nextSweep = await sweep(ready.stage);
+    await sweep(ready.stage);
     const waits = this.#last === undefined || this.#last.waiting > 0;
     let work = approved.length > 0 || waits || this.#racyIn() === 0;
     for (let round = 0; round < ROUNDS && !this.#closed; round++) {
@@ -297,7 +297,8 @@ export class SyncedFolder {
     await this.#tidy(ready);
     const racyIn = this.#racyIn();
     const deletionsIn = this.#last !== undefined && this.#last.waiting > 0 ? QUIET : undefined;
-    this.#plan([nextSweep, racyIn === 0 ? REREAD : racyIn, this.#settleIn(), deletionsIn, this.#retryIn()]);
+    const sweptIn = sweepIn(ready.stage);
+    this.#plan([sweptIn, racyIn === 0 ? REREAD : racyIn, this.#settleIn(), deletionsIn, this.#retryIn()]);
     return this.due > 0 ? "busy" : "quiet";
   }
 
@@ -464,7 +465,7 @@ export class SyncedFolder {
     const now = BigInt(Math.floor(this.#host.clock.now())) * 1_000_000n;
     let next: number | undefined;
     for (const row of ready.book.all()) {
-      const until = racyUntil(row, ready.probed);
+      const until = racyUntil(row, ready.probed.profile);
       if (until === undefined) continue;
       const ms = until < now ? 0 : Number((until - now) / 1_000_000n) + 1;
       next = Math.min(next ?? ms, ms);

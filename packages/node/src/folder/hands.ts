@@ -17,7 +17,7 @@ export interface Moved {
 }
 
 const MOVED: Moved = { kind: "moved" };
-type Expected = Pick<DiskFacts, "ino" | "kind">;
+type Expected = Fingerprint & Pick<DiskFacts, "kind">;
 
 export interface HandsDeps {
   readonly fs: FolderFs;
@@ -105,16 +105,14 @@ export class Hands {
     if (!(await this.#isInside(parentKey(key)))) return MOVED;
     try {
       if (!samePrint(await fs.look(target), expected)) return MOVED;
-      if (!hardLinks) {
+      if (hardLinks) {
+        await fs.link(target, stage);
+        // What a program put under the name since is not what is held: it stays.
+        const there = await fs.look(target);
+        if (there.ino !== expected.ino || !sameBytesLikely(there, expected)) return MOVED;
+      } else {
         await fs.rename(target, stage);
-        await fs.rename(made, target);
-        return await this.#done(key);
-      }
-      await fs.link(target, stage);
-      const held = await fs.look(stage);
-      if (held.ino !== expected.ino || !sameBytesLikely(held, expected)) {
-        await fs.unlink(stage);
-        return MOVED;
+        if (!(await this.#isFree(target))) return MOVED;
       }
       await fs.rename(made, target);
     } catch (error) {
@@ -127,13 +125,13 @@ export class Hands {
     return `${this.#deps.place.stage}/${name}`;
   }
 
-  /** Whether what was replaced is still what it was when it was last agreed on. */
+  /** Whether what lies there is still what it was when it was last agreed on; undefined where nothing does. */
   async isUntouched(staged: string, expected: Fingerprint): Promise<boolean | undefined> {
     const facts = await this.lookIfThere(this.staged(staged));
     return facts === undefined ? undefined : sameBytesLikely(facts, expected);
   }
 
-  /** A folder or file to another free name. */
+  /** A folder or file to another free name; a file that was written to since is sent first. */
   async move(from: string, to: string, expected: Expected): Promise<Done> {
     const { fs, hardLinks } = this.#deps;
     const [old, target] = [this.path(from), this.path(to)];
@@ -141,15 +139,16 @@ export class Hands {
     try {
       const facts = await fs.look(old);
       if (facts.ino !== expected.ino || facts.kind !== expected.kind) return MOVED;
+      if (facts.kind === "file" && !sameBytesLikely(facts, expected)) return MOVED;
       const there = await this.lookIfThere(target);
       const same = there !== undefined && there.ino === facts.ino && there.dev === facts.dev;
       if (there !== undefined && !same) return MOVED;
       if (hardLinks && facts.kind === "file" && !same) {
         await fs.link(old, target);
-        await fs.unlink(old);
+        if (!(await this.#takeName(old, expected))) return MOVED;
       } else if (same && there.links > 1 && comparable(from) !== comparable(to)) {
         // Two names of one file: cut short between the two calls the last time.
-        await fs.unlink(old);
+        if (!(await this.#takeName(old, expected))) return MOVED;
       } else {
         // Free, or another spelling of one name.
         await fs.rename(old, target);
@@ -161,21 +160,19 @@ export class Hands {
     return this.#done(to);
   }
 
-  /** Aside, into our stage, and from there to a name: for swaps, cycles and another spelling of one name. */
-  async aside(from: string, staged: string, expected: Expected): Promise<Done> {
-    const { fs } = this.#deps;
-    if (!(await this.#isInside(parentKey(from)))) return MOVED;
-    try {
-      const facts = await fs.look(this.path(from));
-      if (facts.ino !== expected.ino || facts.kind !== expected.kind) return MOVED;
-      await fs.rename(this.path(from), this.staged(staged));
-      this.#touch(from);
-      return { kind: "done", facts: await fs.look(this.staged(staged)) };
-    } catch (error) {
-      return movedBy(error);
-    }
+  /** Takes away one of two names of a file; false where a program had put another file under it, which stays. */
+  async #takeName(path: string, expected: Expected): Promise<boolean> {
+    const { fs, random } = this.#deps;
+    const aside = this.staged(random());
+    // Aside first: what it was is known for certain only where nobody else comes.
+    await fs.rename(path, aside);
+    const isIt = (await fs.look(aside)).ino === expected.ino;
+    if (!isIt) await fs.link(aside, path);
+    await fs.unlink(aside);
+    return isIt;
   }
 
+  /** Out of our stage to a name, where that is free. */
   async fromAside(staged: string, to: string): Promise<Done> {
     const { fs } = this.#deps;
     if (!(await this.#isInside(parentKey(to)))) return MOVED;
@@ -188,7 +185,7 @@ export class Hands {
     return this.#done(to);
   }
 
-  /** Out of the tree; `into` is a free name in our trash or stage. */
+  /** Out of the tree, to a free path of ours. Another that came under the name between the look and the step goes back, if it can. */
   async take(key: string, expected: Fingerprint, into: string): Promise<Done> {
     const { fs } = this.#deps;
     const target = this.path(key);
@@ -196,13 +193,10 @@ export class Hands {
     try {
       if (!samePrint(await fs.look(target), expected)) return MOVED;
       await fs.rename(target, into);
+      this.#touch(key);
+      this.#touched.add(into.slice(0, into.lastIndexOf("/")));
       const facts = await fs.look(into);
-      if (facts.ino === expected.ino && sameBytesLikely(facts, expected)) {
-        this.#touch(key);
-        this.#touched.add(into.slice(0, into.lastIndexOf("/")));
-        return { kind: "done", facts };
-      }
-      // Another file came under the name between the look and the rename: it belongs there.
+      if (facts.ino === expected.ino && sameBytesLikely(facts, expected)) return { kind: "done", facts };
       if (await this.#isFree(target)) await fs.rename(into, target);
       return MOVED;
     } catch (error) {

@@ -14,7 +14,7 @@ import type {
 import type { Op } from "@tidelock/core/kinds/files/types";
 import type { ReadFile } from "@tidelock/core/ports-fs";
 import { DEFAULT_MAX_FILE_SIZE } from "../vault/content.ts";
-import type { RowBook, RowChange } from "./book.ts";
+import { type RowBook, type RowChange, racyUntil } from "./book.ts";
 import type { Contents } from "./contents.ts";
 import { takeDown } from "./down.ts";
 import type { Hands } from "./hands.ts";
@@ -131,7 +131,7 @@ class Pass {
   #isRacy({ facts }: Seen): boolean {
     const row = this.#deps.book.like(facts);
     if (row === undefined || row.kind !== "file") return false;
-    return racyUntil(row, this.#deps.probed) !== undefined && isDue(row, this.#deps);
+    return racyUntil(row, this.#deps.probed.profile) !== undefined && isDue(row, this.#deps);
   }
 
   /** How many of them could be read. */
@@ -256,16 +256,8 @@ class Pass {
   }
 }
 
-/** Until when a row's stamp proves nothing, ns since 1970; undefined where it does. */
-export function racyUntil({ kind, print, noted }: FolderRow, { profile }: Probed): bigint | undefined {
-  const last = print.mtimeNs > print.ctimeNs && print.mtimeNs <= noted ? print.mtimeNs : print.ctimeNs;
-  const two = 2_000_000_000n;
-  const window = profile.stampStep * 2n > two ? profile.stampStep * 2n : two;
-  return kind === "file" && last >= noted - window ? last + window : undefined;
-}
-
 function isDue(row: FolderRow, { host, probed }: PassDeps): boolean {
-  const until = racyUntil(row, probed);
+  const until = racyUntil(row, probed.profile);
   return until !== undefined && BigInt(Math.floor(host.clock.now())) * 1_000_000n > until;
 }
 

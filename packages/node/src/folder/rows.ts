@@ -39,20 +39,26 @@ export interface FolderRow extends SyncedRow {
 /** Something of ours in the stage. */
 export interface Staged {
   readonly name: string;
-  /** `replaced`: bytes that gave way to newer ones; `aside`: an entry on its way to another name. */
-  readonly kind: "replaced" | "aside";
+  /** `replaced`: a file that gave way to a newer one; `taken`: one that the vault or this device has no more. */
+  readonly kind: "replaced" | "taken";
   readonly id: ItemId;
-  /** The revision that was shown. */
+  /** The revision that its bytes are of. */
   readonly rev: Op;
   /** Where it stood. */
   readonly key: string;
+  /** What it looked like with those bytes: `UNSURE` where a stamp proves nothing. */
   readonly print: Fingerprint;
-  /** When it came there, ms. */
+  /** Of those bytes, where they are known. */
+  readonly hash: Uint8Array | undefined;
+  /** When it came there, or was last written to, ms. */
   readonly since: number;
 }
 
 const kinds: readonly ItemKind[] = ["dir", "file", "link"];
-const stagedKinds = ["replaced", "aside"] as const;
+/** Of no file: its bytes are looked at. */
+export const UNSURE: Fingerprint = { size: 0, mtimeNs: -1n, ctimeNs: -1n, ino: -1n, birthtimeNs: -1n };
+
+const stagedKinds = ["replaced", "taken"] as const;
 const has = { alias: 1, hash: 2, target: 4, executable: 8 } as const;
 const ANY = Number.MAX_SAFE_INTEGER;
 
@@ -116,6 +122,7 @@ export class FolderRows {
     const w = new Writer(256).u8(stagedKinds.indexOf(one.kind)).fixed(one.id).fixed(one.rev);
     w.bytes(encodeUtf8(one.key)).u48(one.since);
     putPrint(w, one.print);
+    if (one.hash !== undefined) w.fixed(one.hash);
     tx.put(SPACE, this.#key(area.staged, encodeUtf8(one.name)), w.done());
   }
 
@@ -228,7 +235,8 @@ function decodeStaged(name: string, bytes: Uint8Array): Staged {
   const r = new Reader(bytes);
   const [kind, id, rev] = [stagedKinds[r.u8()] ?? "replaced", readId(r), readOp(r)];
   const [key, since] = [decodeUtf8(r.bytes(ANY)) ?? "", r.u48()];
-  return { name, kind, id, rev, key, since, print: readPrint(r) };
+  const print = readPrint(r);
+  return { name, kind, id, rev, key, since, print, hash: r.left === 0 ? undefined : r.fixed(32).slice() };
 }
 
 function putPrint(w: Writer, { size, mtimeNs, ctimeNs, ino, birthtimeNs }: Fingerprint): void {

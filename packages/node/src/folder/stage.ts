@@ -1,15 +1,18 @@
 /**
- * What lies in the stage: bytes that gave way to newer ones, until it is sure that no program wrote
- * to them afterwards, and what a crash left half-way. Everything ends in the tree, in the vault or
- * in the trash; nothing is removed.
+ * What lies in the stage: files that gave way to newer ones or whose item died, until it is sure that
+ * no program wrote to them afterwards, and what a crash left half-way. Everything ends in the tree,
+ * in the vault or in the trash; nothing is removed.
  */
+import { equalBytes } from "@tidelock/core/bytes/bytes";
 import type { Op } from "@tidelock/core/kinds/files/types";
+import type { DiskFacts } from "@tidelock/core/ports-fs";
 import type { Hands } from "./hands.ts";
 import type { FolderHost } from "./host.ts";
 import { Packing } from "./packing.ts";
 import { type FolderPlace, removeFile } from "./root.ts";
 import type { FolderRows, Staged } from "./rows.ts";
 import { parentKey, sameBytesLikely, samePrint } from "./seen.ts";
+import { QUIET } from "./settle.ts";
 import type { Trash } from "./trash.ts";
 
 export interface StageDeps {
@@ -24,8 +27,10 @@ export interface StageDeps {
   readonly touched: (folder: string) => void;
 }
 
-/** A program may still hold the old file open, ms. */
+/** A program may still hold the old file open, ms; each time it writes, as long again. */
 const HELD = 10_000;
+/** Of what is to be looked at as soon as may be. */
+export const AT_ONCE = 0;
 
 /** At a start: what was being made is made anew; what nobody knows of is kept for a person. */
 export async function recover(deps: StageDeps): Promise<void> {
@@ -35,61 +40,91 @@ export async function recover(deps: StageDeps): Promise<void> {
   const known = new Set(host.engine.read((tx) => rows.staged(tx)).map((one) => one.name));
   for (const { name } of (await host.fs.list(place.stage)).entries)
     if (!known.has(name)) await host.fs.rename(hands.staged(name), await trash.room(name, false));
+  await look(deps, () => true);
 }
 
-/** How long until something in the stage may be let go, ms; undefined where nothing waits. */
-export async function sweep(deps: StageDeps): Promise<number | undefined> {
+/** Looks at what has been there long enough. */
+export function sweep(deps: StageDeps): Promise<void> {
+  const now = deps.host.clock.now();
+  return look(deps, (one) => isDue(one, now));
+}
+
+/** Until something in the stage has been there long enough, ms; undefined where nothing waits. */
+export function sweepIn({ host, rows }: StageDeps): number | undefined {
+  const now = host.clock.now();
+  const waits = host.engine.read((tx) => rows.staged(tx)).map(({ since }) => since + HELD - now);
+  return waits.length === 0 ? undefined : Math.min(HELD, Math.max(QUIET, Math.min(...waits)));
+}
+
+/** A clock that went back must not keep anything for ever. */
+function isDue({ since }: Staged, now: number): boolean {
+  return since + HELD <= now || since > now;
+}
+
+async function look(deps: StageDeps, which: (one: Staged) => boolean): Promise<void> {
   const { host, rows } = deps;
-  let next: number | undefined;
+  const over: string[] = [];
+  const again: Staged[] = [];
   for (const one of host.engine.read((tx) => rows.staged(tx))) {
-    const left = one.since + HELD - host.clock.now();
-    if (await settled(deps, one, left)) host.engine.write((tx) => rows.dropStaged(tx, one.name));
-    else next = Math.min(next ?? HELD, Math.max(1, left));
+    const is = which(one) ? await judge(deps, one) : "waits";
+    if (is === "over") over.push(one.name);
+    else if (is !== "waits") again.push(is);
   }
-  return next;
+  if (over.length + again.length > 0)
+    host.engine.write((tx) => {
+      for (const name of over) rows.dropStaged(tx, name);
+      for (const one of again) rows.putStaged(tx, one);
+    });
 }
 
-/** Whether it needs no note any more. */
-async function settled(deps: StageDeps, one: Staged, left: number): Promise<boolean> {
-  const { host, hands, trash, touched } = deps;
+/** `over`: it needs no note any more. A note: its time begins anew. */
+async function judge(deps: StageDeps, one: Staged): Promise<"over" | "waits" | Staged> {
+  const { host, hands, trash } = deps;
   const path = hands.staged(one.name);
   const facts = await hands.lookIfThere(path);
-  if (facts === undefined) return true;
-  const target = await hands.lookIfThere(hands.path(one.key));
-  if (one.kind === "aside" || (target === undefined && !deps.hardLinks)) {
-    // Half-way when the process ended: back to where it was, and the next plan goes on from there.
-    if ((await hands.fromAside(one.name, one.key)).kind === "done") {
-      touched(parentKey(one.key));
-      return true;
-    }
-    await host.fs.rename(path, await trash.room(nameOf(one.key), false));
-    return true;
-  }
+  if (facts === undefined || (one.kind === "replaced" && (await wentBack(deps, one, facts)))) return "over";
+  if (!sameBytesLikely(facts, one.print)) return readLate(deps, one);
+  if (!isDue(one, host.clock.now())) return "waits";
+  await host.fs.rename(path, await trash.room(one.key.slice(one.key.lastIndexOf("/") + 1), true));
+  return "over";
+}
+
+/** Half-way when the process ended or the disk failed: as it was, and the next plan goes on from there. */
+async function wentBack(
+  { host, hands, rows, hardLinks, touched }: StageDeps,
+  { name, key, id, rev }: Staged,
+  facts: DiskFacts,
+): Promise<boolean> {
+  const target = await hands.lookIfThere(hands.path(key));
   if (target?.ino === facts.ino && target.dev === facts.dev) {
     // The new file never came.
-    await removeFile(host.fs, path);
+    await removeFile(host.fs, hands.staged(name));
     return true;
   }
-  const untouched = sameBytesLikely(facts, one.print);
-  if (!untouched && !(await sendLate(deps, one))) return false;
-  // A clock that went back must not keep it for ever.
-  if (untouched && left > 0 && left <= HELD) return false;
-  await host.fs.rename(path, await trash.room(nameOf(one.key), untouched));
+  if (hardLinks || target !== undefined) return false;
+  // Once it is noted that the new one came, somebody here has taken that away.
+  const row = host.engine.read((tx) => rows.row(tx, id));
+  if (row === undefined || !equalBytes(row.rev, rev)) return false;
+  if ((await hands.fromAside(name, key)).kind !== "done") return false;
+  touched(parentKey(key));
   return true;
 }
 
-/** An edit into the old file, made while the new one came: a write on what that program saw. */
-async function sendLate({ host, hands, op }: StageDeps, one: Staged): Promise<boolean> {
+/** An edit into a file that had given way is a write on what that program saw; the next one will be a write on this. */
+async function readLate({ host, hands, rows, op }: StageDeps, one: Staged): Promise<"waits" | Staged> {
   const packing = new Packing(host, true);
   const { content, file } = await packing.add(hands.staged(one.name));
-  if (!samePrint(file.before, file.after) || content.size !== file.after.size) return false;
-  const said = { op: op(), base: host.replica.cursor().applied, time: Math.floor(host.clock.now()) };
+  if (!samePrint(file.before, file.after) || content.size !== file.after.size) return "waits";
+  const since = Math.floor(host.clock.now());
+  const again = { ...one, print: file.after, hash: content.hash, since };
+  if (one.hash !== undefined && equalBytes(one.hash, content.hash)) return again;
+  const rev = op();
+  const said = { op: rev, base: host.replica.cursor().applied, time: since };
   const mtime = Math.max(0, Number(file.after.mtimeNs / 1000n));
   const change = { do: "write", ...said, id: one.id, rev: one.rev, content, mtime } as const;
-  host.engine.write((tx) => packing.submit(tx, [change]));
-  return true;
-}
-
-function nameOf(key: string): string {
-  return key.slice(key.lastIndexOf("/") + 1);
+  host.engine.write((tx) => {
+    packing.submit(tx, [change]);
+    rows.putStaged(tx, { ...again, rev });
+  });
+  return "waits";
 }

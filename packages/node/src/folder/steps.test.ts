@@ -1,14 +1,17 @@
 /** What happens in the middle of a step: a death, an edit, a link put in the way. */
 import {
   appendFileSync,
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -129,6 +132,134 @@ describe("a step", { timeout: 120_000 }, () => {
     await meet();
     expect(contents(a)).toEqual(["by a, longer", "first and late by b"]);
     expect(readdirSync(join(b.folder, ".tidelock", "stage"))).toEqual([]);
+  });
+
+  test("[FLD6] each time a program writes into a file that gave way, it is kept aside as long again, and all of it is sent", async () => {
+    write(a, "x.txt", "first");
+    await meet();
+    write(a, "x.txt", "by a, longer");
+    await a.sync();
+    await receive(b);
+    let now = Date.now();
+    const clock = { now: () => now, mono: () => now };
+    const folder = folderOver(b, { clock });
+    await folder.pump();
+    const [name] = readdirSync(join(b.folder, ".tidelock", "stage"));
+    const staged = join(b.folder, ".tidelock", "stage", name as string);
+    for (const text of [" and b", " and b again"]) {
+      appendFileSync(staged, text);
+      now += 11_000;
+      await folder.pump();
+    }
+    now += 9_000;
+    await folder.pump();
+    expect(existsSync(staged)).toBe(true);
+    now += 2_000;
+    await folder.pump();
+    expect(existsSync(staged)).toBe(false);
+    await meet();
+    await meet();
+    expect(contents(a)).toEqual(["by a, longer", "first and b and b again"]);
+  });
+
+  test("[FLD6] a program that holds a file open writes into it after it was deleted elsewhere: the file comes back with that", async () => {
+    write(a, "kept.txt", "kept");
+    write(a, "x.txt", "first");
+    await meet();
+    rmSync(join(a.folder, "x.txt"));
+    await a.sync();
+    await receive(b);
+    const open = openSync(join(b.folder, "x.txt"), "a");
+    let now = Date.now();
+    const clock = { now: () => now, mono: () => now };
+    const folder = folderOver(b, { clock });
+    await folder.pump();
+    expect(contents(b)).toEqual(["kept"]);
+    writeSync(open, " and late by b");
+    closeSync(open);
+    now += 11_000;
+    await folder.pump();
+    await meet();
+    await meet();
+    expect([contents(a), contents(b)]).toEqual([
+      ["first and late by b", "kept"],
+      ["first and late by b", "kept"],
+    ]);
+  });
+
+  test("[FLD6] a save at the moment a file is taken away for its item died is sent, also after a death in between", async () => {
+    write(a, "kept.txt", "kept");
+    for (const dies of [false, true]) {
+      write(a, "x.txt", "first");
+      await meet();
+      rmSync(join(a.folder, "x.txt"));
+      await a.sync();
+      await receive(b);
+      const path = join(b.folder, "x.txt");
+      // After the last look at it; a dead process takes no second one.
+      const fs = disturbedFs(createNodeFolderFs(), "rename", (from) => {
+        if (from === path) appendFileSync(path, " and by b");
+      });
+      const dying = disturbedFs(fs, "look", (at) => {
+        if (dies && !existsSync(path) && at.includes("/.tidelock/"))
+          throw Object.assign(new Error(), { code: "EIO" });
+      });
+      await folderOver(b, { fs: dying }).pump();
+      b = await b.again();
+      for (let i = 0; i < 2; i++) await meet();
+      expect([dies, contents(a), contents(b)]).toEqual([
+        dies,
+        ["first and by b", "kept"],
+        ["first and by b", "kept"],
+      ]);
+      rmSync(join(a.folder, "x.txt"));
+      await a.sync();
+      await meet();
+    }
+  });
+
+  test("[FLD6] a save at the moment a file is renamed is no part of what was agreed: the next version does not drop it", async () => {
+    write(a, "x.txt", "first");
+    await meet();
+    renameSync(join(a.folder, "x.txt"), join(a.folder, "y.txt"));
+    await a.sync();
+    await receive(b);
+    const fs = disturbedFs(createNodeFolderFs(), "link", (from) => {
+      if (from === join(b.folder, "x.txt")) appendFileSync(from, " and by b");
+    });
+    let now = Date.now();
+    const folder = folderOver(b, { fs, clock: { now: () => now, mono: () => now } });
+    await folder.pump();
+    write(a, "y.txt", "by a, longer");
+    await a.sync();
+    await receive(b);
+    // Before anybody has had time to read it once more.
+    await folder.pump();
+    now += 11_000;
+    await folder.pump();
+    await meet();
+    await meet();
+    expect(contents(b)).toEqual(contents(a));
+    expect(contents(b)).toEqual(["by a, longer", "first and by b"]);
+  });
+
+  test("[FLD6] a file that a program puts under the old name while one is renamed stays", async () => {
+    write(a, "x.txt", "first");
+    await meet();
+    renameSync(join(a.folder, "x.txt"), join(a.folder, "y.txt"));
+    await a.sync();
+    await receive(b);
+    const path = join(b.folder, "x.txt");
+    const fs = disturbedFs(createNodeFolderFs(), "rename", (from) => {
+      if (from !== path) return;
+      writeFileSync(`${path}.new`, "saved by b");
+      renameSync(`${path}.new`, path);
+    });
+    await folderOver(b, { fs }).pump();
+    await meet();
+    await meet();
+    expect(contents(b)).toEqual(contents(a));
+    expect(contents(b)).toContain("saved by b");
   });
 
   test("[FLD6] a file that somebody made where one is to come is not overwritten", async () => {

@@ -5,7 +5,7 @@ import { errno } from "./sim-image.ts";
 
 export interface FolderHooks {
   /** Asked before each call and again after it was done: an errno name with which it fails. May end the process. */
-  readonly point: (call: string, when: "before" | "after") => string | undefined;
+  readonly point: (call: string, when: "before" | "after", path: string) => string | undefined;
   /** Runs `step` when it is its turn: what others do in between is done. */
   readonly schedule: (step: () => void) => void;
   /** Whether a hint gets through. */
@@ -24,11 +24,11 @@ export function mountFolder(image: FolderImage, hooks: FolderHooks): FolderMount
   let dead = false;
 
   function now<T>(name: string, path: string, effect: () => T): T {
-    const before = hooks.point(name, "before");
+    const before = hooks.point(name, "before", path);
     if (dead) throw errno("EIO", path);
     if (before !== undefined) throw errno(before, path);
     const value = effect();
-    const after = hooks.point(name, "after");
+    const after = hooks.point(name, "after", path);
     if (dead) throw errno("EIO", path);
     if (after !== undefined) throw errno(after, path);
     return value;

@@ -94,8 +94,8 @@ interface Pending {
 
 export interface OpenFile {
   readonly bytes: () => Uint8Array;
-  /** False once its last name is gone. */
-  readonly isNamed: () => boolean;
+  /** Paths that lead to it: none once its last name is gone. */
+  readonly names: () => readonly string[];
   readonly write: (bytes: Uint8Array) => void;
 }
 
@@ -179,9 +179,20 @@ export class FolderImage {
     if (node.kind !== "file") throw errno("EISDIR", path);
     return {
       bytes: () => node.body.bytes,
-      isNamed: () => node.links > 0,
+      names: () => this.#namesOf(node),
       write: (bytes) => this.#fill(node, bytes, path),
     };
+  }
+
+  #namesOf(file: File): readonly string[] {
+    const names: string[] = [];
+    const walk = (dir: Dir, path: string): void => {
+      for (const { name, node } of dir.entries.values())
+        if (node.kind === "dir") walk(node, `${path}/${name}`);
+        else if (node === file) names.push(`${path}/${name}`);
+    };
+    walk(this.#root, "");
+    return names;
   }
 
   #fill(node: File, bytes: Uint8Array, path: string): void {

@@ -169,7 +169,7 @@ export function driveBeside(world: World): Beside {
   }
 
   /**
-   * FLD14: what was saved and not destroyed is in a folder's tree or in the vault, live, replaced or deleted. That a disk's
+   * FLD15: what was saved and not destroyed is in a folder's tree or in the vault, live, replaced or deleted. That a disk's
    * trash or stage has it as well is not enough: no other device could bring it back from there.
    */
   function lost(nodes: readonly SimNode[]): string | undefined {

@@ -79,7 +79,7 @@ describe("histories", () => {
     [
       "drive",
       20,
-      "[FLD1][FLD2][FLD6][FLD10][P2][P3][P9] folders of real files, on disks that people share and that lose power",
+      "[FLD1][FLD2][FLD6][FLD10][FLD15][P2][P3][P9] folders of real files, on disks that people share and that lose power",
     ],
     ["server", 16, "[P1][P2][P3][P4][P5][P6][P9] the server that ships, on a machine that loses power"],
     ["server-members", 6, "[P13][P1][P3][P4] persons come, go and change roles on the server that ships"],

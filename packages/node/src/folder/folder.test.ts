@@ -1,7 +1,6 @@
 import {
   existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -16,7 +15,14 @@ import { ROOT } from "@tidelock/core/kinds/files/names";
 import type { DiskFacts, FolderFs } from "@tidelock/core/ports-fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createNodeFolderFs } from "../fs/node-folder-fs.ts";
-import { createHomes, folderOver, type TestHome, type TestHomes, treeOf } from "./testing/homes.ts";
+import {
+  createHomes,
+  folderOver,
+  keptAside,
+  type TestHome,
+  type TestHomes,
+  treeOf,
+} from "./testing/homes.ts";
 
 let all: TestHomes;
 let a: TestHome;
@@ -143,8 +149,7 @@ describe("a folder", { timeout: 120_000 }, () => {
     expect(names(b).length).toBe(141);
     await b.session.folders.approve(b.folder);
     expect(names(b).length).toBe(36);
-    // On their way to the trash, until it is sure that no program writes to them.
-    expect(readdirSync(join(b.folder, ".tidelock", "stage")).length).toBe(105);
+    expect(keptAside(b.folder)).toBe(105);
   });
 
   test("[FLD9] M-68: the other answer brings all of it back", async () => {

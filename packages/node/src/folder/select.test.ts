@@ -4,7 +4,6 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -16,7 +15,14 @@ import type { ItemId } from "@tidelock/core/kinds/files/types";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createNodeFolderFs } from "../fs/node-folder-fs.ts";
 import { listPresent } from "../vault/drive.ts";
-import { createHomes, folderOver, type TestHome, type TestHomes, treeOf } from "./testing/homes.ts";
+import {
+  createHomes,
+  folderOver,
+  keptAside,
+  type TestHome,
+  type TestHomes,
+  treeOf,
+} from "./testing/homes.ts";
 import { disturbedFs, dyingFs } from "./testing/hooked.ts";
 
 let all: TestHomes;
@@ -181,8 +187,7 @@ describe("selection", { timeout: 120_000 }, () => {
     expect(b.session.facts().withheldDeletions).toBe(0);
     await meet();
     expect(names(a).length).toBe(126);
-    const [day] = readdirSync(join(b.folder, ".tidelock/trash"));
-    expect(readdirSync(join(b.folder, ".tidelock/trash", day as string)).length).toBe(123);
+    expect(keptAside(b.folder)).toBe(123);
   });
 
   test("[FLD14] killed at any call while it is deselected or selected, a folder goes on, and nothing is lost", async () => {

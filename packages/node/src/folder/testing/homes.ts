@@ -118,3 +118,11 @@ export function treeOf(root: string, under = ""): Record<string, string> {
   }
   return out;
 }
+
+/** How many files that left the tree are kept beside it. */
+export function keptAside(root: string): number {
+  const rooms = ["stage", "trash"].map((room) => join(root, ".tidelock", room));
+  return rooms.flatMap((room) =>
+    readdirSync(room, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()),
+  ).length;
+}

@@ -28,6 +28,7 @@ export interface StoreImage {
  */
 export class MapReplicaStore implements ReplicaStore {
   readonly #spaces = new Map<string, Rows>();
+  readonly #copies = new Copies();
   #undo: { readonly space: string; readonly text: string; readonly row: Row | undefined }[] = [];
   #depth = 0;
   #doomed: { readonly error: unknown } | undefined;
@@ -83,7 +84,7 @@ export class MapReplicaStore implements ReplicaStore {
     const old = rows.byKey.get(text);
     if (this.#depth > 0) this.#undo.push({ space, text, row: old });
     // Copies, as SQLite would: callers reuse their buffers.
-    set(rows, text, { key: old?.key ?? new Uint8Array(key), value: new Uint8Array(value) });
+    set(rows, text, { key: old?.key ?? new Uint8Array(key), value: this.#copies.of(value) });
   }
 
   delete(space: string, key: Uint8Array): void {
@@ -213,8 +214,30 @@ function lowerBound(order: readonly string[], text: string): number {
 
 /** One UTF-16 unit a byte, so that strings sort as the bytes do. */
 function textOf(key: Uint8Array): string {
-  return String.fromCharCode.apply(null, key as unknown as number[]);
+  return latin1Slice.call(key, 0, key.length);
 }
+
+const { latin1Slice } = Buffer.prototype as unknown as {
+  latin1Slice: (this: Uint8Array, from: number, to: number) => string;
+};
+
+/** Side by side in larger arrays: one of its own for each value of some hundred bytes would cost more than to store it. */
+class Copies {
+  #room = new Uint8Array(0);
+  #at = 0;
+
+  of(value: Uint8Array): Uint8Array {
+    const { length } = value;
+    if (length > ROOM / 8) return new Uint8Array(value);
+    if (length > this.#room.length - this.#at) [this.#room, this.#at] = [new Uint8Array(ROOM), 0];
+    const copy = this.#room.subarray(this.#at, this.#at + length);
+    copy.set(value);
+    this.#at += length;
+    return copy;
+  }
+}
+
+const ROOM = 16 << 10;
 
 function isThenable(value: unknown): boolean {
   return typeof value === "object" && value !== null && "then" in value;

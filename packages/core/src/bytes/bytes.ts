@@ -111,7 +111,9 @@ export function readU64Key(bytes: Uint8Array, at = 0): number {
   return readU32(bytes, at) * 0x1_0000_0000 + readU32(bytes, at + 4);
 }
 
-function readU32(bytes: Uint8Array, at: number): number {
-  const byte = (i: number): number => bytes[at + i] as number;
-  return ((byte(0) << 24) | (byte(1) << 16) | (byte(2) << 8) | byte(3)) >>> 0;
+/** Big-endian, of bytes that are there. */
+export function readU32(bytes: Uint8Array, at: number): number {
+  const [a, b] = [bytes[at] as number, bytes[at + 1] as number];
+  const [c, d] = [bytes[at + 2] as number, bytes[at + 3] as number];
+  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
 }

@@ -7,7 +7,7 @@ import { EMPTY, encodeUtf8, equalBytes, readU64Key, u64Key } from "../bytes/byte
 import type { Suite } from "../crypto/suite.ts";
 import { genesisLink, nextLink } from "../log/chain.ts";
 import type { Space } from "../log/kind.ts";
-import { rowSum, type Tx } from "../log/tx.ts";
+import { RowSums, rowHash, type Tx } from "../log/tx.ts";
 import type { ReplicaStore } from "../ports.ts";
 import { entriesAfter, getCursor, LOG, putCursor } from "./entries.ts";
 import { beginReplica, type Replica } from "./replica.ts";
@@ -42,14 +42,13 @@ export function verifyChain(tx: Tx, suite: Suite, vault: Uint8Array): ChainProbl
 
 /** The digest of the confirmed state, summed anew over every row. */
 export function recomputeDigest(store: ReplicaStore, suite: Suite, spaces: readonly Space[]): bigint {
-  let sum = 0n;
+  const sums = new RowSums();
   for (const space of spaces) {
     if (!space.digested) continue;
     const name = encodeUtf8(space.name);
-    for (const [key, value] of rowsOf(store, space.name))
-      sum = BigInt.asUintN(128, sum + rowSum(suite, name, key, value));
+    for (const [key, value] of rowsOf(store, space.name)) sums.add(rowHash(suite, name, key, value), 1);
   }
-  return sum;
+  return sums.take();
 }
 
 export interface Replay {

@@ -61,23 +61,26 @@ export function readContent(r: Reader): Content {
   if (kind === undefined) throw new Malformed("unknown content");
   const size = r.v(contentLimits.size);
   const hash = r.fixed(HASH).slice();
-  const some = (least: number, most: number): Uint8Array[] => {
-    const count = r.v(most);
-    if (count < least) throw new Malformed("content without bytes");
-    return Array.from({ length: count }, () => r.fixed(HASH).slice());
-  };
   switch (kind) {
     case "inline":
       if (size > contentLimits.inline) throw new Malformed("content too large to be inline");
       return { size, hash, body: { kind, bytes: r.fixed(size).slice() } };
     case "chunks":
-      return { size, hash, body: { kind, addresses: some(1, contentLimits.chunks) } };
+      return { size, hash, body: { kind, addresses: readHashes(r, contentLimits.chunks) } };
     case "manifest": {
-      const addresses = some(1, contentLimits.chunks);
-      const packs = some(1, contentLimits.packs);
+      const addresses = readHashes(r, contentLimits.chunks);
+      const packs = readHashes(r, contentLimits.packs);
       return { size, hash, body: { kind, addresses, packs } };
     }
   }
+}
+
+function readHashes(r: Reader, most: number): Uint8Array[] {
+  const count = r.v(most);
+  if (count < 1) throw new Malformed("content without bytes");
+  const hashes: Uint8Array[] = [];
+  for (let i = 0; i < count; i++) hashes.push(r.fixed(HASH).slice());
+  return hashes;
 }
 
 /** Whether two hold the same bytes, wherever they lie. */

@@ -1,4 +1,4 @@
-import { encodeUtf8 } from "../bytes/bytes.ts";
+import { encodeUtf8, readU32 } from "../bytes/bytes.ts";
 import type { Suite } from "../crypto/suite.ts";
 import type { ReplicaStore } from "../ports.ts";
 import type { Space } from "./kind.ts";
@@ -15,6 +15,8 @@ export class Tx {
   #scratch: Map<string, unknown> | undefined;
   readonly #before: () => bigint;
   #digest: bigint | undefined;
+  /** What rows have added since that was known. */
+  readonly #sums = new RowSums();
   /** Whether this transaction changed confirmed state. */
   moved = false;
 
@@ -33,7 +35,7 @@ export class Tx {
 
   /** The state digest now. Read from the replica only when somebody asks. */
   get digest(): bigint {
-    this.#digest ??= this.#before();
+    this.#digest = BigInt.asUintN(128, (this.#digest ?? this.#before()) + this.#sums.take());
     return this.#digest;
   }
 
@@ -51,8 +53,8 @@ export class Tx {
     const name = this.#digested.get(space);
     if (name !== undefined) {
       const old = known === undefined ? this.#store.get(space, key) : known.bytes;
-      if (old !== undefined) this.#sum(name, key, old, -1n);
-      this.#sum(name, key, value, 1n);
+      if (old !== undefined) this.#sum(name, key, old, -1);
+      this.#sum(name, key, value, 1);
     }
     this.#store.put(space, key, value);
   }
@@ -62,7 +64,7 @@ export class Tx {
     if (name !== undefined) {
       const old = this.#store.get(space, key);
       if (old === undefined) return;
-      this.#sum(name, key, old, -1n);
+      this.#sum(name, key, old, -1);
     }
     this.#store.delete(space, key);
   }
@@ -96,9 +98,9 @@ export class Tx {
     return this.#scratch?.get(kind) as T | undefined;
   }
 
-  #sum(name: Uint8Array, key: Uint8Array, value: Uint8Array, sign: bigint): void {
+  #sum(name: Uint8Array, key: Uint8Array, value: Uint8Array, sign: 1 | -1): void {
     this.moved = true;
-    this.#digest = BigInt.asUintN(128, this.digest + sign * rowSum(this.#suite, name, key, value));
+    this.#sums.add(rowHash(this.#suite, name, key, value), sign);
   }
 }
 
@@ -107,21 +109,57 @@ export function digestedSpaces(spaces: readonly Space[]): ReadonlyMap<string, Ui
   return new Map(spaces.filter((s) => s.digested).map((s) => [s.name, encodeUtf8(s.name)]));
 }
 
-/** One row's part of the digest: BLAKE2b-128(length-prefixed space ‖ key ‖ value), as an integer. */
-export function rowSum(suite: Suite, name: Uint8Array, key: Uint8Array, value: Uint8Array): bigint {
+/** Hashes of rows, added up modulo 2^128: four numbers, because a BigInt for each row would cost as much as its hash. */
+export class RowSums {
+  readonly #words = [0, 0, 0, 0];
+  #sum = 0n;
+  #rows = 0;
+
+  add(hash: Uint8Array, sign: 1 | -1): void {
+    for (let i = 0; i < 4; i++) (this.#words[i] as number) += sign * readU32(hash, 4 * i);
+    if (++this.#rows === EXACT) this.#carry();
+  }
+
+  /** The sum so far; it begins anew at 0. */
+  take(): bigint {
+    this.#carry();
+    const sum = BigInt.asUintN(128, this.#sum);
+    this.#sum = 0n;
+    return sum;
+  }
+
+  #carry(): void {
+    if (this.#rows === 0) return;
+    for (const [i, n] of this.#words.entries()) this.#sum += BigInt(n) << BigInt(96 - 32 * i);
+    this.#words.fill(0);
+    this.#rows = 0;
+  }
+}
+
+/** So many numbers below 2^32 add up exactly in a double. */
+const EXACT = 2 ** 20;
+
+/** One row's part of the digest: BLAKE2b-128(length-prefixed space ‖ key ‖ value), an integer, big-endian. */
+export function rowHash(suite: Suite, name: Uint8Array, key: Uint8Array, value: Uint8Array): Uint8Array {
   const head = 3 + name.length;
   const length = head + key.length + value.length;
-  const input = length <= scratch.length ? scratch.subarray(0, length) : new Uint8Array(length);
+  const input = inputOf(length);
   input[0] = name.length;
   input[1] = key.length >> 8;
   input[2] = key.length;
   input.set(name, 3);
   input.set(key, head);
   input.set(value, head + key.length);
-  const hash = suite.hash(input, 16);
-  const view = new DataView(hash.buffer, hash.byteOffset, 16);
-  return (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
+  return suite.hash(input, 16);
 }
 
 /** What is hashed is put together here, row after row. */
 const scratch = new Uint8Array(4096);
+/** Its beginnings by their length, made when they are first needed: most rows are as long as many others. */
+const beginnings: Uint8Array[] = [];
+
+function inputOf(length: number): Uint8Array {
+  if (length > scratch.length) return new Uint8Array(length);
+  beginnings[length] ??= scratch.subarray(0, length);
+  return beginnings[length];
+}

@@ -5,10 +5,10 @@
 import { equalBytes } from "../../bytes/bytes.ts";
 import type { Suite } from "../../crypto/suite.ts";
 import { type Content, sameContent } from "../../log/content.ts";
-import { entryOf, goneOn, notice, openConflict, settle } from "./journal.ts";
+import { goneOn, notice, openConflict, settle } from "./journal.ts";
 import { isNameIn, isReserved } from "./names.ts";
 import { ADJUSTED, OK, refused, SAME } from "./outcomes.ts";
-import { confirmed, textOf } from "./spaces.ts";
+import { confirmed } from "./spaces.ts";
 import {
   type Context,
   diedBy,
@@ -63,7 +63,7 @@ function isUsed({ ground, op }: Context): boolean {
     ground.item(op as Uint8Array as ItemId) !== undefined ||
     ground.get(confirmed.alias, op) !== undefined ||
     ground.headOf(op) !== undefined ||
-    entryOf(ground, op) !== undefined
+    ground.get(confirmed.entry, op) !== undefined
   );
 }
 
@@ -83,7 +83,7 @@ function create(context: Context, change: ChangeOf<"mkdir" | "create" | "symlink
   const clash = there !== undefined && there.kind === "file" && made.kind === "file";
   const item: Item = clash ? { ...made, name, copyOf: { item: there.id, entry: op } } : { ...made, name };
   ground.store(item);
-  if (item.kind === "file") ground.put(confirmed.head, op, id);
+  if (item.kind === "file") ground.putNew(confirmed.head, op, id);
   if (item.content !== undefined) context.relyOn(item.content);
   if (clash) openConflict(context, "create", there, item, there.rev);
   const became = clash ? ADJUSTED : placed(context, change, item);
@@ -92,15 +92,18 @@ function create(context: Context, change: ChangeOf<"mkdir" | "create" | "symlink
 
 /** What became of a place that was asked for; where it is another, that is told. */
 function placed(context: Context, asked: Place, { id, parent, name }: Item): Outcome {
-  const elsewhere = textOf(parent) !== textOf(context.ground.resolve(asked.parent));
+  const elsewhere =
+    !equalBytes(parent, asked.parent) && !equalBytes(parent, context.ground.resolve(asked.parent));
   if (!elsewhere && name === asked.name) return OK;
   notice(context, elsewhere ? "recovered" : "renamed", id);
   return ADJUSTED;
 }
 
 function kindOf(change: ChangeOf<"mkdir" | "create" | "symlink">): ItemKind {
-  return ({ mkdir: "dir", create: "file", symlink: "link" } as const)[change.do];
+  return kindByDo[change.do];
 }
+
+const kindByDo = { mkdir: "dir", create: "file", symlink: "link" } as const;
 
 function filled(item: Item, change: ChangeOf<"mkdir" | "create" | "symlink">): Item {
   if (change.do === "create") return { ...item, content: change.content, ...change.meta };
@@ -137,7 +140,7 @@ function move(context: Context, change: ChangeOf<"move">): Outcome {
   const item = ground.item(id);
   if (item === undefined || isRoot(id)) return refused("gone");
   const wanted = ground.resolve(change.parent);
-  if (item.dead === undefined && textOf(item.parent) === textOf(wanted) && item.name === change.name) {
+  if (item.dead === undefined && equalBytes(item.parent, wanted) && item.name === change.name) {
     const stamps = { ...item.stamps, place: stamped(item.stamps.place, context) };
     ground.store({ ...item, placeEqual: [...item.placeEqual, op], stamps });
     return SAME;

@@ -2,20 +2,36 @@
  * What the reducer works on: the confirmed state, or the view, which is that state with all
  * unconfirmed changes on top. Both speak of the same spaces, so there is one reducer for both.
  */
-import { afterPrefix, compareBytes, concat } from "../../bytes/bytes.ts";
+import { afterPrefix, compareBytes, concat, equalBytes } from "../../bytes/bytes.ts";
+import { Writer } from "../../bytes/writer.ts";
 import type { Tx } from "../../log/tx.ts";
-import { decodeItem, encodeItem } from "./item.ts";
+import { decodeItem, writeItem } from "./item.ts";
 import { type ConfirmedSpace, confirmed, confirmedSpaces, ID, local, slotKey, textOf } from "./spaces.ts";
 import type { Item, ItemId, Op } from "./types.ts";
 
 type Row = readonly [key: Uint8Array, value: Uint8Array];
 
+/** An item as it was decoded or stored, and its row where that was read: what a change of it replaces. */
+interface Held {
+  readonly item: Item | undefined;
+  readonly row: { readonly bytes: Uint8Array | undefined } | undefined;
+}
+
 export abstract class Ground {
   /** Decoded once a transaction; every change of an item goes through `store`. */
-  readonly #items = new Map<string, Item | undefined>();
+  readonly #items = new Map<string, Held>();
+  readonly #w = new Writer(1024);
+  /** The slot that was looked up last: most are taken next. */
+  #looked: { readonly parent: ItemId; readonly name: string; readonly slot: Slot } | undefined;
 
   abstract get(space: ConfirmedSpace, key: Uint8Array): Uint8Array | undefined;
-  abstract put(space: ConfirmedSpace, key: Uint8Array, value: Uint8Array): void;
+  /** `known`: what stands there, where that was just read. */
+  abstract put(
+    space: ConfirmedSpace,
+    key: Uint8Array,
+    value: Uint8Array,
+    known?: { readonly bytes: Uint8Array | undefined },
+  ): void;
   abstract delete(space: ConfirmedSpace, key: Uint8Array): void;
   /** In the order of their keys, which begin with `prefix` and come after `after`. */
   abstract scan(
@@ -25,32 +41,63 @@ export abstract class Ground {
     limit?: number,
   ): readonly Row[];
 
+  /** Where nothing stands, as was just seen. */
+  putNew(space: ConfirmedSpace, key: Uint8Array, value: Uint8Array): void {
+    this.put(space, key, value, NONE);
+  }
+
   item(id: ItemId): Item | undefined {
-    const text = textOf(id);
-    if (this.#items.has(text)) return this.#items.get(text);
-    const bytes = this.get(confirmed.item, id);
-    const item = bytes === undefined ? undefined : decodeItem(id, bytes);
-    this.#items.set(text, item);
-    return item;
+    return this.#held(id, textOf(id)).item;
+  }
+
+  #held(id: ItemId, text: string): Held {
+    let held = this.#items.get(text);
+    if (held === undefined) {
+      const bytes = this.get(confirmed.item, id);
+      const row = bytes === undefined ? NONE : { bytes };
+      held = { item: bytes === undefined ? undefined : decodeItem(id, bytes), row };
+      this.#items.set(text, held);
+    }
+    return held;
   }
 
   /** The one place where items change: slots and graves follow. */
   store(item: Item): void {
-    const old = this.item(item.id);
+    const text = textOf(item.id);
+    const { item: old, row } = this.#held(item.id, text);
+    if (old === undefined || !isSamePlace(old, item)) this.#place(old, item);
+    const w = this.#w.reset();
+    writeItem(w, item);
+    this.put(confirmed.item, item.id, w.view(), row);
+    this.#items.set(text, { item, row: undefined });
+  }
+
+  #place(old: Item | undefined, item: Item): void {
     const was = old === undefined ? undefined : placeIn(old);
-    const is = placeIn(item);
-    if (was === undefined || was.space !== is.space || compareBytes(was.key, is.key) !== 0) {
-      if (was !== undefined) this.delete(was.space, was.key);
-      this.put(is.space, is.key, is.space === confirmed.slot ? item.id : EMPTY);
+    const is = item.dead === undefined ? this.#slotOf(item.parent, item.name) : undefined;
+    const key = is?.key ?? concat(item.parent, item.id);
+    const space = is === undefined ? confirmed.grave : confirmed.slot;
+    if (was !== undefined) {
+      if (was.space === space && compareBytes(was.key, key) === 0) return;
+      this.delete(was.space, was.key);
     }
-    this.put(confirmed.item, item.id, encodeItem(item));
-    this.#items.set(textOf(item.id), item);
+    this.put(space, key, is === undefined ? EMPTY : item.id, is);
+    this.#looked = undefined;
   }
 
   /** The live item of this name. */
   at(parent: ItemId, name: string): Item | undefined {
-    const id = this.get(confirmed.slot, slotKey(parent, name));
-    return id === undefined ? undefined : this.item(id.slice() as ItemId);
+    const { bytes } = this.#slotOf(parent, name);
+    return bytes === undefined ? undefined : this.item(bytes.slice() as ItemId);
+  }
+
+  #slotOf(parent: ItemId, name: string): Slot {
+    const last = this.#looked;
+    if (last !== undefined && last.name === name && equalBytes(last.parent, parent)) return last.slot;
+    const key = slotKey(parent, name);
+    const slot = { key, bytes: this.get(confirmed.slot, key) };
+    this.#looked = { parent, name, slot };
+    return slot;
   }
 
   /** The item that is meant by an id, which may have been merged into another. */
@@ -70,14 +117,22 @@ export abstract class Ground {
   deadChildren(parent: ItemId): ItemId[] {
     return this.scan(confirmed.grave, parent).map(([key]) => key.slice(ID) as ItemId);
   }
-
-  /** What stands there was changed beside this ground. */
-  forget(): void {
-    this.#items.clear();
-  }
 }
 
 const EMPTY = new Uint8Array(0);
+const NONE = { bytes: undefined } as const;
+
+interface Slot {
+  readonly key: Uint8Array;
+  /** Of the item in it. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+function isSamePlace(a: Item, b: Item): boolean {
+  return (
+    (a.dead === undefined) === (b.dead === undefined) && a.name === b.name && equalBytes(a.parent, b.parent)
+  );
+}
 
 function placeIn(item: Item): { readonly space: ConfirmedSpace; readonly key: Uint8Array } {
   return item.dead === undefined
@@ -97,8 +152,13 @@ export class Truth extends Ground {
     return this.#tx.get(space, key);
   }
 
-  put(space: ConfirmedSpace, key: Uint8Array, value: Uint8Array): void {
-    this.#tx.put(space, key, value);
+  put(
+    space: ConfirmedSpace,
+    key: Uint8Array,
+    value: Uint8Array,
+    known?: { readonly bytes: Uint8Array | undefined },
+  ): void {
+    this.#tx.put(space, key, value, known);
   }
 
   delete(space: ConfirmedSpace, key: Uint8Array): void {

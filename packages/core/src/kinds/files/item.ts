@@ -17,10 +17,12 @@ const entryKinds: readonly Entry["why"][] = [
   "recovered",
 ];
 const picks: readonly (Pick | "over")[] = ["keep-current", "use-other", "keep-both", "over"];
+/** What most items have: one of each for all of them. */
+export const NO_OPS: readonly Op[] = [];
+export const NO_TAGS: Item["tags"] = new Map();
 const flags = { executable: 1, plain: 2, pin: 4, dead: 8, copy: 16, content: 32, target: 64 } as const;
 
-export function encodeItem(item: Item): Uint8Array {
-  const w = new Writer(256);
+export function writeItem(w: Writer, item: Item): void {
   const { content, target, dead, copyOf } = item;
   w.u8(itemKinds.indexOf(item.kind)).u8(
     (item.executable ? flags.executable : 0) |
@@ -35,15 +37,33 @@ export function encodeItem(item: Item): Uint8Array {
   ops(w, item.equal);
   w.fixed(item.place);
   ops(w, item.placeEqual);
-  for (const { seq, device, other } of [item.stamps.rev, item.stamps.place, item.stamps.touch])
-    w.v(seq).v(device).v(other);
+  const { stamps } = item;
+  writeStamp(w, stamps.rev);
+  writeStamp(w, stamps.place);
+  writeStamp(w, stamps.touch);
   w.v(item.by.device).u48(item.by.time).v(item.mtime).v(item.tags.size);
   for (const [name, value] of item.tags) w.bytes(encodeUtf8(name)).bytes(encodeUtf8(value));
   if (content !== undefined) writeContent(w, content);
   if (target !== undefined) w.bytes(target);
   if (dead !== undefined) w.fixed(dead.op).v(dead.seq).v(dead.device);
   if (copyOf !== undefined) w.fixed(copyOf.item).fixed(copyOf.entry);
-  return w.done();
+}
+
+function writeStamp(w: Writer, { seq, device, other }: Stamp): void {
+  w.v(seq).v(device).v(other);
+}
+
+function readStamp(r: Reader): Stamp {
+  return { seq: r.v(), device: r.v(), other: r.v() };
+}
+
+function readTags(r: Reader): Item["tags"] {
+  let left = r.v();
+  if (left === 0) return NO_TAGS;
+  const tags = new Map<string, string>();
+  for (; left > 0; left--)
+    tags.set(readText(r, Number.MAX_SAFE_INTEGER), readText(r, Number.MAX_SAFE_INTEGER));
+  return tags;
 }
 
 export function decodeItem(id: ItemId, bytes: Uint8Array): Item {
@@ -57,18 +77,20 @@ export function decodeItem(id: ItemId, bytes: Uint8Array): Item {
   const equal = readOps(r);
   const place = readOp(r);
   const placeEqual = readOps(r);
-  const stamp = (): Stamp => ({ seq: r.v(), device: r.v(), other: r.v() });
-  const stamps = { rev: stamp(), place: stamp(), touch: stamp() };
+  const stamps = { rev: readStamp(r), place: readStamp(r), touch: readStamp(r) };
   const by = { device: r.v(), time: r.u48() };
   const mtime = r.v();
-  const tags = new Map<string, string>();
-  for (let n = r.v(); n > 0; n--)
-    tags.set(readText(r, Number.MAX_SAFE_INTEGER), readText(r, Number.MAX_SAFE_INTEGER));
+  const tags = readTags(r);
+  const content = (has & flags.content) === 0 ? undefined : readContent(r);
+  const target = (has & flags.target) === 0 ? undefined : r.bytes(Number.MAX_SAFE_INTEGER).slice();
+  // In the order of `newItem`: one shape for the engine, wherever an item comes from.
   return {
     id,
     kind,
     parent,
     name,
+    content,
+    target,
     rev,
     writes,
     equal,
@@ -77,12 +99,10 @@ export function decodeItem(id: ItemId, bytes: Uint8Array): Item {
     stamps,
     by,
     mtime,
-    tags,
     executable: (has & flags.executable) !== 0,
     compress: (has & flags.plain) === 0,
     pin: (has & flags.pin) !== 0,
-    content: (has & flags.content) === 0 ? undefined : readContent(r),
-    target: (has & flags.target) === 0 ? undefined : r.bytes(Number.MAX_SAFE_INTEGER).slice(),
+    tags,
     dead: (has & flags.dead) === 0 ? undefined : { op: readOp(r), seq: r.v(), device: r.v() },
     copyOf: (has & flags.copy) === 0 ? undefined : { item: readId(r), entry: readOp(r) },
   };
@@ -141,8 +161,9 @@ function ops(w: Writer, list: readonly Op[]): void {
   for (const op of list) w.fixed(op);
 }
 
-function readOps(r: Reader): Op[] {
-  return Array.from({ length: r.v() }, () => readOp(r));
+function readOps(r: Reader): readonly Op[] {
+  const count = r.v();
+  return count === 0 ? NO_OPS : Array.from({ length: count }, () => readOp(r));
 }
 
 export function readOp(r: Reader): Op {

@@ -1,5 +1,5 @@
 /** Names of items, and names for those whose own is taken (FIL3, FIL4). */
-import { decodeUtf8, encodeUtf8 } from "../../bytes/bytes.ts";
+import { decodeUtf8, encodeUtf8, equalBytes } from "../../bytes/bytes.ts";
 import { limits } from "../../bytes/limits.ts";
 import { fold, nfc } from "./fold.ts";
 import type { ItemId } from "./types.ts";
@@ -11,6 +11,7 @@ export const RECOVERED_NAME = "Recovered";
 /** Under the root every disk keeps something of ours there. */
 const OURS = ".tidelock";
 const LABEL = 32;
+const SLASH = 0x2f;
 /** Half of a pair is no character. */
 const LONE = /\p{Cs}/u;
 
@@ -22,17 +23,29 @@ function reserved(n: number): ItemId {
 
 /** Ids that no change makes, those of folders and roots that every tree may have. */
 export function isReserved(id: Uint8Array): boolean {
-  return id.subarray(0, -1).every((b) => b === 0);
+  for (let i = 0; i < id.length - 1; i++) if (id[i] !== 0) return false;
+  return true;
 }
 
 /** Whether the log takes it. What a disk cannot hold gets another name there alone. */
 export function isName(name: string): boolean {
-  if (name === "" || name === "." || name === ".." || /[/\0]/.test(name)) return false;
+  if (name === "" || name === "." || name === "..") return false;
+  if (isPlain(name)) return name.length <= limits.name;
+  if (/[/\0]/.test(name)) return false;
   return !LONE.test(name) && nfc(name) === name && encodeUtf8(name).length <= limits.name;
 }
 
+/** ASCII without what no name has: most names. */
+function isPlain(name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    const unit = name.charCodeAt(i);
+    if (unit === 0 || unit === SLASH || unit > 0x7f) return false;
+  }
+  return true;
+}
+
 export function isNameIn(parent: Uint8Array, name: string): boolean {
-  return isName(name) && !(parent.every((b) => b === 0) && fold(name) === OURS);
+  return isName(name) && !(equalBytes(parent, ROOT) && fold(name) === OURS);
 }
 
 /** As a copy's name shows it: no separators, no control characters, at most 32 bytes. */

@@ -108,12 +108,12 @@ export class Session {
     first = 0,
   ): readonly Outcome[] {
     const outcomes: Outcome[] = [];
-    const content = this.#contentOf(ground);
+    const { isStored, relyOn } = this.#contentOf(ground);
     for (const { label, changes } of sections)
       for (const change of changes) {
         const { op, base, time } = change;
         const index = first + outcomes.length;
-        const context = { ground, ...content, op, base, seq, index, device, label, time };
+        const context = { ground, isStored, relyOn, op, base, seq, index, device, label, time };
         outcomes.push(reduceChange(context, this.#suite, change));
       }
     return outcomes;

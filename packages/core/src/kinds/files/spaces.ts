@@ -73,5 +73,11 @@ export function frameOf(key: Uint8Array): number {
 
 /** A map key for bytes. */
 export function textOf(bytes: Uint8Array): string {
-  return String.fromCharCode.apply(null, bytes as unknown as number[]);
+  if (bytes.length !== ID) return String.fromCharCode.apply(null, bytes as unknown as number[]);
+  // Ids and ops are most of them, and a list of arguments is made without a walk.
+  const [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes as unknown as Sixteen;
+  return String.fromCharCode(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p);
 }
+
+type Four = readonly [number, number, number, number];
+type Sixteen = readonly [...Four, ...Four, ...Four, ...Four];

@@ -1,6 +1,8 @@
 /** Walks over the tree: what must live, what dies together, what lies below what (FIL6, FIL7). */
+import { equalBytes } from "../../bytes/bytes.ts";
 import type { Content } from "../../log/content.ts";
 import type { Ground } from "./ground.ts";
+import { NO_OPS, NO_TAGS } from "./item.ts";
 import { freeName, RECOVERED, RECOVERED_NAME, ROOT } from "./names.ts";
 import { textOf } from "./spaces.ts";
 import type { By, Item, ItemId, ItemKind, Op, Stamp } from "./types.ts";
@@ -50,12 +52,11 @@ export function diedBy({ op, seq, device }: Context): NonNullable<Item["dead"]> 
 }
 
 export function isOneOf(op: Op, first: Op, more: readonly Op[]): boolean {
-  const text = textOf(op);
-  return text === textOf(first) || more.some((one) => textOf(one) === text);
+  return equalBytes(op, first) || more.some((one) => equalBytes(one, op));
 }
 
 export function isRoot(id: ItemId): boolean {
-  return textOf(id) === textOf(ROOT);
+  return equalBytes(id, ROOT);
 }
 
 export function byOf({ device, time }: Context): By {
@@ -64,10 +65,9 @@ export function byOf({ device, time }: Context): By {
 
 /** A name for an item in a folder: its own, or a free one. */
 export function nameIn(context: Context, parent: ItemId, name: string, self?: ItemId): string {
-  const own = self === undefined ? "" : textOf(self);
   return freeName(name, context, (wanted) => {
     const there = context.ground.at(parent, wanted);
-    return there !== undefined && textOf(there.id) !== own;
+    return there !== undefined && (self === undefined || !equalBytes(there.id, self));
   });
 }
 
@@ -83,16 +83,16 @@ export function newItem(context: Context, kind: ItemKind, id: ItemId, parent: It
     target: undefined,
     rev: op,
     writes: 1,
-    equal: [],
+    equal: NO_OPS,
     place: op,
-    placeEqual: [],
+    placeEqual: NO_OPS,
     stamps: { rev: stamp, place: stamp, touch: stamp },
     by: byOf(context),
     mtime: 0,
     executable: false,
     compress: true,
     pin: false,
-    tags: new Map(),
+    tags: NO_TAGS,
     dead: undefined,
     copyOf: undefined,
   };
@@ -177,7 +177,7 @@ export function reviveTree(context: Context, item: Item, parent: ItemId, name: s
     if (folder === undefined) return back;
     for (const id of ground.deadChildren(folder)) {
       const child = ground.item(id) as Item;
-      if (child.dead === undefined || textOf(child.dead.op) !== textOf(dead.op)) continue;
+      if (child.dead === undefined || !equalBytes(child.dead.op, dead.op)) continue;
       ground.store(touched({ ...child, ...freed(context, child, folder), dead: undefined }, context));
       if (child.kind === "dir") folders.push(id);
     }

@@ -29,7 +29,7 @@ export function write(context: Context, suite: Suite, change: Write): Outcome {
   if (!follows && !sameContent(target.content, change.content))
     return writeAside(context, suite, change, target);
   const { id } = target;
-  ground.put(confirmed.head, op, id);
+  ground.putNew(confirmed.head, op, id);
   const stamps = { ...target.stamps, rev: stamped(target.stamps.rev, context) };
   if (follows) {
     keepVersion(context, target);
@@ -70,7 +70,7 @@ function writeAside(context: Context, suite: Suite, change: Write, against: Item
   const copyOf = winner === undefined ? undefined : { item: winner.id, entry: op };
   const copy: Item = { ...made, content, mtime, executable, copyOf };
   ground.store(copy);
-  ground.put(confirmed.head, op, id);
+  ground.putNew(confirmed.head, op, id);
   context.relyOn(content);
   if (winner === undefined) notice(context, "recovered", id);
   else openConflict(context, "write", winner, copy, change.rev);

@@ -25,6 +25,10 @@ const steps: readonly Step[] = [
     env: { TIDELOCK_RUNS: String(Number(runs) * 10) },
   },
   {
+    name: "short schedules of files beside their reference",
+    command: `npm run --silent schedules -- --seeds ${Number(runs) * 2_000} --from ${Math.floor(Date.now() / 86_400_000) * 1_000_000}`,
+  },
+  {
     name: "folders planned over random histories",
     command: "npx vitest run packages/core/src/kinds/files/plan/world.test.ts",
     env: { TIDELOCK_RUNS: String(Number(runs) * 10) },

@@ -52,6 +52,38 @@ export function compareSteps(
   });
 }
 
+/** As `compareSteps`, of many short histories: outcomes run by run, one view on the way, all else at the end. */
+export function compareEnd(steps: readonly Step[], devices: number, viewAt: number): number {
+  const law = new Law();
+  const brought = new Set<string>();
+  let said: string[] = [];
+  let shown = 0;
+  let changes = 0;
+  let last: Replica | undefined;
+  playSteps(steps, devices, {
+    coming(truth, run) {
+      last = truth;
+      changes += run.changes.length;
+      said = law.apply(run, (index, outcome) => {
+        const change = run.changes[index];
+        if (change !== undefined && "content" in change && !outcome.startsWith("void"))
+          brought.add(toHex(change.content.hash));
+      });
+    },
+    placed(truth, { seq }) {
+      const told = said.map((outcome) => outcome.replace(/[0-9a-f]{32}/, short));
+      same(`seq ${seq}: outcomes`, truth.outcomes.map(outcomeText), told);
+    },
+    shown(device, log) {
+      if (shown++ === viewAt) compareView(device, log);
+    },
+  });
+  checkLaw(law, brought);
+  const truth = last;
+  truth?.tx((tx) => compareState("at the end: ", truth, tx, law));
+  return changes;
+}
+
 /** A seed whose history fails, made small: what differs and what happened. */
 export function explain(seed: number, devices: number, count: number): string | undefined {
   const why = (steps: readonly Step[]): string | undefined => {

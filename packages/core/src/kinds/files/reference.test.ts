@@ -1,7 +1,7 @@
 /** The kind beside the same law said plainly, over random histories, after every change. */
 import { forSeeds } from "@tidelock/testkit/suites/seeds";
 import { describe, expect, test } from "vitest";
-import { compareSteps, explain } from "../../../../../test/reference/files-compare.ts";
+import { compareEnd, compareSteps, explain } from "../../../../../test/reference/files-compare.ts";
 import { drawSteps } from "../../../../../test/reference/files-world.ts";
 
 const SEEDS = 25;
@@ -24,6 +24,12 @@ describe("beside the reference", () => {
     });
     // One seed alone need not meet them all.
     if (process.env["TIDELOCK_SEED"] === undefined) expect([...met.keys()].sort()).toEqual(OUTCOMES);
+  });
+});
+
+test("[FIL1, FIL14, FIL16] short schedules, looked at where they end: the same", async () => {
+  await forSeeds(200, async (seed) => {
+    compareEnd(drawSteps(BigInt(seed), DEVICES, 24), DEVICES, seed % 12);
   });
 });
 

@@ -121,6 +121,8 @@ function connect(world: World, server: FileServer, node: SimNode, life: Life): R
     },
     putBlob: (id, bytes) => told("put-blob", () => inner.putBlob(id, bytes)),
     getBlob: (id, part) => told("get-blob", () => inner.getBlob(id, part)),
+    listBlobs: (after) => told("list-blobs", () => inner.listBlobs(after)),
+    deleteBlobs: (ids, condemnedAt) => told("delete-blobs", () => inner.deleteBlobs(ids, condemnedAt)),
     ...(world.plan.knobs.wake
       ? {
           wake: (hint: () => void) => {

@@ -206,6 +206,9 @@ function blobsIn(kept: Map<string, Uint8Array>, pause: (ms: number) => Promise<v
         yield whole.slice(from, to);
       })();
     },
+    remove: async (vault, id) => {
+      kept.delete(name(vault, id));
+    },
     drop: async (vault) => {
       for (const key of kept.keys()) if (key.startsWith(name(vault, new Uint8Array(0)))) kept.delete(key);
     },

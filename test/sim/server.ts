@@ -85,7 +85,7 @@ function connect(world: World, machine: ServerMachine, shelf: Shelf, node: SimNo
   };
   const nowhere = { kind: "unreachable", why: "no vault" } as const;
   return {
-    caps: { wake, deletes: false, accounts: true, links: false },
+    caps: { wake, deletes: true, accounts: true, links: false },
     create: (genesis) => told("create", (remote) => remote.create(genesis), nowhere),
     genesis: () =>
       // Of a vault that he is not in yet, a guest has it from whoever lets him in.
@@ -106,6 +106,9 @@ function connect(world: World, machine: ServerMachine, shelf: Shelf, node: SimNo
     },
     putBlob: (id, bytes) => told("put-blob", (remote) => remote.putBlob(id, bytes), nowhere),
     getBlob: (id, part) => told("get-blob", (remote) => remote.getBlob(id, part), nowhere),
+    listBlobs: (after) => told("list-blobs", (remote) => remote.listBlobs(after), nowhere),
+    deleteBlobs: (ids, condemnedAt) =>
+      told("delete-blobs", (remote) => remote.deleteBlobs(ids, condemnedAt), nowhere),
     ...(wake
       ? {
           wake: (hint: () => void) => {

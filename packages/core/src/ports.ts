@@ -123,6 +123,7 @@ export type AppendResult =
 
 export interface RemoteCaps {
   readonly wake: boolean;
+  /** Blobs can be listed and deleted. */
   readonly deletes: boolean;
   readonly accounts: boolean;
   readonly links: boolean;
@@ -132,6 +133,19 @@ export interface BlobPart {
   readonly offset: number;
   /** At least 1. */
   readonly length: number;
+}
+
+export interface BlobInfo {
+  readonly id: Uint8Array;
+  readonly size: number;
+  /** By the place's clock, ms since 1970. */
+  readonly storedAt: number;
+}
+
+export interface BlobList {
+  /** The place's clock, ms since 1970. */
+  readonly now: number;
+  readonly blobs: readonly BlobInfo[];
 }
 
 /**
@@ -171,6 +185,14 @@ export interface Remote {
    * `length` of them or those that there are.
    */
   getBlob(id: Uint8Array, part?: BlobPart): Promise<Result<Uint8Array | undefined>>;
+  /** Blobs whose names come after `after`, in their order, at most `limits.blobsPerCall`; none: there are no more. */
+  listBlobs(after: Uint8Array): Promise<Result<BlobList>>;
+  /**
+   * Removes blobs that the log gives up in the entry `condemnedAt`, at most `limits.blobsPerCall` of them. A place
+   * cannot read that entry and looks only at times: what was stored, or given up, less than `limits.blobGrace` ago
+   * stays. Answers those that stay. Again, and for a name that is not there: nothing happens.
+   */
+  deleteBlobs(ids: readonly Uint8Array[], condemnedAt: Seq): Promise<Result<readonly Uint8Array[]>>;
   /**
    * Calls `hint` when something may have come: with the newest seq there is then, where the place says it.
    * Hints may be lost, repeated or wrong.

@@ -12,6 +12,8 @@ import { encodeFrameList, parsePageList } from "@tidelock/core/log/frame-list";
 import { checkAppend } from "@tidelock/core/log/page";
 import type {
   AppendResult,
+  BlobInfo,
+  BlobList,
   Clock,
   Failure,
   Page,
@@ -49,6 +51,8 @@ export interface ServerRemoteOptions {
 
 /** A whole page list and what surrounds it. */
 const READ_ANSWER = limits.pageBytes + (1 << 20);
+/** All names that one call takes, with size and time of each. */
+const LIST_ANSWER = limits.blobsPerCall * 160;
 
 export function createServerRemote(options: ServerRemoteOptions): Remote {
   const { suite, vault, clock, scheduler, identity } = options;
@@ -57,7 +61,7 @@ export function createServerRemote(options: ServerRemoteOptions): Remote {
   const base = `/v1/vaults/${toBase64Url(vault)}`;
   const caps: RemoteCaps = {
     wake: options.openSocket !== undefined,
-    deletes: false,
+    deletes: true,
     accounts: true,
     links: false,
   };
@@ -162,6 +166,29 @@ export function createServerRemote(options: ServerRemoteOptions): Remote {
       return transport.failureOf(answer);
     },
 
+    async listBlobs(after): Promise<Result<BlobList>> {
+      const path = `${base}/blobs?after=${toBase64Url(after)}`;
+      const answer = await call("GET", path, { most: LIST_ANSWER });
+      if (!isAnswer(answer) || answer.status !== 200) return failed(transport, answer);
+      const { blobs } = jsonOf(answer) ?? {};
+      const { time: now } = answer;
+      const found = Array.isArray(blobs) ? blobs.slice(0, limits.blobsPerCall).map(parseBlob) : [undefined];
+      if (now === undefined || found.includes(undefined))
+        return { kind: "corrupt", why: "the server's answer is no list of blobs" };
+      return { kind: "ok", value: { now, blobs: found as readonly BlobInfo[] } };
+    },
+
+    async deleteBlobs(ids, condemnedAt): Promise<Result<readonly Uint8Array[]>> {
+      if (ids.length > limits.blobsPerCall) throw new RangeError("more blobs than one call takes");
+      const json = { ids: ids.map(toBase64Url), condemnedAt };
+      const answer = await call("POST", `${base}/blobs/delete`, { json, most: LIST_ANSWER });
+      if (!isAnswer(answer) || answer.status !== 200) return failed(transport, answer);
+      const { early } = jsonOf(answer) ?? {};
+      const stay = Array.isArray(early) ? early.map(idOf) : [undefined];
+      if (stay.includes(undefined)) return { kind: "corrupt", why: "the server's answer is no list of blobs" };
+      return { kind: "ok", value: stay as readonly Uint8Array[] };
+    },
+
     ...(waker === undefined
       ? {}
       : { wake: (hint: (seq?: number) => void) => waker.add(hint), awake: () => waker.awake }),
@@ -185,6 +212,24 @@ function placedBy(answer: HttpAnswer, frames: number): AppendResult {
   if (seq !== first + frames - 1 || typeof time !== "number" || hash?.length !== 32)
     return { kind: "committed", first };
   return { kind: "committed", first, receipt: { time, hash } };
+}
+
+function idOf(text: unknown): Uint8Array | undefined {
+  const id = typeof text === "string" ? fromBase64Url(text) : undefined;
+  return id?.length === 32 ? id : undefined;
+}
+
+function parseBlob(value: unknown): BlobInfo | undefined {
+  const { id: text, size, storedAt } = (typeof value === "object" && value !== null ? value : {}) as Record<
+    string,
+    unknown
+  >;
+  const id = idOf(text);
+  return id === undefined || !isCount(size) || !isCount(storedAt) ? undefined : { id, size, storedAt };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function done<T>(

@@ -116,6 +116,11 @@ const overHttp: CreateRemote = async () => {
         );
       },
     },
+    age: async (ms) =>
+      withDatabase((db) => {
+        db.prepare("UPDATE log SET time = time - ?").run(ms);
+        db.prepare("UPDATE blobs SET stored_at = stored_at - ?").run(ms);
+      }),
     failNextAppend: (at) => {
       fault = at;
     },

@@ -5,7 +5,7 @@ import type { Clock, Log, Scheduler } from "@tidelock/core/ports";
 import type { Registration } from "./auth/sign-in.ts";
 import { createTokens, type TokenSigner } from "./auth/token.ts";
 import type { BlobBytes } from "./blobs/bytes.ts";
-import { eraseDeleted } from "./blobs/erase.ts";
+import { eraseAside, eraseDeleted } from "./blobs/erase.ts";
 import { Uploads } from "./blobs/uploads.ts";
 import { createHandler, type Handler } from "./http/handler.ts";
 import { type Rate, Rates } from "./http/rates.ts";
@@ -111,6 +111,7 @@ export function createTidelockServer(options: ServerOptions): TidelockServer {
   const sweep = async (): Promise<void> => {
     await store.sweep(clock.now());
     await eraseDeleted(store, blobs, clock.now());
+    await eraseAside(store, blobs, clock.now());
   };
   const sweepAgain = (): void => {
     // The next one when this one has ended: erasing a large vault takes its time.

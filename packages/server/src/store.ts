@@ -166,6 +166,18 @@ export interface BlobRow {
   readonly storedAt: number;
 }
 
+/** Blobs that the log gives up at `condemnedAt`, as whoever asks says. */
+export interface SetAside {
+  readonly ids: readonly Uint8Array[];
+  readonly condemnedAt: number;
+  readonly now: number;
+  /** What was stored or placed after this stays. */
+  readonly until: number;
+}
+
+/** How long blobs that were set aside can be taken back, ms: one bad device of an editor must not empty a vault. */
+export const ASIDE: number = 7 * 86_400_000;
+
 /** Who may sign in. The account is the person's key; there is no name, no address, no password. */
 export interface PersonRow {
   readonly person: Uint8Array;
@@ -279,10 +291,22 @@ export interface LogStore {
   eraseVault(vault: Uint8Array, most: number): Promise<boolean>;
 
   blob(vault: Uint8Array, id: Uint8Array): Promise<BlobRow | undefined>;
-  /** After its bytes are durable. Again: nothing changes. `spared`: the person for whom it was taken though there was no room. */
+  /** After its bytes are durable. Again: nothing changes; one that was set aside is there again. `spared`: the person for whom it was taken though there was no room. */
   addBlob(vault: Uint8Array, blob: BlobRow, spared?: Uint8Array): Promise<void>;
   /** By id, after `after`. */
   blobs(vault: Uint8Array, after: Uint8Array, most: number): Promise<readonly BlobRow[]>;
+
+  /** From then on they are neither there nor counted. Answers those that stay, for their time. */
+  setBlobsAside(vault: Uint8Array, asked: SetAside, audit: AuditRow): Promise<readonly Uint8Array[]>;
+  /** All that were set aside are there again; how many. */
+  restoreBlobs(vault: Uint8Array, audit: AuditRow): Promise<number>;
+  /** Set aside at `until` or before, the oldest first. */
+  blobsAside(
+    until: number,
+    most: number,
+  ): Promise<readonly { readonly vault: Uint8Array; readonly id: Uint8Array }[]>;
+  /** Its row goes, if it is still set aside. After its bytes. */
+  eraseBlob(vault: Uint8Array, id: Uint8Array): Promise<void>;
 
   putNote(vault: Uint8Array, note: NoteRow): Promise<void>;
   notes(vault: Uint8Array): Promise<readonly NoteRow[]>;

@@ -7,12 +7,13 @@ import { firstFailing } from "./suites/cases.ts";
 import { type CreateRemote, describeRemote, type FaultPoint, remoteCases } from "./suites/remote-contract.ts";
 
 const sha256 = (bytes: Uint8Array): Uint8Array => new Uint8Array(createHash("sha256").update(bytes).digest());
-const newLog = (): MemoryVaultLog => new MemoryVaultLog({ now: () => 1_700_000_000_000, sha256 });
+const newLog = (now = (): number => 1_700_000_000_000): MemoryVaultLog => new MemoryVaultLog({ now, sha256 });
 
 /** The model under the suite; `spoil` turns each device's remote into a broken one. */
 function inMemory(spoil: (remote: Remote, log: MemoryVaultLog) => Remote = (remote) => remote): CreateRemote {
   return async () => {
-    const log = newLog();
+    let now = 1_700_000_000_000;
+    const log = newLog(() => now);
     let fault: FaultPoint | undefined;
     let away = false;
     let readOnly = false;
@@ -31,7 +32,7 @@ function inMemory(spoil: (remote: Remote, log: MemoryVaultLog) => Remote = (remo
           if (born === boot && --callsToCut === 0) cut();
           if (born !== boot) return new Promise(() => {});
           if (away) return { kind: "unreachable", why: "away" };
-          const writes = call.op === "append" || call.op === "putBlob" || call.op === "create";
+          const writes = call.op === "append" || ["putBlob", "create", "deleteBlobs"].includes(call.op);
           if (readOnly && writes) return { kind: "denied", why: "read only" };
           if (call.op !== "append" || fault !== "send") return undefined;
           fault = undefined;
@@ -52,6 +53,9 @@ function inMemory(spoil: (remote: Remote, log: MemoryVaultLog) => Remote = (remo
         put: async (number, bytes) => log.put(number, bytes),
         drop: async (number) => log.drop(number),
         damageBlob: async (id) => void log.blobs.set(toHex(id), Uint8Array.of(0)),
+      },
+      age: async (ms) => {
+        now += ms;
       },
       failNextAppend: (at) => {
         fault = at;

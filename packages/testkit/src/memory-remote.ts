@@ -1,5 +1,5 @@
 import type { Sealed } from "@tidelock/core/bytes/brand";
-import { equalBytes, toHex } from "@tidelock/core/bytes/bytes";
+import { equalBytes } from "@tidelock/core/bytes/bytes";
 import { limits } from "@tidelock/core/bytes/limits";
 import {
   checkAppend,
@@ -12,6 +12,7 @@ import {
 } from "@tidelock/core/log/page";
 import type {
   AppendResult,
+  BlobList,
   Failure,
   LogObject,
   Page,
@@ -19,13 +20,21 @@ import type {
   RemoteCaps,
   Result,
 } from "@tidelock/core/ports";
-import { partOf } from "./blob-part.ts";
+import { BlobShelf } from "./blob-shelf.ts";
 
-export type RemoteCallName = "create" | "genesis" | "read" | "append" | "putBlob" | "getBlob";
+export type RemoteCallName =
+  | "create"
+  | "genesis"
+  | "read"
+  | "append"
+  | "putBlob"
+  | "getBlob"
+  | "listBlobs"
+  | "deleteBlobs";
 
 export interface RemoteCall {
   readonly op: RemoteCallName;
-  /** The number an append goes to, or the one a read starts after. */
+  /** The number an append goes to, the one a read starts after, or where blobs were given up. */
   readonly seq?: number;
 }
 
@@ -58,13 +67,21 @@ export class MemoryVaultLog {
   readonly #objects = new Map<number, LogObject>();
   #head: number | undefined = 0;
   genesis: Uint8Array | undefined;
-  /** By the lower-case hex of their ids. */
-  readonly blobs: Map<string, Uint8Array> = new Map();
+  readonly shelf: BlobShelf = new BlobShelf();
   readonly hints: Set<() => void> = new Set();
 
   constructor(options: VaultLogOptions) {
     this.#now = options.now;
     this.sha256 = options.sha256;
+  }
+
+  /** By the lower-case hex of their ids. */
+  get blobs(): Map<string, Uint8Array> {
+    return this.shelf.bytes;
+  }
+
+  now(): number {
+    return this.#now();
   }
 
   at(number: number): LogObject | undefined {
@@ -81,6 +98,15 @@ export class MemoryVaultLog {
     const object = this.#objects.get(number);
     if (object === undefined) return undefined;
     return object.kind === "page" ? encodePage(object) : (object as Garbage).bytes;
+  }
+
+  /** When an entry was placed. */
+  timeOf(seq: number): number | undefined {
+    for (let number = seq; number > Math.max(0, seq - limits.framesPerAppend); number--) {
+      const object = this.#objects.get(number);
+      if (object !== undefined) return object.kind === "page" ? object.entries[seq - number]?.time : undefined;
+    }
+    return undefined;
   }
 
   /** The end of the newest object, or of one before it that reaches further. */
@@ -176,7 +202,7 @@ class StoredPage {
   }
 }
 
-const caps: RemoteCaps = { wake: true, deletes: false, accounts: false, links: false };
+const caps: RemoteCaps = { wake: true, deletes: true, accounts: false, links: false };
 
 /** One device's remote on `log`: the model that every real remote is held against. */
 export function createMemoryRemote(log: MemoryVaultLog, hooks: RemoteHooks = {}): Remote {
@@ -243,7 +269,7 @@ export function createMemoryRemote(log: MemoryVaultLog, hooks: RemoteHooks = {})
       if (!equalBytes(log.sha256(bytes), id)) throw new RangeError("a blob under another hash");
       return certain(
         await call<Result<"stored">>({ op: "putBlob" }, () => {
-          log.blobs.set(toHex(id), new Uint8Array(bytes));
+          log.shelf.put(id, bytes, log.now());
           return { kind: "ok", value: "stored" };
         }),
       );
@@ -254,7 +280,26 @@ export function createMemoryRemote(log: MemoryVaultLog, hooks: RemoteHooks = {})
       return certain(
         await call<Result<Uint8Array | undefined>>({ op: "getBlob" }, () => ({
           kind: "ok",
-          value: partOf(log.blobs.get(toHex(id)), part),
+          value: log.shelf.get(id, part),
+        })),
+      );
+    },
+
+    async listBlobs(after): Promise<Result<BlobList>> {
+      return certain(
+        await call<Result<BlobList>>({ op: "listBlobs" }, () => ({
+          kind: "ok",
+          value: log.shelf.list(after, log.now()),
+        })),
+      );
+    },
+
+    async deleteBlobs(ids, condemnedAt): Promise<Result<readonly Uint8Array[]>> {
+      if (ids.length > limits.blobsPerCall) throw new RangeError("more blobs than one call takes");
+      return certain(
+        await call<Result<readonly Uint8Array[]>>({ op: "deleteBlobs", seq: condemnedAt }, () => ({
+          kind: "ok",
+          value: log.shelf.delete(ids, log.now(), log.timeOf(condemnedAt)),
         })),
       );
     },

@@ -112,6 +112,8 @@ export function samplesOf(
       const bytes = { own: own.blob, foreign: foreign.blob }[kinds["b"] as string];
       return one(bytes ?? blobOf(suite, nobodysBlob).blob);
     }
+    case "POST /v1/vaults/{v}/blobs/delete":
+      return one(json({ ids: [own, foreign].map((place) => toBase64Url(place.blobId)), condemnedAt: 1 }));
     case "PUT /v1/vaults/{v}/notes":
     case "PUT /v1/rv/{r}/{slot}":
       return one(encodeUtf8("a few words"));

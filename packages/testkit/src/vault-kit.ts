@@ -301,6 +301,8 @@ export class Kit {
       append: (frames, seen) => replaced("append")(frames, seen),
       putBlob: (id, bytes) => replaced("putBlob")(id, bytes),
       getBlob: (id, part) => replaced("getBlob")(id, part),
+      listBlobs: (after) => replaced("listBlobs")(after),
+      deleteBlobs: (ids, condemnedAt) => replaced("deleteBlobs")(ids, condemnedAt),
       awake: () => faults.awake === true,
     };
   }

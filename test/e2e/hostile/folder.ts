@@ -63,6 +63,8 @@ export class FolderPlace implements HostilePlace {
       },
       putBlob: (id, bytes) => remote.putBlob(id, bytes),
       getBlob: (id, part) => remote.getBlob(id, part),
+      listBlobs: (after) => remote.listBlobs(after),
+      deleteBlobs: (ids, condemnedAt) => remote.deleteBlobs(ids, condemnedAt),
       close: () => remote.close(),
     };
   }

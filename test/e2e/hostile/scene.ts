@@ -99,6 +99,8 @@ export class Scene {
       append: (frames, seen) => tracked(remote.append(frames, seen)),
       putBlob: (id, bytes) => tracked(remote.putBlob(id, bytes)),
       getBlob: (id, part) => tracked(remote.getBlob(id, part)),
+      listBlobs: (after) => tracked(remote.listBlobs(after)),
+      deleteBlobs: (ids, condemnedAt) => tracked(remote.deleteBlobs(ids, condemnedAt)),
     };
   }
 

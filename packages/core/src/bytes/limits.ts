@@ -25,6 +25,8 @@ export const limits: {
   readonly row: number;
   readonly garbageHashed: number;
   readonly blob: number;
+  readonly blobsPerCall: number;
+  readonly blobGrace: number;
   readonly rendezvous: number;
   readonly note: number;
 } = {
@@ -54,6 +56,10 @@ export const limits: {
   /** Garbage at a log number is known by the hash of this much of it. */
   garbageHashed: 5 << 20,
   blob: 16 << 20,
+  /** Listed or deleted in one call. */
+  blobsPerCall: 4096,
+  /** ms: so long a blob stays after it was stored, and after it was given up in the log. */
+  blobGrace: 72 * 3_600_000,
   rendezvous: 8 << 10,
   note: 1 << 10,
 };

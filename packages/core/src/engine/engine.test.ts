@@ -80,6 +80,8 @@ function sharedRemote(): () => Remote {
       return { kind: "ok", value: "stored" };
     },
     getBlob: async (id) => ({ kind: "ok", value: blobs.get(String(id)) }),
+    listBlobs: async () => ({ kind: "ok", value: { now: 0, blobs: [] } }),
+    deleteBlobs: async (ids) => ({ kind: "ok", value: ids }),
     close: () => undefined,
   });
 }

@@ -65,10 +65,31 @@ function onDisk(
         );
       },
     };
+    /** What was there when time passed, by its path. */
+    const ages = new Map<string, number>();
+    const aged = (one: Fs): Fs => ({
+      ...one,
+      unlink: async (path) => {
+        await one.unlink(path);
+        ages.delete(path);
+      },
+      stat: async (path) => {
+        const stat = await one.stat(path);
+        return { ...stat, mtime: stat.mtime - (ages.get(path) ?? 0) };
+      },
+    });
+    const age = async (ms: number): Promise<void> => {
+      const blob = `${root}/vault/blob`;
+      for (const home of [`${root}/vault/log`, ...(await fs.readdir(blob)).map((name) => `${blob}/${name}`)])
+        for (const name of await fs.readdir(home)) {
+          const path = `${home}/${name}`;
+          ages.set(path, (ages.get(path) ?? 0) + ms);
+        }
+    };
     const device = async (directory = `${root}/vault`): Promise<Remote> =>
       createFolderRemote({
         directory,
-        fs: spoil(hookedFs(disk.mount(), hooks)),
+        fs: spoil(aged(hookedFs(disk.mount(), hooks))),
         clock,
         random,
         sha256,
@@ -95,6 +116,7 @@ function onDisk(
           await fs.writeFileNew(path, bytes.slice(1));
         },
       },
+      age,
       failNextAppend: (point) => {
         fault = point;
       },

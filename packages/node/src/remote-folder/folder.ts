@@ -10,6 +10,7 @@ import { TidelockError } from "@tidelock/core/errors";
 import { checkAppend, encodePage, holdsFrames, objectAt } from "@tidelock/core/log/page";
 import type {
   AppendResult,
+  BlobList,
   BlobPart,
   Clock,
   Failure,
@@ -19,6 +20,7 @@ import type {
   Result,
 } from "@tidelock/core/ports";
 import type { Fs } from "@tidelock/core/ports-fs";
+import { listBlobs } from "./blobs.ts";
 import { errnoOf, failureOf, unless } from "./errno.ts";
 import { failed, foundVault, noOrder, noVault, proveOrder, readGenesis, readMode, tidy } from "./layout.ts";
 import { LogView } from "./log-view.ts";
@@ -51,8 +53,8 @@ export function createFolderRemote(options: FolderOptions): FolderRemote {
 }
 
 class Folder implements FolderRemote {
-  // Deletes come with checkpoints and floors; accounts and links need a server.
-  readonly caps: RemoteCaps = { wake: true, deletes: false, accounts: false, links: false };
+  // Accounts and links need a server.
+  readonly caps: RemoteCaps = { wake: true, deletes: true, accounts: false, links: false };
   readonly #options: FolderOptions;
   readonly #place: Place;
   readonly #log: LogView;
@@ -165,6 +167,32 @@ class Folder implements FolderRemote {
       }
       const vault = await unless(["ENOENT"], fs.stat(`${root}/genesis`));
       return vault === undefined ? noVault() : ok(undefined);
+    });
+  }
+
+  listBlobs(after: Uint8Array): Promise<Result<BlobList>> {
+    return this.#writing<Result<BlobList>>(async () => {
+      const now = await this.#time.now();
+      return ok({ now, blobs: await listBlobs(this.#place, after, limits.blobsPerCall) });
+    });
+  }
+
+  deleteBlobs(ids: readonly Uint8Array[], condemnedAt: number): Promise<Result<readonly Uint8Array[]>> {
+    if (ids.length > limits.blobsPerCall) throw new RangeError("more blobs than one call takes");
+    return this.#writing<Result<readonly Uint8Array[]>>(async () => {
+      const { fs } = this.#place;
+      const since = (await this.#time.now()) - limits.blobGrace;
+      const placed = await this.#log.storedAt(condemnedAt);
+      const stay: Uint8Array[] = [];
+      for (const id of ids) {
+        const { path } = this.#blob(id);
+        const stat = await unless(["ENOENT"], fs.stat(path));
+        if (stat === undefined) continue;
+        if (placed === undefined || placed > since || stat.mtime > since) stay.push(id);
+        // That it comes back with a power cut does no harm: it is listed again.
+        else await unless(["ENOENT"], fs.unlink(path));
+      }
+      return ok(stay);
     });
   }
 

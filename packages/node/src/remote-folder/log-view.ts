@@ -56,6 +56,17 @@ export class LogView {
     if (end > (this.#newest?.end ?? 0)) this.#newest = { first, end };
   }
 
+  /** When the object was stored that holds this seq, by the clock of whatever stores it; undefined where none does. */
+  async storedAt(seq: number): Promise<number | undefined> {
+    for (let number = seq; number > Math.max(0, seq - WIDEST); number--) {
+      const bytes = await readObject(this.#fs, this.path(number), limits.garbageHashed);
+      if (bytes === undefined) continue;
+      const stat = await unless(["ENOENT"], this.#fs.stat(this.path(number)));
+      return endOf(objectAt(number, bytes, this.#sha256)) < seq ? undefined : stat?.mtime;
+    }
+    return undefined;
+  }
+
   async page(after: number, want: { readonly frames: number; readonly bytes: number }): Promise<Page> {
     let objects = await this.#follow(after, want);
     if (objects.length === 0) {

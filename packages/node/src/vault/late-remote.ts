@@ -40,6 +40,8 @@ export function lateRemote(opening: Promise<Remote>): Remote {
     append: (frames, seen) => when((remote) => remote.append(frames, seen)),
     putBlob: (id, bytes) => when((remote) => remote.putBlob(id, bytes)),
     getBlob: (id, part) => when((remote) => remote.getBlob(id, part)),
+    listBlobs: (after) => when((remote) => remote.listBlobs(after)),
+    deleteBlobs: (ids, condemnedAt) => when((remote) => remote.deleteBlobs(ids, condemnedAt)),
     wake: (hint) => {
       let unwake: () => void = () => undefined;
       let ended = false;

@@ -65,6 +65,8 @@ export function patientRemote(remote: Remote, patience: Patience): Remote {
       (await answered(remote.append(frames, seen), patience.left())) ?? { kind: "unknown" },
     putBlob: (id, bytes) => within(remote.putBlob(id, bytes)),
     getBlob: (id, part) => within(remote.getBlob(id, part)),
+    listBlobs: (after) => within(remote.listBlobs(after)),
+    deleteBlobs: (ids, condemnedAt) => within(remote.deleteBlobs(ids, condemnedAt)),
     close: () => remote.close(),
   };
 }

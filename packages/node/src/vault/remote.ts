@@ -141,6 +141,8 @@ export function refusingRemote(why: string): Remote {
     append: denied,
     putBlob: denied,
     getBlob: denied,
+    listBlobs: denied,
+    deleteBlobs: denied,
     close: () => undefined,
   };
 }

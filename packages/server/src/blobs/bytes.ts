@@ -16,6 +16,8 @@ export interface BlobBytes {
     from: number,
     to: number,
   ): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** Removes the bytes of one blob. Again: nothing happens. */
+  remove(vault: Uint8Array, id: Uint8Array): Promise<void>;
   /** Removes all bytes of a vault. Again, and where there are none: nothing happens. */
   drop(vault: Uint8Array): Promise<void>;
   /** Throws where nothing can be written. */

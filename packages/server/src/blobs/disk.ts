@@ -70,6 +70,10 @@ export async function openDiskBlobs(root: string, random: (n: number) => Uint8Ar
       return to === from ? nothing() : createReadStream(path, { start: from, end: to - 1 });
     },
 
+    async remove(vault, id) {
+      await rm(join(root, ...parts(vault, id)), { force: true });
+    },
+
     async drop(vault) {
       const path = join(root, ...parts(vault, vault).slice(0, 2));
       for (const one of made) if (one === path || one.startsWith(path + sep)) made.delete(one);

@@ -10,8 +10,8 @@ import { usageJson } from "./usage.ts";
 
 const JSON_BODY = 64 << 10;
 
-export async function jsonBody({ call }: Context): Promise<unknown> {
-  const bytes = await readBody(call, JSON_BODY);
+export async function jsonBody({ call }: Context, most: number = JSON_BODY): Promise<unknown> {
+  const bytes = await readBody(call, most);
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {

@@ -4,13 +4,15 @@ import { concat } from "@tidelock/core/bytes/bytes";
 import { limits } from "@tidelock/core/bytes/limits";
 import type { Terms } from "../auth/terms.ts";
 import { type Answer, BINARY, declaredLength, empty, json } from "../http/call.ts";
-import { type Context, idParam, type Route, sessionOf, vaultOf } from "../http/route.ts";
+import { auditOf, type Context, idParam, type Route, sessionOf, vaultOf } from "../http/route.ts";
 import { notFound, Problem } from "../problem.ts";
 import type { Services } from "../services.ts";
 import { SPARED, sparedAt, type VaultState } from "../store.ts";
+import { jsonBody } from "./account.ts";
 import { freeOf } from "./usage.ts";
 
-const LIST = 4096;
+/** Names of as many blobs as one call takes. */
+const DELETE_BODY = limits.blobsPerCall * 64;
 const base = { path: "/v1/vaults/{v}/blobs/{b}" } as const;
 
 export const blobRoutes: readonly Route[] = [
@@ -84,11 +86,65 @@ export const blobRoutes: readonly Route[] = [
       const text = context.call.query.get("after") ?? "";
       const after = fromBase64Url(text);
       if (after === undefined || after.length > 32) throw new Problem("bad-request", "after is no id");
-      const rows = await context.services.store.blobs(vaultOf(context).row.vault, after, LIST);
+      const rows = await context.services.store.blobs(vaultOf(context).row.vault, after, limits.blobsPerCall);
       return json(200, { blobs: rows.map((one) => ({ ...one, id: toBase64Url(one.id) })) });
     },
   },
+  {
+    method: "POST",
+    path: "/v1/vaults/{v}/blobs/delete",
+    policy: "write",
+    body: "json",
+    most: DELETE_BODY,
+    rate: "write",
+    summary: "Sets blobs aside that the log gave up at least 72 hours ago: {ids, condemnedAt}",
+    answers: { 200: "{early: [id]}: those that stay, for their time" },
+    handle: async (context) => {
+      const { clock, store } = context.services;
+      const { ids, condemnedAt } = parseDelete(await jsonBody(context, DELETE_BODY));
+      const now = clock.now();
+      const asked = { ids, condemnedAt, now, until: now - limits.blobGrace };
+      const { vault } = vaultOf(context).row;
+      const early = await store.setBlobsAside(vault, asked, auditOf(context, "delete-blobs"));
+      return json(200, { early: early.map(toBase64Url) });
+    },
+  },
+  {
+    method: "POST",
+    path: "/v1/vaults/{v}/blobs/restore",
+    policy: "owner",
+    body: "none",
+    most: 0,
+    rate: "write",
+    summary: "Takes back what was set aside within 7 days",
+    answers: { 200: "{restored}" },
+    handle: async (context) => {
+      const { vault } = vaultOf(context).row;
+      const restored = await context.services.store.restoreBlobs(vault, auditOf(context, "restore-blobs"));
+      return json(200, { restored });
+    },
+  },
 ];
+
+function parseDelete(body: unknown): {
+  readonly ids: readonly Uint8Array[];
+  readonly condemnedAt: number;
+} {
+  const { ids: texts, condemnedAt } = (typeof body === "object" && body !== null ? body : {}) as Record<
+    string,
+    unknown
+  >;
+  if (!Array.isArray(texts) || texts.length > limits.blobsPerCall)
+    throw new Problem("bad-request", `ids is a list of up to ${limits.blobsPerCall}`);
+  if (!Number.isSafeInteger(condemnedAt) || (condemnedAt as number) < 1)
+    throw new Problem("bad-request", "condemnedAt is the number of an entry");
+  const ids = texts.map((text) => {
+    const id = typeof text === "string" ? fromBase64Url(text) : undefined;
+    if (id?.length !== 32) throw new Problem("bad-request", "an id has 32 bytes");
+    return id;
+  });
+  return { ids, condemnedAt: condemnedAt as number };
+}
 
 /**
  * Whether a blob is one of the few that are taken though there is no room, or no plan: a removal

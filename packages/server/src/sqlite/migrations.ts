@@ -146,4 +146,9 @@ export const migrations: readonly string[] = [
   );
   CREATE INDEX edges_by_id ON edges (kind, id);
   `,
+  // Blobs that the log gave up, which can be taken back for a while.
+  `
+  ALTER TABLE blobs ADD COLUMN aside INTEGER;
+  CREATE INDEX blobs_aside ON blobs (aside) WHERE aside IS NOT NULL;
+  `,
 ];

@@ -54,8 +54,11 @@ function prepareVaultReads(db: Db) {
   const membership = select(
     "seq, time, frame FROM log WHERE vault_n = ? AND seq > ? AND membership = 1 ORDER BY seq",
   );
-  const blob = select("id, size, stored_at FROM blobs WHERE vault_n = ? AND id = ?");
-  const blobs = select("id, size, stored_at FROM blobs WHERE vault_n = ? AND id > ? ORDER BY id LIMIT ?");
+  const blob = select("id, size, stored_at FROM blobs WHERE vault_n = ? AND id = ? AND aside IS NULL");
+  const blobs = select(
+    "id, size, stored_at FROM blobs WHERE vault_n = ? AND id > ? AND aside IS NULL ORDER BY id LIMIT ?",
+  );
+  const aside = select("vault, id FROM blobs JOIN vaults ON n = vault_n WHERE aside <= ? ORDER BY aside LIMIT ?");
   const spared = select("person, since, bytes FROM spared WHERE vault_n = ? AND person = ?");
   const deleted = select("vault FROM vaults WHERE deleted_at <= ? ORDER BY deleted_at LIMIT ?");
   const notes = select("device, time, note FROM notes WHERE vault_n = ? ORDER BY device");
@@ -155,6 +158,9 @@ function prepareVaultReads(db: Db) {
       const n = numberOf(id);
       return n === undefined ? [] : blobs.all(n, after, most).map(blobRow);
     },
+
+    blobsAside: (until: number, most: number): readonly { readonly vault: Bytes; readonly id: Bytes }[] =>
+      aside.all(until, most).map(([vault, id]) => ({ vault: plain(vault as Bytes), id: plain(id as Bytes) })),
 
     deletedVaults: (until: number, most: number): readonly Bytes[] =>
       deleted.all(until, most).map(([vault]) => plain(vault as Bytes)),

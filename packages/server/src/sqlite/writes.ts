@@ -17,6 +17,7 @@ import type {
   VaultWrite,
 } from "../store.ts";
 import { KEPT, SPARED } from "../store.ts";
+import { prepareAside } from "./aside.ts";
 import { prepareAudit } from "./audit.ts";
 import { prepareDeletions } from "./deletions.ts";
 import type { Db } from "./file.ts";
@@ -24,12 +25,13 @@ import { prepareOperator } from "./operator.ts";
 
 export type Writes = ReturnType<typeof prepareVaultWrites> &
   ReturnType<typeof prepareDeletions> &
+  ReturnType<typeof prepareAside> &
   ReturnType<typeof prepareOperator>;
 
 type Bytes = Uint8Array;
 
 export function prepareWrites(db: Db): Writes {
-  return { ...prepareVaultWrites(db), ...prepareDeletions(db), ...prepareOperator(db) };
+  return { ...prepareVaultWrites(db), ...prepareDeletions(db), ...prepareAside(db), ...prepareOperator(db) };
 }
 
 function prepareVaultWrites(db: Db) {
@@ -57,7 +59,8 @@ function prepareVaultWrites(db: Db) {
   const putUsed = db.prepare("UPDATE devices SET last_seq = ? WHERE vault_n = ? AND device = ?");
   const { audit, auditAlone } = prepareAudit(db);
   const addBlob = db.prepare(
-    "INSERT OR IGNORE INTO blobs (vault_n, id, size, stored_at) VALUES (?, ?, ?, ?)",
+    `INSERT INTO blobs (vault_n, id, size, stored_at) VALUES (?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET stored_at = excluded.stored_at, aside = NULL WHERE aside IS NOT NULL`,
   );
   const addSpared = db.prepare(
     `INSERT INTO spared (vault_n, person, since, bytes) VALUES (@n, @person, @now, @bytes)

@@ -3,6 +3,7 @@ import type { Suite } from "@tidelock/core/crypto/suite";
 import { endOf, holdsFrames } from "@tidelock/core/log/page";
 import type { AppendResult, LogObject, Page } from "@tidelock/core/ports";
 import { parseGenesis } from "@tidelock/core/vault/genesis";
+import { BlobShelf } from "../blob-shelf.ts";
 import { ChainWalk } from "./chain.ts";
 
 /** Everything that stands on a remote, as its holder sees it. */
@@ -24,7 +25,7 @@ export class LogServer implements Shelf {
   readonly #suite: Suite;
   readonly #keepsPrev: boolean;
   readonly objects: LogObject[] = [];
-  readonly #blobs = new Map<string, Uint8Array>();
+  readonly shelf: BlobShelf = new BlobShelf();
   #walk: ChainWalk | undefined;
   #walked = 0;
   genesis: Uint8Array | undefined;
@@ -74,16 +75,14 @@ export class LogServer implements Shelf {
     return mine ? { kind: "committed", first: there.first } : { kind: "behind" };
   }
 
-  putBlob(id: Uint8Array, bytes: Uint8Array): void {
-    this.#blobs.set(String(id), bytes.slice());
-  }
-
-  getBlob(id: Uint8Array): Uint8Array | undefined {
-    return this.#blobs.get(String(id));
-  }
-
   blobs(): Iterable<Uint8Array> {
-    return this.#blobs.values();
+    return this.shelf.bytes.values();
+  }
+
+  /** When an entry was placed. */
+  timeOf(seq: number): number | undefined {
+    const object = this.objects[this.#firstAfter(seq) - 1];
+    return object?.kind === "page" ? object.entries[seq - object.first]?.time : undefined;
   }
 
   rewrite = (index: number, object: LogObject): void => {

@@ -2,7 +2,6 @@
 import { equalBytes } from "@tidelock/core/bytes/bytes";
 import type { AppendResult, Failure, Remote, RemoteCaps, Result } from "@tidelock/core/ports";
 import { parseGenesis } from "@tidelock/core/vault/genesis";
-import { partOf } from "../blob-part.ts";
 import { ChainWalk } from "./chain.ts";
 import type { FaultKind } from "./faults.ts";
 import { Lie } from "./lie.ts";
@@ -45,9 +44,10 @@ export class Network {
     const { knobs } = this.#world.plan;
     const server = this.#server;
     const world = this.#world;
-    const caps: RemoteCaps = { wake: knobs.wake, deletes: false, accounts: false, links: false };
+    const caps: RemoteCaps = { wake: knobs.wake, deletes: true, accounts: false, links: false };
     const call = new Calls(world, node, life);
     const lies = new Set<readonly Uint8Array[]>();
+    const now = (): number => Math.floor(knobs.epoch + world.timeline.now);
     const read = <T>(name: string, serve: () => T): Promise<Result<T>> =>
       call.make<Result<T>>(name, () => ({ kind: "ok", value: serve() }), unreachable);
     return {
@@ -68,7 +68,7 @@ export class Network {
           .make<AppendResult>(
             "append",
             () => {
-              const clock = knobs.writerStamps ? node.wall() : Math.floor(knobs.epoch + world.timeline.now);
+              const clock = knobs.writerStamps ? node.wall() : now();
               const time = Math.max(0, clock + knobs.stampOffset);
               if (node.lie !== undefined) {
                 lies.add(frames);
@@ -84,7 +84,7 @@ export class Network {
               }
               if (node.torn && seen.seq === server.head) {
                 node.torn = false;
-                server.tear(frames, seen.hash, Math.floor(knobs.epoch + world.timeline.now));
+                server.tear(frames, seen.hash, now());
                 return unknown;
               }
               return server.append(frames, seen, time);
@@ -99,10 +99,13 @@ export class Network {
       },
       putBlob: (id, bytes) =>
         read("put-blob", () => {
-          server.putBlob(id, bytes);
+          server.shelf.put(id, bytes, now());
           return "stored" as const;
         }),
-      getBlob: (id, part) => read("get-blob", () => partOf(server.getBlob(id), part)),
+      getBlob: (id, part) => read("get-blob", () => server.shelf.get(id, part)),
+      listBlobs: (after) => read("list-blobs", () => server.shelf.list(after, now())),
+      deleteBlobs: (ids, condemnedAt) =>
+        read("delete-blobs", () => server.shelf.delete(ids, now(), server.timeOf(condemnedAt))),
       wake: (hint) => {
         this.#hints.set(life, hint);
         life.unwake = () => this.#hints.delete(life);

@@ -1,7 +1,9 @@
+import { toHex } from "@tidelock/core/bytes/bytes";
 import { limits } from "@tidelock/core/bytes/limits";
+import type { BlobInfo } from "@tidelock/core/ports";
 import { expect } from "vitest";
 import type { ContractCase } from "../cases.ts";
-import { type CreateRemote, okOf, onVault, sealed } from "./fixture.ts";
+import { append, type CreateRemote, okOf, onVault, sealed } from "./fixture.ts";
 
 /** Packs of content, under the SHA-256 of their bytes. */
 export const blobCases: readonly ContractCase<CreateRemote>[] = [
@@ -81,4 +83,76 @@ export const blobCases: readonly ContractCase<CreateRemote>[] = [
       expect(okOf(await a.getBlob(id))).toEqual(new Uint8Array(blob));
     }),
   },
+  {
+    title: "[REM28] blobs are listed in the order of their names, each with its size and the age it has there",
+    run: onVault(async ({ sha256, age }, a, b) => {
+      const blobs = ["one", "two", "three", "four"].map(sealed);
+      const names = blobs.map((blob) => toHex(sha256(blob))).sort();
+      for (const blob of blobs.slice(1)) await a.putBlob(sha256(blob), blob);
+      await age(1_000_000);
+      const newest = blobs[0] as ReturnType<typeof sealed>;
+      await a.putBlob(sha256(newest), newest);
+      const { now, blobs: found } = okOf(await b.listBlobs(new Uint8Array(0)));
+      expect(found.map(({ id }) => toHex(id))).toEqual(names);
+      const ages = new Map(found.map(({ id, storedAt }) => [toHex(id), now - storedAt]));
+      for (const blob of blobs) {
+        const old = ages.get(toHex(sha256(blob))) as number;
+        if (blob === newest) expect(old).toBeLessThan(1_000_000);
+        else expect(old).toBeGreaterThanOrEqual(1_000_000 - 5_000);
+        expect(found.find(({ id }) => toHex(id) === toHex(sha256(blob)))?.size).toBe(blob.length);
+      }
+      const after = okOf(await b.listBlobs((found[1] as BlobInfo).id));
+      expect(after.blobs.map(({ id }) => toHex(id))).toEqual(names.slice(2));
+      expect(okOf(await b.listBlobs(new Uint8Array(32).fill(0xff))).blobs).toEqual([]);
+    }),
+  },
+  {
+    title: "[REM29] what was given up goes, and only when it was stored and given up 72 hours ago",
+    run: onVault(async ({ sha256, age }, a, b) => {
+      const [old, young, kept] = ["old", "young", "kept"].map((text) => {
+        const bytes = sealed(text);
+        return { bytes, id: sha256(bytes) };
+      }) as [Blob, Blob, Blob];
+      const there = async (): Promise<readonly boolean[]> =>
+        Promise.all([old, young, kept].map(async ({ id }) => okOf(await b.getBlob(id)) !== undefined));
+      for (const { id, bytes } of [old, kept]) await a.putBlob(id, bytes);
+      await append(a, 0, "an entry");
+      await age(limits.blobGrace - 600_000);
+      await append(a, 1, "gives them up");
+      await age(600_000);
+      await a.putBlob(young.id, young.bytes);
+      const ids = [old.id, young.id, sha256(sealed("nothing"))];
+      // Given up just now; never; and by an entry that is old enough, where one of them is too young.
+      expect(okOf(await b.deleteBlobs(ids, 2))).toEqual([old.id, young.id]);
+      expect(okOf(await b.deleteBlobs(ids, 7))).toEqual([old.id, young.id]);
+      expect(await there()).toEqual([true, true, true]);
+      expect(okOf(await b.deleteBlobs(ids, 1))).toEqual([young.id]);
+      expect(await there()).toEqual([false, true, true]);
+      expect(okOf(await a.deleteBlobs([old.id], 1))).toEqual([]);
+      expect(okOf(await a.listBlobs(new Uint8Array(0))).blobs.length).toBe(2);
+      // Whoever is late with it puts it there again: as new.
+      expect(okOf(await a.putBlob(old.id, old.bytes))).toBe("stored");
+      expect(okOf(await b.deleteBlobs([old.id], 1))).toEqual([old.id]);
+      expect(await there()).toEqual([true, true, true]);
+    }),
+  },
+  {
+    title: "[REM29] who may not write deletes nothing",
+    run: onVault(async ({ sha256, age, readOnly }, a) => {
+      const blob = sealed("a blob");
+      await a.putBlob(sha256(blob), blob);
+      await append(a, 0, "an entry");
+      await age(limits.blobGrace + 1_000);
+      readOnly(true);
+      const refused = await a.deleteBlobs([sha256(blob)], 1);
+      readOnly(false);
+      expect(refused.kind).not.toBe("ok");
+      expect(okOf(await a.getBlob(sha256(blob)))).toEqual(new Uint8Array(blob));
+    }),
+  },
 ];
+
+interface Blob {
+  readonly bytes: ReturnType<typeof sealed>;
+  readonly id: Uint8Array;
+}

@@ -22,6 +22,8 @@ export interface RemoteFixture {
     readonly drop: (number: number) => Promise<void>;
     readonly damageBlob: (id: Uint8Array) => Promise<void>;
   };
+  /** What is stored now becomes so much older, ms. */
+  readonly age: (ms: number) => Promise<void>;
   /** The next append of any device fails there, once. */
   readonly failNextAppend: (at: FaultPoint) => void;
   readonly reachable: (now: boolean) => Promise<void>;

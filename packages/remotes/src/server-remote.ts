@@ -185,7 +185,8 @@ export function createServerRemote(options: ServerRemoteOptions): Remote {
       if (!isAnswer(answer) || answer.status !== 200) return failed(transport, answer);
       const { early } = jsonOf(answer) ?? {};
       const stay = Array.isArray(early) ? early.map(idOf) : [undefined];
-      if (stay.includes(undefined)) return { kind: "corrupt", why: "the server's answer is no list of blobs" };
+      if (stay.includes(undefined))
+        return { kind: "corrupt", why: "the server's answer is no list of blobs" };
       return { kind: "ok", value: stay as readonly Uint8Array[] };
     },
 
@@ -220,10 +221,11 @@ function idOf(text: unknown): Uint8Array | undefined {
 }
 
 function parseBlob(value: unknown): BlobInfo | undefined {
-  const { id: text, size, storedAt } = (typeof value === "object" && value !== null ? value : {}) as Record<
-    string,
-    unknown
-  >;
+  const {
+    id: text,
+    size,
+    storedAt,
+  } = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
   const id = idOf(text);
   return id === undefined || !isCount(size) || !isCount(storedAt) ? undefined : { id, size, storedAt };
 }

@@ -22,7 +22,11 @@ export class BlobShelf {
 
   list(after: Uint8Array, now: number): BlobList {
     const blobs = [...this.bytes]
-      .map(([name, { length }]) => ({ id: fromHex(name) as Uint8Array, size: length, storedAt: this.#timeOf(name) }))
+      .map(([name, { length }]) => ({
+        id: fromHex(name) as Uint8Array,
+        size: length,
+        storedAt: this.#timeOf(name),
+      }))
       .filter(({ id }) => compareBytes(id, after) > 0)
       .sort((a, b) => compareBytes(a.id, b.id));
     return { now, blobs: blobs.slice(0, limits.blobsPerCall) };

@@ -104,7 +104,8 @@ export class MemoryVaultLog {
   timeOf(seq: number): number | undefined {
     for (let number = seq; number > Math.max(0, seq - limits.framesPerAppend); number--) {
       const object = this.#objects.get(number);
-      if (object !== undefined) return object.kind === "page" ? object.entries[seq - number]?.time : undefined;
+      if (object !== undefined)
+        return object.kind === "page" ? object.entries[seq - number]?.time : undefined;
     }
     return undefined;
   }

@@ -82,7 +82,7 @@ let seq = 0;
 function place(packs: readonly Pack[]): void {
   for (const { stored, bytes } of packs) {
     blobs.set(toHex(stored.pack), bytes);
-    tx((t) => addPack(t, stored, ++seq));
+    tx((t) => addPack(t, stored, { time: ++seq, device: 1 }));
   }
 }
 
@@ -241,8 +241,10 @@ describe("parts of content", () => {
     const { record } = tx((t) => locate(t, first as Uint8Array))[0] as Location;
     const liar = { ...record, plain: record.plain - 9, length: record.length - 9 };
     const size = paddedLength(PACK_HEAD + liar.length);
-    for (const name of [0, 0xff])
-      tx((t) => addPack(t, { pack: new Uint8Array(32).fill(name), size, chunks: [liar] }, ++seq));
+    for (const name of [0, 0xff]) {
+      const pack = new Uint8Array(32).fill(name);
+      tx((t) => addPack(t, { pack, size, chunks: [liar] }, { time: ++seq, device: 1 }));
+    }
     const [from, to] = [LENGTH + 3, 2 * LENGTH];
     expect(equalBytes(await part(content, from, to), bytes.subarray(from, to))).toBe(true);
     expect(await fetched(content)).toBe(hashOf(bytes.subarray(0, 4 * LENGTH)));

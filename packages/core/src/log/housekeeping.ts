@@ -23,7 +23,7 @@ const MOST = 4096;
 export type HousekeepingRecord =
   /** The remote has this pack. */
   | { readonly kind: "stored"; readonly stored: Stored }
-  /** These are given up; one that something relies on stays. */
+  /** These are given up; one that something relies on, or that is new, stays. */
   | { readonly kind: "condemned"; readonly packs: readonly Uint8Array[] };
 
 export function encodeHousekeeping(records: readonly HousekeepingRecord[]): Uint8Array {
@@ -67,8 +67,8 @@ export function createHousekeeping(): Kind<readonly HousekeepingRecord[]> {
     },
     apply(tx, sections, at) {
       for (const record of sections.flat())
-        if (record.kind === "stored") addPack(tx, record.stored, at.seq);
-        else giveUpPacks(tx, record.packs, at.seq);
+        if (record.kind === "stored") addPack(tx, record.stored, at);
+        else giveUpPacks(tx, record.packs, at);
     },
     hold(tx, id, sections) {
       releasePacks(tx, id);

@@ -6,7 +6,16 @@ import { toHex } from "../bytes/bytes.ts";
 import { type ChunkSecret, type SealedChunk, sealChunk } from "./chunk.ts";
 import type { Content } from "./content.ts";
 import { createHousekeeping, encodeHousekeeping, type HousekeepingRecord } from "./housekeeping.ts";
-import { isStored, locate, locateHeld, locationSpaces, packOf, relyOn } from "./locations.ts";
+import {
+  isStored,
+  locate,
+  locateHeld,
+  locationSpaces,
+  PACK_KEPT,
+  packOf,
+  relyOn,
+  standingOf,
+} from "./locations.ts";
 import { PACK_HEAD, PackBuilder, type Stored } from "./pack.ts";
 import { digestedSpaces, Tx } from "./tx.ts";
 
@@ -33,6 +42,8 @@ class Log {
   readonly #store = new MapReplicaStore(locationSpaces.map((space) => space.name));
   #digest = 0n;
   #seq = 0;
+  /** Log time. */
+  time = 0;
 
   tx<T>(work: (tx: Tx) => T): T {
     return this.#store.transaction(() => {
@@ -46,14 +57,18 @@ class Log {
   say(...records: readonly HousekeepingRecord[]): void {
     const decoded = kind.decode(encodeHousekeeping(records));
     if (decoded === null) throw new Error("not decoded");
-    this.tx((tx) => kind.apply(tx, [decoded.value], { seq: ++this.#seq, time: 0, device: 1, own: false }));
+    this.tx((tx) =>
+      kind.apply(tx, [decoded.value], { seq: ++this.#seq, time: this.time, device: 1, own: false }),
+    );
   }
 
   stored(...packs: readonly Stored[]): void {
     this.say(...packs.map((stored) => ({ kind: "stored", stored }) as const));
   }
 
+  /** When nothing is new any more. */
   condemn(...packs: readonly Stored[]): void {
+    this.time += PACK_KEPT;
     this.say({ kind: "condemned", packs: packs.map((one) => one.pack) });
   }
 
@@ -104,6 +119,7 @@ describe("where content lies", () => {
     log.stored({ ...one, chunks: [{ ...b.record, length: a.record.length }] });
     expect(log.digest).toBe(before);
     expect(log.has(ofChunks(b))).toBe(false);
+    log.time = 1;
     log.stored(one);
     expect(log.tx((tx) => packOf(tx, one.pack))).toEqual(one);
     expect(log.digest).not.toBe(before);
@@ -171,10 +187,36 @@ describe("what is given up", () => {
     expect(log.has(ofChunks(a))).toBe(false);
   });
 
-  test("[CNT6] names that nobody knows change nothing", () => {
+  test("[CNT6] one without a record is gone before its record comes, and stays what it is said again", () => {
     const log = new Log();
-    log.condemn(pack(chunk(1)));
-    expect(log.digest).toBe(0n);
+    const one = pack(chunk(1));
+    log.condemn(one);
+    const { digest } = log;
+    log.stored(one);
+    log.condemn(one);
+    expect(log.has(ofChunks(chunk(1)))).toBe(false);
+    expect(log.digest).toBe(digest);
+  });
+
+  test("[CNT6] not what was recorded within 7 days of log time, by anybody, the last time", () => {
+    const log = new Log();
+    const one = pack(chunk(1));
+    log.stored(one);
+    log.time = PACK_KEPT - 1;
+    log.say({ kind: "condemned", packs: [one.pack] });
+    expect(log.has(ofChunks(chunk(1)))).toBe(true);
+    log.stored(one);
+    log.time += 1;
+    log.say({ kind: "condemned", packs: [one.pack] });
+    expect(log.has(ofChunks(chunk(1)))).toBe(true);
+    expect(log.tx((tx) => standingOf(tx, one.pack))).toEqual({
+      kind: "idle",
+      time: PACK_KEPT - 1,
+      device: 1,
+    });
+    log.condemn(one);
+    expect(log.has(ofChunks(chunk(1)))).toBe(false);
+    expect(log.tx((tx) => standingOf(tx, one.pack))).toEqual({ kind: "gone", seq: 5 });
   });
 });
 

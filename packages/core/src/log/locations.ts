@@ -2,18 +2,18 @@
  * Where chunks lie, as the log says: which packs a remote was given, which were given up, and what
  * content relies on. Every kind that holds content asks here, and says what it holds (CNT5, CNT6).
  */
-import { concat, equalBytes, u64Key } from "../bytes/bytes.ts";
+import { concat, equalBytes, readU64Key, u64Key } from "../bytes/bytes.ts";
 import { Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
 import { sizes } from "../crypto/suite.ts";
 import type { ChunkRecord } from "./chunk.ts";
 import type { Content } from "./content.ts";
-import type { Space } from "./kind.ts";
+import type { Position, Space } from "./kind.ts";
 import { offsetsOf, readChunkOf, readStored, type Stored, writeChunkOf, writeStored } from "./pack.ts";
 import type { Tx } from "./tx.ts";
 
 const names = {
-  /** pack → seq of its newest record, and what it holds. */
+  /** pack → log time and device of its newest record, and what it holds. */
   pack: "c.pack",
   /** address, pack → where the chunk lies in it, and what is said of it there. */
   at: "c.at",
@@ -31,6 +31,8 @@ const held = {
   pack: "c.held",
   /** address, pack → the same of a chunk. */
   at: "c.heldat",
+  /** pack → run. */
+  run: "c.heldrun",
 } as const;
 
 export const locationSpaces: readonly Space[] = [
@@ -44,14 +46,24 @@ export interface Location {
   readonly record: ChunkRecord;
 }
 
+/** A pack stays so long after its newest record whether anything names it or not: what does is on its way. ms of log time. */
+export const PACK_KEPT: number = 7 * 86_400_000;
+
+/** What stands before the record of a pack. */
+const HEAD = 12;
+
 /** False where the record has no effect: the pack was given up, or is known to hold something else. */
-export function addPack(tx: Tx, stored: Stored, seq: number): boolean {
+export function addPack(
+  tx: Tx,
+  stored: Stored,
+  { time, device }: Pick<Position, "time" | "device">,
+): boolean {
   const { pack } = stored;
-  if (tx.get(names.gone, pack) !== undefined) return false;
+  if (isGivenUp(tx, pack)) return false;
   const bytes = encoded(stored);
   const known = tx.get(names.pack, pack);
-  if (known !== undefined && !equalBytes(known.subarray(8), bytes)) return false;
-  tx.put(names.pack, pack, concat(new Writer(8).u64(seq).done(), bytes));
+  if (known !== undefined && !equalBytes(known.subarray(HEAD), bytes)) return false;
+  tx.put(names.pack, pack, concat(new Writer(HEAD).u64(time).u32(device).done(), bytes));
   if (known !== undefined) return true;
   putPlaces(tx, names.at, stored);
   return true;
@@ -77,21 +89,56 @@ function readPlace([key, value]: readonly [Uint8Array, Uint8Array]): Location {
   };
 }
 
-/** Answers which of them are gone now: not those that something relies on, nor unknown ones. */
-export function giveUpPacks(tx: Tx, packs: readonly Uint8Array[], seq: number): readonly Uint8Array[] {
+/**
+ * Those that nothing relies on and that no record was made of lately are gone; one that has no record at all is gone
+ * before it comes. Answers which.
+ */
+export function giveUpPacks(
+  tx: Tx,
+  packs: readonly Uint8Array[],
+  { seq, time }: Pick<Position, "seq" | "time">,
+): readonly Uint8Array[] {
   return packs.filter((pack) => {
-    const known = packOf(tx, pack);
-    if (known === undefined || isNeeded(tx, known)) return false;
-    for (const { id } of known.chunks) tx.delete(names.at, concat(id, pack));
-    tx.delete(names.pack, pack);
+    const standing = standingOf(tx, pack);
+    if (standing.kind === "needed" || standing.kind === "gone") return false;
+    if (standing.kind === "idle") {
+      if (time - standing.time < PACK_KEPT) return false;
+      for (const { id } of (packOf(tx, pack) as Stored).chunks) tx.delete(names.at, concat(id, pack));
+      tx.delete(names.pack, pack);
+    }
     tx.put(names.gone, pack, new Writer(8).u64(seq).done());
     return true;
   });
 }
 
+export type PackStanding =
+  | { readonly kind: "unknown" }
+  /** A manifest relies on it, or it is the only place of a chunk that a content names. */
+  | { readonly kind: "needed" }
+  /** Nothing does: since its newest record, as far as the log says. */
+  | { readonly kind: "idle"; readonly time: number; readonly device: number }
+  /** Given up at `seq`. */
+  | { readonly kind: "gone"; readonly seq: number };
+
+/** Costs a look at each of its chunks. */
+export function standingOf(tx: Tx, pack: Uint8Array): PackStanding {
+  const bytes = tx.get(names.pack, pack);
+  if (bytes === undefined) {
+    const gone = tx.get(names.gone, pack);
+    return gone === undefined ? { kind: "unknown" } : { kind: "gone", seq: readU64Key(gone) };
+  }
+  const r = new Reader(concat(bytes));
+  const [time, device] = [r.u64(), r.u32()];
+  return isNeeded(tx, readStored(r)) ? { kind: "needed" } : { kind: "idle", time, device };
+}
+
+function isGivenUp(tx: Tx, pack: Uint8Array): boolean {
+  return tx.get(names.gone, pack) !== undefined;
+}
+
 export function packOf(tx: Tx, pack: Uint8Array): Stored | undefined {
   const bytes = tx.get(names.pack, pack);
-  return bytes === undefined ? undefined : readStored(new Reader(concat(bytes.subarray(8))));
+  return bytes === undefined ? undefined : readStored(new Reader(concat(bytes.subarray(HEAD))));
 }
 
 /** A pack that holds a chunk: asked of every chunk that is about to be packed, so nothing of the pack is read. */
@@ -107,6 +154,7 @@ export function locate(tx: Tx, address: Uint8Array): readonly Location[] {
 /** Notes what a run of this device brings, so that it can be read before the log has it. */
 export function holdPack(tx: Tx, run: number, stored: Stored): void {
   tx.put(held.pack, concat(u64Key(run), stored.pack), encoded(stored));
+  tx.put(held.run, stored.pack, u64Key(run));
   putPlaces(tx, held.at, stored);
 }
 
@@ -115,7 +163,15 @@ export function releasePacks(tx: Tx, run: number): void {
     for (const { id } of readStored(new Reader(bytes)).chunks)
       tx.delete(held.at, concat(id, key.subarray(8)));
     tx.delete(held.pack, key);
+    // Another run may bring it now.
+    const brings = tx.get(held.run, key.subarray(8));
+    if (brings !== undefined && readU64Key(brings) === run) tx.delete(held.run, key.slice(8));
   }
+}
+
+/** Whether a run without a verdict brings this pack. */
+export function isHeld(tx: Tx, pack: Uint8Array): boolean {
+  return tx.get(held.run, pack) !== undefined;
 }
 
 /** Where runs without a verdict have put a chunk. */

@@ -25,7 +25,11 @@ export function prepareAside(db: Db) {
   const erase = db.prepare("DELETE FROM blobs WHERE vault_n = ? AND id = ? AND aside IS NOT NULL");
 
   return {
-    setBlobsAside(vault: Bytes, { ids, condemnedAt, now, until }: SetAside, note: AuditRow): readonly Bytes[] {
+    setBlobsAside(
+      vault: Bytes,
+      { ids, condemnedAt, now, until }: SetAside,
+      note: AuditRow,
+    ): readonly Bytes[] {
       const n = vaultN.get(vault);
       if (n === undefined) return [];
       const condemned = placedAt.get(n, condemnedAt);

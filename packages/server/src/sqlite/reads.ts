@@ -58,7 +58,9 @@ function prepareVaultReads(db: Db) {
   const blobs = select(
     "id, size, stored_at FROM blobs WHERE vault_n = ? AND id > ? AND aside IS NULL ORDER BY id LIMIT ?",
   );
-  const aside = select("vault, id FROM blobs JOIN vaults ON n = vault_n WHERE aside <= ? ORDER BY aside LIMIT ?");
+  const aside = select(
+    "vault, id FROM blobs JOIN vaults ON n = vault_n WHERE aside <= ? ORDER BY aside LIMIT ?",
+  );
   const spared = select("person, since, bytes FROM spared WHERE vault_n = ? AND person = ?");
   const deleted = select("vault FROM vaults WHERE deleted_at <= ? ORDER BY deleted_at LIMIT ?");
   const notes = select("device, time, note FROM notes WHERE vault_n = ? ORDER BY device");

@@ -119,6 +119,37 @@ export const logStoreCases: readonly ContractCase<CreateLogStore>[] = [
     }),
   },
   {
+    title:
+      "[SRV95] a blob that was set aside is there no more, and again when that is taken back or it is put again",
+    run: inStore(async ({ store, vault, device }) => {
+      await foundIn(store, vault);
+      await store.commit([await planned(store, vault, device, [vault.first()])]);
+      const time = (await store.entries(vault.id, 0, ALL))[0]?.time as number;
+      for (const n of [1, 2, 3])
+        await store.addBlob(vault.id, { id: id(n), size: 100 * n, storedAt: n === 3 ? time + 1 : 5 });
+      const aside = (ids: readonly Uint8Array[], condemnedAt: number, until: number) =>
+        store.setBlobsAside(vault.id, { ids, condemnedAt, now: time + 9, until }, act("delete-blobs", time));
+      const there = async (): Promise<readonly number[]> =>
+        (await store.blobs(vault.id, new Uint8Array(0), 9)).map(({ size }) => size);
+      expect(await aside([id(1), id(3), id(8)], 1, time - 1)).toEqual([id(1), id(3)]);
+      expect(await aside([id(1)], 2, time)).toEqual([id(1)]);
+      expect(await aside([id(1), id(2), id(3), id(8)], 1, time)).toEqual([id(3)]);
+      expect([await there(), (await store.vault(vault.id))?.blobBytes]).toEqual([[300], 300]);
+      expect(await store.blob(vault.id, id(1))).toBeUndefined();
+      expect(await store.blobsAside(time + 8, 9)).toEqual([]);
+      await store.addBlob(vault.id, { id: id(1), size: 100, storedAt: time + 10 });
+      expect([await there(), (await store.vault(vault.id))?.blobBytes]).toEqual([[100, 300], 400]);
+      expect(await store.blobsAside(time + 9, 9)).toEqual([{ vault: vault.id, id: id(2) }]);
+      expect(await store.restoreBlobs(vault.id, act("restore-blobs", time))).toBe(1);
+      expect([await there(), (await store.vault(vault.id))?.blobBytes]).toEqual([[100, 200, 300], 600]);
+      expect(await store.restoreBlobs(vault.id, act("restore-blobs", time))).toBe(0);
+      expect(await aside([id(2)], 1, time)).toEqual([]);
+      for (const one of [id(1), id(2)]) await store.eraseBlob(vault.id, one);
+      expect(await store.restoreBlobs(vault.id, act("restore-blobs", time))).toBe(0);
+      expect([await there(), (await store.vault(vault.id))?.blobBytes]).toEqual([[100, 300], 400]);
+    }),
+  },
+  {
     title: "[SRV21] a challenge serves once, for the device it was made for, until it runs out",
     run: inStore(async ({ store }) => {
       await store.addChallenge(id(1), id(2), 100);

@@ -84,7 +84,8 @@ export const blobCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
-    title: "[REM28] blobs are listed in the order of their names, each with its size and the age it has there",
+    title:
+      "[REM28] blobs are listed in the order of their names, each with its size and the age it has there",
     run: onVault(async ({ sha256, age }, a, b) => {
       const blobs = ["one", "two", "three", "four"].map(sealed);
       const names = blobs.map((blob) => toHex(sha256(blob))).sort();

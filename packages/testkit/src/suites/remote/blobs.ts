@@ -85,7 +85,7 @@ export const blobCases: readonly ContractCase<CreateRemote>[] = [
   },
   {
     title:
-      "[REM28] blobs are listed in the order of their names, each with its size and the age it has there",
+      "[REM30] blobs are listed in the order of their names, each with its size and the age it has there",
     run: onVault(async ({ sha256, age }, a, b) => {
       const blobs = ["one", "two", "three", "four"].map(sealed);
       const names = blobs.map((blob) => toHex(sha256(blob))).sort();
@@ -108,7 +108,7 @@ export const blobCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
-    title: "[REM29] what was given up goes, and only when it was stored and given up 72 hours ago",
+    title: "[REM31] what was given up goes, and only when it was stored and given up 72 hours ago",
     run: onVault(async ({ sha256, age }, a, b) => {
       const [old, young, kept] = ["old", "young", "kept"].map((text) => {
         const bytes = sealed(text);
@@ -138,7 +138,7 @@ export const blobCases: readonly ContractCase<CreateRemote>[] = [
     }),
   },
   {
-    title: "[REM29] who may not write deletes nothing",
+    title: "[REM31] who may not write deletes nothing",
     run: onVault(async ({ sha256, age, readOnly }, a) => {
       const blob = sealed("a blob");
       await a.putBlob(sha256(blob), blob);

@@ -39,7 +39,7 @@ const steps: readonly Step[] = [
     command: `npm run --silent sim -- --layer 3 --profile ${profile} --seeds ${Number(runs) * 40} --from ${Math.floor(Date.now() / 86_400_000)}000000`,
   })),
   // Each on its own: the one that fails must not keep the others from running. 50 runs are 1,000 kills.
-  ...["server", "client", "daemon", "folder"].map((victim) => ({
+  ...["server", "client", "daemon", "folder", "drive"].map((victim) => ({
     name: `real kills: ${victim}`,
     command: `npm run --silent kills -- ${victim} --kills ${Number(runs) * 20} --seed ${Math.floor(Date.now() / 86_400_000)}`,
   })),

@@ -96,6 +96,11 @@ describe("drive", { timeout: 60_000 }, () => {
     await does(a, "delete", "huge.bin");
   });
 
+  test("[IFC15] verify finds a vault with files sound", async () => {
+    for (const home of [a, b])
+      expect(await cli.json("VerifyReport", [...home.at, "verify"])).toMatchObject({ sound: true });
+  });
+
   test("[IFC54] the remote holds no name and no byte of them", () => {
     const held = [...blobs(), ...files(join(remote, "log"))].map((path) =>
       readFileSync(path).toString("latin1"),

@@ -11,12 +11,14 @@ import { type Bundle, bundle } from "../bundle.ts";
 import type { Begin, Campaign } from "./campaign.ts";
 import { clientKills, daemonKills, folderKills } from "./devices.ts";
 import { serverKills } from "./server.ts";
+import { driveKills } from "./synced.ts";
 
 export const campaigns = {
   server: serverKills,
   client: clientKills,
   daemon: daemonKills,
   folder: folderKills,
+  drive: driveKills,
 } satisfies Readonly<Record<string, Begin>>;
 export type CampaignName = keyof typeof campaigns;
 

@@ -37,6 +37,10 @@ describe("killed at any moment, and started again", () => {
   test.concurrent("[IFC19] [P2] [P3] M-15 a daemon brings every row that an app committed, once, and takes none back", async () => {
     expect(await some("daemon")).toMatchObject({ kills: KILLS });
   }, 240_000);
+
+  test.concurrent("[FLD1] [FLD6] [FLD10] [P2] [P7] a daemon over a synced folder loses no byte that somebody saved on either side, and shows none by halves", async () => {
+    expect(await some("drive")).toMatchObject({ kills: KILLS });
+  }, 240_000);
 });
 
 describe("the judge of a writer's database", () => {

@@ -1,7 +1,7 @@
 /**
  * Kills by the hundred. Prints one line for each victim; ends with 1 at the first loss.
  *
- *   npm run kills -- [server] [client] [daemon] [folder] [--kills 1000] [--every 100] [--seed 1] [--seconds S]
+ *   npm run kills -- [server] [client] [daemon] [folder] [drive] [--kills 1000] [--every 100] [--seed 1] [--seconds S]
  */
 import { parseArgs } from "node:util";
 import { buildPrograms, type CampaignName, campaigns, kill } from "./drive.ts";
@@ -21,7 +21,7 @@ const unknown = positionals.filter((name) => !(all as string[]).includes(name));
 const numbers = [values.kills, values.every, values.seed, values.seconds ?? "1"];
 if (unknown.length > 0 || numbers.some((text) => !/^[1-9]\d{0,8}$/.test(text))) {
   process.stderr.write(
-    "usage: kills [server] [client] [daemon] [folder] [--kills N] [--every N] [--seed N] [--seconds N]\n",
+    "usage: kills [server] [client] [daemon] [folder] [drive] [--kills N] [--every N] [--seed N] [--seconds N]\n",
   );
   process.exit(2);
 }

@@ -162,10 +162,15 @@ export interface Replica {
   onChange(listener: () => void): () => void;
 }
 
+/** All that a replica with these kinds holds. */
+export function spacesWith(kinds: readonly Kind[]): readonly Space[] {
+  const own = [...engineSpaces, ...membershipSpaces, ...locationSpaces];
+  return [...own, ...kinds.flatMap((k) => k.spaces)];
+}
+
 /** Every space a store must have for this engine with these kinds. */
 export function replicaSpaces(kinds: readonly Kind[]): readonly string[] {
-  const own = [...engineSpaces, ...membershipSpaces, ...locationSpaces];
-  return [...own, ...kinds.flatMap((k) => k.spaces)].map((s) => s.name);
+  return spacesWith(kinds).map((s) => s.name);
 }
 
 /** The genesis a store was made for, if any. */
@@ -193,7 +198,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   const dataKinds = [createHousekeeping() as Kind, ...options.kinds];
   const kinds = new Map(dataKinds.map((k) => [k.section, k]));
   const all = [...dataKinds, membership as Kind];
-  const spaces = [...engineSpaces, ...all.flatMap((k) => k.spaces)];
+  const spaces = spacesWith(options.kinds);
   const digested = digestedSpaces(spaces);
   const listeners = new Set<() => void>();
   const verdicts = new Map<number, ((verdict: Verdict) => void)[]>();

@@ -5,11 +5,10 @@ import { equalBytes } from "@tidelock/core/bytes/bytes";
 import { deviceKeys, drawDeviceSeeds } from "@tidelock/core/crypto/identity";
 import { getEntry } from "@tidelock/core/engine/entries";
 import { failureCode } from "@tidelock/core/engine/failure";
-import { createReplica, engineSpaces } from "@tidelock/core/engine/replica";
+import { createReplica, spacesWith } from "@tidelock/core/engine/replica";
 import { type Replay, recomputeDigest, replayAgain, verifyChain } from "@tidelock/core/engine/verify";
 import type { ErrorCode } from "@tidelock/core/errors";
 import type { LogObject } from "@tidelock/core/ports";
-import { membershipSpaces } from "@tidelock/core/vault/membership";
 import { openSqlStore } from "../store/sql-store.ts";
 import { createKinds, spacesOf } from "./place.ts";
 import type { Session } from "./session.ts";
@@ -59,8 +58,7 @@ function chainCheck(session: Session): Check {
 
 function digestCheck(session: Session): Check {
   const { replica, store, suite, kinds } = session;
-  const spaces = [...engineSpaces, ...membershipSpaces, ...kinds.all.flatMap((k) => k.spaces)];
-  return recomputeDigest(store, suite, spaces) === replica.digest()
+  return recomputeDigest(store, suite, spacesWith(kinds.all)) === replica.digest()
     ? ok("digest", "every row of the state is as it was counted")
     : failed("digest", "replica-damaged", "the rows of the state do not add up to its digest");
 }

@@ -1,5 +1,5 @@
 /** A few kills of each victim on every day; `npm run kills` makes them hundreds. And that the judges see what they are there for. */
-import { mkdtempSync, rmSync, writeSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ServerRig } from "@tidelock/testkit/server-rig";
@@ -8,6 +8,7 @@ import { TestVault } from "@tidelock/testkit/vault-people";
 import Database from "better-sqlite3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Bundle } from "../bundle.ts";
+import { ByteLedger } from "../byte-ledger.ts";
 import { buildPrograms, type CampaignName, kill } from "./drive.ts";
 import { type Edit, lineOf, SCHEMA, statementsOf } from "./edits.ts";
 import { Ledger, Onlooker } from "./ledger.ts";
@@ -100,6 +101,35 @@ describe("the judge of a writer's database", () => {
     ledger.close();
     rmSync(folder, { recursive: true, force: true });
   });
+});
+
+test("the judge of synced folders sees a save that is nowhere, and a file of half a save", () => {
+  const folder = mkdtempSync(join(tmpdir(), "tidelock-judge-"));
+  const ledger = new ByteLedger();
+  const found = (): readonly string[] => [...ledger.lost([folder], []), ...ledger.strange(folder)];
+  const save = (name: string, text: string): void => {
+    writeFileSync(join(folder, name), text);
+    ledger.saved(text, name);
+  };
+  try {
+    save("a", "first");
+    save("b", "second");
+    mkdirSync(join(folder, ".tidelock"));
+    renameSync(join(folder, "b"), join(folder, ".tidelock", "b"));
+    expect(found()).toEqual([]);
+    writeFileSync(join(folder, "a"), "fir");
+    rmSync(join(folder, ".tidelock", "b"));
+    expect(found()).toEqual([
+      "what was saved as a is on no disk and not in the vault",
+      "what was saved as b is on no disk and not in the vault",
+      `${join(folder, "a")} holds what nobody saved`,
+    ]);
+    for (const text of ["first", "second"]) ledger.destroyed(text);
+    rmSync(join(folder, "a"));
+    expect(found()).toEqual([]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 describe("the judge of a server's vault", () => {

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createPortableSuite } from "@tidelock/core/crypto/sodium-portable";
-import { SPOOL } from "@tidelock/core/engine/replica";
+import { SPOOL } from "@tidelock/core/engine/spool";
 import type { Disk } from "@tidelock/testkit/world/parts";
 import { Stream } from "@tidelock/testkit/world/random";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";

@@ -20,7 +20,7 @@ import {
 } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { SPOOL } from "@tidelock/core/engine/replica";
+import { SPOOL } from "@tidelock/core/engine/spool";
 import { withFileValues } from "@tidelock/node/store/file-values";
 import { openSqlStore } from "@tidelock/node/store/sql-store";
 import type { Disk, DiskImage } from "@tidelock/testkit/world/parts";

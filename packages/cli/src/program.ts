@@ -135,6 +135,11 @@ function define(
   );
   command("dismiss <code>", "seen; told again when it grows", issue("dismiss"), issues);
 
+  const vault = program.command("vault").description("what holds for all devices").exitOverride();
+  const whole = (name: "show" | "set") => async () => (await import("./commands/vault.ts"))[name] as Run;
+  command("show", "the vault's settings", whole("show"), vault);
+  command("set <key> <value>", "maxFileSize: bytes that a file may have, up to 48 GiB", whole("set"), vault);
+
   const device = program.command("device").description("the devices of this vault").exitOverride();
   const one = (name: "ls" | "rename" | "rm") => async () =>
     (await import("./commands/device.ts"))[name] as Run;

@@ -94,7 +94,9 @@ const folder = z.object({
   items: count,
   waiting: count,
   withheld: count,
-  aside: z.array(z.object({ code: z.string(), count, path: z.string().optional() })),
+  aside: z.array(
+    z.object({ code: z.string(), count, path: z.string().optional(), why: z.string().optional() }),
+  ),
 });
 const fileSide = z.object({
   path: z.string(),
@@ -163,6 +165,7 @@ export type ShapeName =
   | "FileConflict"
   | "FileWhy"
   | "FileSettled"
+  | "VaultSettings"
   | "MemberList"
   | "MemberActed"
   | "VerifyReport"
@@ -475,6 +478,11 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     id: z.int().positive(),
     state: z.enum(["accepted", "waits", "kept", "discarded"]),
     path: z.string().optional(),
+  }),
+  VaultSettings: shape("VaultSettings", {
+    name: z.string(),
+    maxFileSize: count,
+    state: z.enum(["accepted", "waits"]).optional(),
   }),
   MemberList: shape("MemberList", {
     members: z.array(

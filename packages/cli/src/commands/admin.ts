@@ -4,11 +4,12 @@ import { TidelockError } from "@tidelock/core/errors";
 import { parseRemote } from "@tidelock/node/vault/remote";
 import { type Admin, createAdmin } from "../admin-client.ts";
 import { agreed } from "../agreed.ts";
+import { bytesOf } from "../bytes.ts";
 import type { Context } from "../context.ts";
 import { duration } from "../duration.ts";
 import { columns } from "../output.ts";
 import { operatorTokenOf } from "../secrets.ts";
-import { bytesOf, type Entitlement, entitlementText, planOf } from "./plan.ts";
+import { type Entitlement, entitlementText, planOf } from "./plan.ts";
 
 type Given = Record<string, unknown>;
 

@@ -90,7 +90,8 @@ function describe(folder: FolderInfo): string[] {
     ...folder.excluded.map((path) => `  not here: ${path === "" ? "the drive" : path}`),
     ...folder.selected.map((path) => `  here all the same: ${path}`),
     ...folder.aside.map(
-      ({ code, count, path }) => `  ${code}: ${count}${path === undefined ? "" : `, e.g. ${path}`}`,
+      ({ code, count, path, why }) =>
+        `  ${code}: ${count}${path === undefined ? "" : `, e.g. ${path}`}${why === undefined ? "" : `: ${why}`}`,
     ),
     ...(folder.next === undefined ? [] : [`  next: ${folder.next}`]),
   ];

@@ -1,5 +1,6 @@
 /** What a person or a group has, as flags say it and as a person reads it. */
 import { TidelockError } from "@tidelock/core/errors";
+import { bytesIn, bytesOf } from "../bytes.ts";
 
 export interface Entitlement {
   readonly version: number;
@@ -16,16 +17,9 @@ export function planOf(given: Record<string, unknown>): Partial<Entitlement> {
   return {
     ...(typeof plans === "string" ? { plans: plans.split(",").filter((word) => word !== "") } : {}),
     ...(typeof seats === "string" ? { seats: seatsOf(seats) } : {}),
-    ...(typeof quota === "string" ? { quotaBytes: quotaOf(quota) } : {}),
+    ...(typeof quota === "string" ? { quotaBytes: bytesIn(quota, "--quota", "--quota 50GB") } : {}),
     ...(typeof until === "string" ? { until: timeOf(until) } : {}),
   };
-}
-
-const units: Readonly<Record<string, number>> = { "": 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 };
-
-export function bytesOf(bytes: number): string {
-  const [unit = "", size = 1] = Object.entries(units).findLast(([, one]) => bytes >= one) ?? [];
-  return size === 1 ? `${bytes} B` : `${(bytes / size).toFixed(1)} ${unit}`;
 }
 
 export function entitlementText(entitlement: Entitlement | null): string {
@@ -44,13 +38,6 @@ export function entitlementText(entitlement: Entitlement | null): string {
 function seatsOf(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new TidelockError("usage", { why: "--seats wants a whole number", next: "--seats 5" });
-}
-
-function quotaOf(text: string): number {
-  const [, digits, unit = ""] = /^(\d{1,12})([kMGT]B)?$/.exec(text) ?? [];
-  const bytes = Number(digits) * (units[unit] ?? Number.NaN);
-  if (Number.isSafeInteger(bytes)) return bytes;
-  throw new TidelockError("usage", { why: "--quota wants bytes", next: "--quota 50GB" });
 }
 
 function timeOf(text: string): number {

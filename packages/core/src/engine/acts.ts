@@ -17,10 +17,12 @@ import { commitment, encodeEnvelopePack, type Recipient, sealBefore, sealEnvelop
 import {
   encodeName,
   encodeNames,
+  encodeSettings,
   type MembershipRecord,
   type RecipientKind,
   type Role,
   roles,
+  type Settings,
 } from "../vault/records.ts";
 import {
   activeDevices,
@@ -68,7 +70,9 @@ export type MemberAct =
       readonly uses: number;
       readonly expires: number;
     }
-  | { readonly kind: "cancel-invite"; readonly id: Uint8Array };
+  | { readonly kind: "cancel-invite"; readonly id: Uint8Array }
+  /** The vault's settings but for what is said here stay as they are by then. */
+  | { readonly kind: "set"; readonly maxFileSize: number };
 
 const kinds = [
   "rotate",
@@ -82,6 +86,7 @@ const kinds = [
   "send-key",
   "invite",
   "cancel-invite",
+  "set",
 ] as const satisfies readonly MemberAct["kind"][];
 
 export function encodeAct(act: MemberAct): Uint8Array {
@@ -116,6 +121,8 @@ export function encodeAct(act: MemberAct): Uint8Array {
       return w.v(act.uses).u48(act.expires).done();
     case "cancel-invite":
       return w.fixed(act.id).done();
+    case "set":
+      return w.v(act.maxFileSize).done();
   }
 }
 
@@ -155,6 +162,8 @@ export function decodeAct(bytes: Uint8Array): MemberAct | null {
       }
       case "cancel-invite":
         return { kind, id: r.fixed(16) };
+      case "set":
+        return { kind, maxFileSize: r.v() };
     }
   });
 }
@@ -165,6 +174,8 @@ export interface MakeDeps {
   readonly suite: Suite;
   readonly vault: Uint8Array;
   readonly roster: Roster;
+  /** As this device has learned them. */
+  readonly settings: Settings | undefined;
   /** Of the newest epoch. */
   readonly key: Uint8Array;
   /** Who speaks, and where: the place after what this device has read. */
@@ -193,7 +204,8 @@ export type Made =
 export function makeRecords(deps: MakeDeps, tx: Tx, act: MemberAct): Made {
   const { roster, key, suite, vault } = deps;
   const { epoch } = roster;
-  if (epoch === undefined) return { kind: "void", reason: "epoch-stale" };
+  if (epoch === undefined || (act.kind === "set" && deps.settings === undefined))
+    return { kind: "void", reason: "epoch-stale" };
   if (isDone(deps, act)) return { kind: "done" };
   const first = firstRecord(deps, tx, act);
   const said: readonly Saying[] = first === undefined ? [] : [first];
@@ -243,7 +255,7 @@ export function makeRecords(deps: MakeDeps, tx: Tx, act: MemberAct): Made {
   return { kind: "frame", records, epoch: { n, key: fresh }, begins: { commit, pack } };
 }
 
-function isDone({ suite, roster }: MakeDeps, act: MemberAct): boolean {
+function isDone({ suite, roster, settings }: MakeDeps, act: MemberAct): boolean {
   switch (act.kind) {
     case "rotate":
       return (roster.epoch?.n ?? 0) > act.after;
@@ -268,6 +280,8 @@ function isDone({ suite, roster }: MakeDeps, act: MemberAct): boolean {
     }
     case "cancel-invite":
       return !roster.invites.some((i) => equalBytes(i.id, act.id));
+    case "set":
+      return settings?.maxFileSize === act.maxFileSize;
     case "rename":
     case "send-key":
     case "invite":
@@ -348,6 +362,10 @@ function firstRecord(deps: MakeDeps, tx: Tx, act: MemberAct): Saying | undefined
     }
     case "cancel-invite":
       return plain({ type: "invite-cancel", id: act.id });
+    case "set": {
+      const { maxFileSize } = act;
+      return plain({ type: "settings" }, encodeSettings({ ...(deps.settings as Settings), maxFileSize }));
+    }
   }
 }
 

@@ -343,6 +343,24 @@ describe("roles", () => {
     expect(kit.notes(owner)).toEqual([]);
   });
 
+  test("[MEM22] an admin sets the largest file for all devices, and leaves the other settings as they are", async () => {
+    const { kit, members, owner } = await scene(26);
+    const anna = await members.add(owner, "anna", "admin");
+    const bob = await members.add(owner, "bob", "editor");
+    const said = (d: Device) => d.replica.read((tx) => d.replica.membership.settings(tx));
+    const before = said(owner);
+    expect(await members.does(anna, { kind: "set", maxFileSize: 50_000_000 })).toMatchObject({ kind: "accepted" });
+    await kit.converge(owner, anna, bob);
+    for (const device of [owner, anna, bob]) expect(said(device)).toEqual({ ...before, maxFileSize: 50_000_000 });
+    // Said already: nothing is sent for it.
+    const head = kit.log.head();
+    await members.does(owner, { kind: "set", maxFileSize: 50_000_000 });
+    expect(kit.log.head()).toBe(head);
+    expect(await members.does(bob, { kind: "set", maxFileSize: 1 })).toMatchObject({ kind: "void", reason: "role" });
+    await kit.converge(owner, anna, bob);
+    expect(said(owner)?.maxFileSize).toBe(50_000_000);
+  });
+
   test("[MEM9] the vault is handed over, and the old owner can be removed by nobody but the new one", async () => {
     const { kit, members, owner } = await scene(23);
     const anna = await members.add(owner, "anna", "editor");

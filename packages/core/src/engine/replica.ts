@@ -47,6 +47,7 @@ import { receivedPage } from "./receipt.ts";
 import { type OtherEnd, type Reread, readAgain } from "./reread.ts";
 import { nextBatch, SEQS, type SealDeps, type SealedFrame, sealedAt } from "./seal.ts";
 import { concludeOwn, isForeign } from "./settle.ts";
+import { SPOOL, Spool, type SpooledBlob } from "./spool.ts";
 import { takeBack } from "./take-back.ts";
 import { VERDICTS } from "./verdicts.ts";
 
@@ -57,8 +58,6 @@ export type Rebuilding = "other-end" | "anew";
 const SLICE = 4096;
 /** Verdicts that are remembered for whoever asks late. */
 const RECENT = 1024;
-/** Blobs that a waiting frame names: uploaded before it. */
-export const SPOOL = "o.blob";
 /** Entries set aside because a reducer threw on them: seq → nothing. */
 const QUARANTINE = "e.quarantine";
 const GENESIS = encodeUtf8("genesis");
@@ -152,11 +151,12 @@ export interface Replica {
   unfounded(): Sealed | undefined;
   markFounded(): void;
   /** Blobs that wait to be stored, at most so many: they may be large. */
-  spooled(limit?: number): readonly { readonly id: Uint8Array; readonly bytes: Sealed }[];
-  spooledCount(): number;
+  spooled(limit?: number): readonly SpooledBlob[];
+  /** Bytes of all that waits so. */
+  spooledBytes(): number;
   spooledBlob(id: Uint8Array): Uint8Array | undefined;
   spool(tx: Tx, id: Uint8Array, bytes: Sealed): void;
-  dropSpooled(id: Uint8Array): void;
+  dropSpooled(blob: SpooledBlob): void;
   attestDue(): number | undefined;
   setAttestDue(seq: number | undefined): void;
   onChange(listener: () => void): () => void;
@@ -498,7 +498,8 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     point("rebuild.before-commit");
   }
 
-  const spool = (tx: Tx, id: Uint8Array, bytes: Sealed): void => tx.put(SPOOL, id, bytes);
+  const waiting = new Spool(store);
+  const spool = (tx: Tx, id: Uint8Array, bytes: Sealed): void => waiting.put(tx, id, bytes);
   const sealDeps: SealDeps = {
     suite,
     clock: env.clock,
@@ -622,19 +623,14 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     settled: () => read((tx) => getOwn(tx).settled),
     unfounded: () => (store.get(META, FOUNDED) === undefined ? genesis.bytes : undefined),
     markFounded: () => write((tx) => tx.put(META, FOUNDED, new Uint8Array([1]))),
-    spooled: (limit) =>
-      read((tx) =>
-        tx
-          .scan(SPOOL, new Uint8Array(0), undefined, limit)
-          .map(([id, bytes]) => ({ id, bytes: bytes as Sealed })),
-      ),
-    spooledCount: () => store.count(SPOOL),
+    spooled: (limit) => read((tx) => waiting.first(tx, limit)),
+    spooledBytes: () => read((tx) => waiting.bytes(tx)),
     spooledBlob: (id) => read((tx) => tx.get(SPOOL, id)),
     spool,
     submitAct,
     rotateIfDue,
     ownStanding,
-    dropSpooled: (id) => write((tx) => tx.delete(SPOOL, id)),
+    dropSpooled: (blob) => write((tx) => waiting.drop(tx, blob)),
     attestDue: () =>
       read((tx) => {
         const bytes = tx.get(META, ATTEST);

@@ -187,7 +187,7 @@ function sealAct(deps: SealDeps, tx: Tx, f: OutFrame, device: number, deviceSeq:
     received: Math.max(time, now),
     sealedAt: sealedSeconds,
   };
-  const made = makeRecords({ suite, vault, roster, key, said }, tx, act);
+  const made = makeRecords({ suite, vault, roster, settings: membership.settings(tx), key, said }, tx, act);
   if (made.kind === "done") {
     dropRun(tx, run.id);
     deps.decide(run.id, { kind: "accepted", seq: applied });

@@ -401,7 +401,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
       if (blob === undefined) return undefined;
       const stored = await remote.putBlob(blob.id, blob.bytes);
       if (stored.kind !== "ok") return current() ? noteFailure(stored) : "failed";
-      replica.dropSpooled(blob.id);
+      replica.dropSpooled(blob);
     }
   }
 

@@ -30,6 +30,8 @@ export const routes: Readonly<Record<Operation, Route>> = {
   resume: { method: "POST", path: "/v1/vaults/{v}/resume" },
   issues: { method: "GET", path: "/v1/vaults/{v}/issues" },
   dismiss: { method: "POST", path: "/v1/vaults/{v}/issues/dismiss" },
+  settings: { method: "GET", path: "/v1/vaults/{v}/settings" },
+  setSettings: { method: "POST", path: "/v1/vaults/{v}/settings" },
   devices: { method: "GET", path: "/v1/vaults/{v}/devices" },
   deviceNamed: { method: "GET", path: "/v1/vaults/{v}/devices/named" },
   removeDevice: { method: "POST", path: "/v1/vaults/{v}/devices/remove" },

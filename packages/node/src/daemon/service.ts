@@ -78,6 +78,7 @@ import {
   rowWhy,
 } from "../vault/rows-view.ts";
 import type { Session, SyncReport } from "../vault/session.ts";
+import { type SettingsActed, setMaxFileSize, settingsOf, type VaultSettings } from "../vault/settings.ts";
 import { statusOf, type VaultStatus } from "../vault/status.ts";
 import { type VerifyReport, verifySession } from "../vault/verify.ts";
 
@@ -109,6 +110,8 @@ export interface VaultService {
   resume(): Promise<VaultStatus>;
   issues(wish: { readonly all?: boolean }): Promise<readonly Issue[]>;
   dismiss(wish: { readonly code: string }): Promise<readonly Issue[]>;
+  settings(): Promise<VaultSettings>;
+  setSettings(wish: { readonly maxFileSize: number }): Promise<SettingsActed>;
   devices(): Promise<readonly DeviceView[]>;
   /** The one that a person means by a number or a name. */
   deviceNamed(wish: { readonly wanted: string }): Promise<DeviceView>;
@@ -210,6 +213,8 @@ export function createService(session: Session, running: boolean): VaultService 
       session.dismiss(code);
       return session.issues().filter((issue) => !issue.dismissed);
     },
+    settings: async () => settingsOf(session),
+    setSettings: ({ maxFileSize }) => setMaxFileSize(session, maxFileSize),
     devices: async () => deviceList(session),
     deviceNamed: async ({ wanted }) => deviceNamed(session, wanted),
     removeDevice: ({ wanted, certifiedSince }) => removeDevice(session, wanted, certifiedSince),

@@ -33,6 +33,8 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   resume: {},
   issues: { all: "flag?" },
   dismiss: { code: "text" },
+  settings: {},
+  setSettings: { maxFileSize: "count" },
   devices: {},
   deviceNamed: { wanted: "text" },
   removeDevice: { wanted: "text", certifiedSince: "text?" },

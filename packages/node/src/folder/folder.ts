@@ -10,13 +10,15 @@ import type { Direction } from "@tidelock/core/kinds/files/plan/types";
 import type { Item, Op } from "@tidelock/core/kinds/files/types";
 import type { Tx } from "@tidelock/core/log/tx";
 import { errnoOf } from "../home/files.ts";
+import { maxFileSize } from "../vault/content.ts";
+import { hasRoom } from "../vault/outflow.ts";
 import { RowBook, racyUntil } from "./book.ts";
 import { Contents } from "./contents.ts";
 import { Hands } from "./hands.ts";
 import type { FolderHost } from "./host.ts";
 import { isTemporary } from "./ignore.ts";
 import { type FolderIssue, issuesFrom } from "./issues.ts";
-import { type PassDeps, type Passed, pass, peek } from "./pass.ts";
+import { isReader, type PassDeps, type Passed, pass, peek } from "./pass.ts";
 import { probe } from "./probe.ts";
 import { type FolderPlace, makeRooms, placeIn, whyNot } from "./root.ts";
 import { type FolderRecord, FolderRows } from "./rows.ts";
@@ -78,7 +80,7 @@ export class SyncedFolder {
     this.#rows = new FolderRows(record.slot);
     this.#watch = watch;
     this.#stop = host.engine.onChange(() => {
-      if (watch && this.#isNew) this.wakeIn(BURST);
+      if (watch && (this.#isNew || this.#isLetGo)) this.wakeIn(BURST);
     });
     if (watch) this.wakeIn(0);
   }
@@ -102,12 +104,13 @@ export class SyncedFolder {
     if (this.#ready === undefined || this.#last === undefined) return 1;
     const failed = [...this.#last.failures.values()].reduce((sum, n) => sum + n, 0);
     const undone = Math.max(0, this.#last.undone - failed);
-    return undone + this.#last.waiting + this.#unsettled() + (this.#isNew ? 1 : 0);
+    return undone + this.#last.waiting + this.#last.held + this.#unsettled() + (this.#isNew ? 1 : 0);
   }
 
-  /** Of those, what no other program holds up. */
+  /** Of those, what neither another program nor the remote holds up. */
   get owed(): number {
-    return this.#last === undefined ? 0 : Math.max(0, this.due - this.#last.waiting - this.#unsettled());
+    if (this.#last === undefined) return 0;
+    return Math.max(0, this.due - this.#last.waiting - this.#last.held - this.#unsettled());
   }
 
   /** The view may be another one than the last plan read. */
@@ -115,9 +118,15 @@ export class SyncedFolder {
     return this.#host.files.changes() !== this.#seen;
   }
 
-  /** Steps of the disk that were planned and are not done, whatever they wait for. */
+  /** What waited for room here, or for the right to write, can go on. */
+  get #isLetGo(): boolean {
+    const { held = 0, kept = [] } = this.#last ?? {};
+    return (held > 0 && hasRoom(this.#host)) || (kept.length > 0 && !isReader(this.#host));
+  }
+
+  /** Steps of the disk that were planned and are not done, and files that were not taken, whatever they wait for. */
   get undone(): number {
-    return this.#last?.undone ?? 0;
+    return (this.#last?.undone ?? 0) + (this.#last?.held ?? 0);
   }
 
   get withheld(): number {
@@ -127,7 +136,8 @@ export class SyncedFolder {
 
   issues(): readonly FolderIssue[] {
     const limited = this.#ready?.watcher?.limited === true;
-    return issuesFrom(this.#paused, this.#last, this.#ready?.scanner.tree, limited);
+    const most = maxFileSize(this.#host.replica);
+    return issuesFrom(this.#paused, this.#last, this.#ready?.scanner.tree, { limited, most });
   }
 
   /** Both ways, until nothing is left to do that can be done now. */
@@ -284,7 +294,7 @@ export class SyncedFolder {
     this.#ready = ready;
     await sweep(ready.stage);
     const waits = this.#last === undefined || this.#last.waiting > 0;
-    let work = approved.length > 0 || waits || this.#racyIn() === 0;
+    let work = approved.length > 0 || waits || this.#isLetGo || this.#racyIn() === 0;
     for (let round = 0; round < ROUNDS && !this.#closed; round++) {
       const moved = await this.#scan(ready);
       if (!(moved || work || this.#isNew)) break;
@@ -326,6 +336,7 @@ export class SyncedFolder {
       fs,
       clock,
       place,
+      isTooLarge: (size) => size > maxFileSize(host.replica),
       entered: (folder) => watcher?.enter(folder),
       left: (folder) => watcher?.leave(folder),
     });

@@ -18,6 +18,8 @@ export interface FolderHost {
   readonly fs: FolderFs;
   /** What conflict copies of this device are named after. */
   readonly deviceName: () => string;
+  /** Bytes that may wait here to be sent, where a test wants fewer. */
+  readonly spool?: number;
   /** A process may die at these; nothing in production. */
   readonly point?: (name: FolderPoint) => void;
 }

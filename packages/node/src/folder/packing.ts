@@ -4,26 +4,38 @@ import type { FileChange } from "@tidelock/core/kinds/files/types";
 import type { Content } from "@tidelock/core/log/content";
 import type { Tx } from "@tidelock/core/log/tx";
 import type { ReadFile } from "@tidelock/core/ports-fs";
-import { DEFAULT_MAX_FILE_SIZE, packerOf } from "../vault/content.ts";
-import { SPOOLED, submitIn, submitPacks } from "../vault/files-run.ts";
+import { packerOf } from "../vault/content.ts";
+import { submitIn, submitPacks } from "../vault/files-run.ts";
+import { isFull, roomComes } from "../vault/outflow.ts";
 import type { FolderHost } from "./host.ts";
+
+/** As much waits here to be sent as may: the file is read anew once some of it has left. */
+export class NoRoom extends Error {}
+
+export interface PackingWish {
+  /** Small files stand in the changes themselves. */
+  readonly inline: boolean;
+  /** Bytes that a file may have. */
+  readonly most: number;
+  readonly stopped: () => boolean;
+}
 
 export class Packing {
   readonly #host: FolderHost;
   readonly #packer: ContentPacker;
-  readonly #inline: boolean;
+  readonly #wish: PackingWish;
   bytes = 0;
 
-  /** `inline`: small files stand in the changes themselves. */
-  constructor(host: FolderHost, inline: boolean) {
+  constructor(host: FolderHost, wish: PackingWish) {
     this.#host = host;
     this.#packer = packerOf(host, "a folder");
-    this.#inline = inline;
+    this.#wish = wish;
   }
 
   async add(path: string): Promise<{ readonly content: Content; readonly file: ReadFile }> {
-    const writer = this.#packer.open(true, this.#inline);
-    const file = await this.#host.fs.readPieces(path, DEFAULT_MAX_FILE_SIZE, async (piece) => {
+    const { inline, most } = this.#wish;
+    const writer = this.#packer.open(true, inline);
+    const file = await this.#host.fs.readPieces(path, most, async (piece) => {
       writer.push(piece);
       this.bytes += piece.length;
       await this.#sendFull();
@@ -31,13 +43,12 @@ export class Packing {
     return { content: writer.done(), file };
   }
 
-  /** Full packs are on their way while more is cut. */
+  /** Full packs are on their way while more is cut. What was cut of a file is not cut in vain: it is known by its bytes. */
   async #sendFull(): Promise<void> {
     const packs = this.#packer.take();
     if (packs.length === 0) return;
-    const { engine, replica, remote } = this.#host;
     submitPacks(this.#host, packs);
-    if (remote !== undefined && replica.spooledCount() >= SPOOLED) await engine.syncNow();
+    if (isFull(this.#host) && !(await roomComes(this.#host, this.#wish.stopped))) throw new NoRoom();
   }
 
   /** In a transaction: what is left of the packs, and the changes; answers the run. */

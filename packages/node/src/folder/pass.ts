@@ -13,7 +13,7 @@ import type {
 } from "@tidelock/core/kinds/files/plan/types";
 import type { Op } from "@tidelock/core/kinds/files/types";
 import type { ReadFile } from "@tidelock/core/ports-fs";
-import { DEFAULT_MAX_FILE_SIZE } from "../vault/content.ts";
+import { MOST_FILE_SIZE } from "../vault/content.ts";
 import { type RowBook, type RowChange, racyUntil } from "./book.ts";
 import type { Contents } from "./contents.ts";
 import { takeDown } from "./down.ts";
@@ -58,6 +58,10 @@ export interface Passed {
   readonly issues: readonly PlanIssue[];
   /** Deletions that are looked at once more, a moment later. */
   readonly waiting: number;
+  /** Files that are taken once some of what waits here to be sent has left. */
+  readonly held: number;
+  /** Changes of the disk that stay here: this device only reads the vault. */
+  readonly kept: readonly UpStep[];
 }
 
 /** Bytes whose hashes one pass asks for, before what is known is acted upon. */
@@ -79,7 +83,18 @@ export function peek(deps: PassDeps): { readonly up: number; readonly passed: Pa
   const { planned } = new Pass(deps).plan([]);
   const up = planned.steps.filter((step) => isUp(step.do) || step.do === "hash").length;
   const down = planned.steps.filter((step) => !isUp(step.do) && !isBook(step.do)).length;
-  return { up, passed: { done: 0, undone: down, failures: new Map(), issues: planned.issues, waiting: 0 } };
+  return {
+    up,
+    passed: {
+      done: 0,
+      undone: down,
+      failures: new Map(),
+      issues: planned.issues,
+      waiting: 0,
+      held: 0,
+      kept: [],
+    },
+  };
 }
 
 class Pass {
@@ -90,6 +105,8 @@ class Pass {
   readonly #reread = new Set<bigint>();
   /** Something was not there any more when it was to be read. */
   #gone = false;
+  #held = 0;
+  #kept: readonly UpStep[] = [];
 
   constructor(deps: PassDeps) {
     this.#deps = deps;
@@ -140,7 +157,7 @@ class Pass {
     const deps = { hands, places: local.places, changed: this.#changed(local) };
     const sum = async (path: string): Promise<{ hash: Uint8Array; file: ReadFile }> => {
       const stream = host.suite.sha256Stream();
-      const file = await host.fs.readPieces(path, DEFAULT_MAX_FILE_SIZE, (piece) => stream.update(piece));
+      const file = await host.fs.readPieces(path, MOST_FILE_SIZE, (piece) => stream.update(piece));
       return { hash: stream.digest(), file };
     };
     const same: FolderRow[] = [];
@@ -178,7 +195,9 @@ class Pass {
       }),
     );
     const deps: UpDeps = { ...this.#deps, places, changed: this.#changed(local) };
-    const sent = await sendUp(deps, ups, base);
+    this.#kept = isReader(host) ? ups : [];
+    const sent = await sendUp(deps, this.#kept.length > 0 ? [] : ups, base);
+    this.#held = sent.held;
     // What was left for the next plan may stand before these.
     if (sent.more) return this.#passed(read + book.length + sent.changes, downs.length, planned);
     const done = await takeDown(
@@ -197,7 +216,11 @@ class Pass {
       if (to !== undefined) scanner.hint(to);
     }
     if (sent.changes + done > 0) host.log.event("folder.passed", { up: sent.changes, down: done });
-    return this.#passed(read + book.length + sent.changes + done, downs.length - done, planned);
+    const undone = downs.length - done;
+    // What lies in the way of others' changes stays in it, and holds nothing else up.
+    const failed = [...this.#failures.values()].reduce((sum, n) => sum + n, 0);
+    if (this.#kept.length > 0 && undone > failed) this.#failures.set("not-written", undone - failed);
+    return this.#passed(read + book.length + sent.changes + done, undone, planned);
   }
 
   /** Without deletions of what was there a moment ago, and without what may want their names. */
@@ -229,7 +252,15 @@ class Pass {
   }
 
   #passed(done: number, undone: number, { issues }: Plan): Passed {
-    return { done, undone, failures: this.#failures, issues, waiting: this.#waiting.size };
+    return {
+      done,
+      undone,
+      failures: this.#failures,
+      issues,
+      waiting: this.#waiting.size,
+      held: this.#held,
+      kept: this.#kept,
+    };
   }
 
   #note(changes: readonly RowChange[]): void {
@@ -254,6 +285,11 @@ class Pass {
       if (torn < TORN) scanner.hint(parentKey(key));
     };
   }
+}
+
+/** Whose person only reads the vault: the log takes no change from it. */
+export function isReader({ replica }: FolderHost): boolean {
+  return replica.read((tx) => replica.ownStanding(tx)) === "reader";
 }
 
 function isDue(row: FolderRow, { host, probed }: PassDeps): boolean {

@@ -148,6 +148,13 @@ export class FolderRows {
     tx.put(SPACE, this.#key(area.run, new Writer(8).u64(run).done()), w.done());
   }
 
+  renumber(tx: Tx, run: number, now: number): void {
+    const rested = this.runs(tx).find((one) => one.run === run);
+    if (rested === undefined) return;
+    this.putRun(tx, now, rested.ids);
+    this.dropRun(tx, run);
+  }
+
   dropRun(tx: Tx, run: number): void {
     tx.delete(SPACE, this.#key(area.run, new Writer(8).u64(run).done()));
   }

@@ -25,6 +25,8 @@ export interface ScanDeps {
   readonly fs: FolderFs;
   readonly clock: Clock;
   readonly place: FolderPlace;
+  /** Whether the vault takes no file of so many bytes; it may come to. */
+  readonly isTooLarge: (size: number) => boolean;
   /** Called before a folder is listed, and when it is gone: hints about it are wanted from then on, or not any more. */
   readonly entered?: (folder: string) => void;
   readonly left?: (folder: string) => void;
@@ -207,6 +209,7 @@ export class Scanner {
       return clock.mono() - (seen.busy ?? clock.mono()) > PATIENCE ? "file-keeps-changing" : "unsettled";
     if (seen.apart === "file-keeps-changing" && seen.torn < TORN) return undefined;
     // Whether a folder can be entered is found out anew each time.
+    if (seen.apart === "too-large") return this.#deps.isTooLarge(facts.size) ? "too-large" : undefined;
     const stays = facts.kind === "file" && seen.apart !== "ignored" && seen.apart !== "unsettled";
     return stays ? seen.apart : undefined;
   }

@@ -6,9 +6,11 @@
 import { equalBytes } from "@tidelock/core/bytes/bytes";
 import type { Op } from "@tidelock/core/kinds/files/types";
 import type { DiskFacts } from "@tidelock/core/ports-fs";
+import { MOST_FILE_SIZE } from "../vault/content.ts";
 import type { Hands } from "./hands.ts";
 import type { FolderHost } from "./host.ts";
-import { Packing } from "./packing.ts";
+import { NoRoom, Packing } from "./packing.ts";
+import { isReader } from "./pass.ts";
 import { type FolderPlace, removeFile } from "./root.ts";
 import type { FolderRows, Staged } from "./rows.ts";
 import { parentKey, sameBytesLikely, samePrint } from "./seen.ts";
@@ -83,9 +85,11 @@ async function judge(deps: StageDeps, one: Staged): Promise<"over" | "waits" | S
   const path = hands.staged(one.name);
   const facts = await hands.lookIfThere(path);
   if (facts === undefined || (one.kind === "replaced" && (await wentBack(deps, one, facts)))) return "over";
-  if (!sameBytesLikely(facts, one.print)) return readLate(deps, one);
+  const untouched = sameBytesLikely(facts, one.print);
+  // What somebody wrote who only reads the vault cannot be sent: it is kept for him.
+  if (!(untouched || isReader(host))) return readLate(deps, one);
   if (!isDue(one, host.clock.now())) return "waits";
-  await host.fs.rename(path, await trash.room(one.key.slice(one.key.lastIndexOf("/") + 1), true));
+  await host.fs.rename(path, await trash.room(one.key.slice(one.key.lastIndexOf("/") + 1), untouched));
   return "over";
 }
 
@@ -112,8 +116,13 @@ async function wentBack(
 
 /** An edit into a file that had given way is a write on what that program saw; the next one will be a write on this. */
 async function readLate({ host, hands, rows, op }: StageDeps, one: Staged): Promise<"waits" | Staged> {
-  const packing = new Packing(host, true);
-  const { content, file } = await packing.add(hands.staged(one.name));
+  const packing = new Packing(host, { inline: true, most: MOST_FILE_SIZE, stopped: () => true });
+  const read = await packing.add(hands.staged(one.name)).catch((error: unknown) => {
+    if (error instanceof NoRoom) return undefined;
+    throw error;
+  });
+  if (read === undefined) return "waits";
+  const { content, file } = read;
   if (!samePrint(file.before, file.after) || content.size !== file.after.size) return "waits";
   const since = Math.floor(host.clock.now());
   const again = { ...one, print: file.after, hash: content.hash, since };

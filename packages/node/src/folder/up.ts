@@ -5,11 +5,12 @@ import type { FileChange, ItemId, Op } from "@tidelock/core/kinds/files/types";
 import type { Content } from "@tidelock/core/log/content";
 import type { ReadFile } from "@tidelock/core/ports-fs";
 import { errnoOf } from "../home/files.ts";
+import { maxFileSize } from "../vault/content.ts";
 import type { RowBook, RowChange } from "./book.ts";
 import type { Hands } from "./hands.ts";
 import type { FolderHost } from "./host.ts";
 import type { Places } from "./local.ts";
-import { Packing } from "./packing.ts";
+import { NoRoom, Packing } from "./packing.ts";
 import type { FolderRows } from "./rows.ts";
 import { samePrint } from "./seen.ts";
 
@@ -23,6 +24,8 @@ export interface UpDeps {
   readonly isThere: () => Promise<boolean>;
   /** The entry was not what it was seen as: it is looked at again. */
   readonly changed: (entry: LocalEntry, why: "torn" | "gone" | "too-large" | "unreadable") => void;
+  /** Nobody waits for the rest any more. */
+  readonly stopped: () => boolean;
 }
 
 export interface Sent {
@@ -31,6 +34,8 @@ export interface Sent {
   readonly changes: number;
   /** Steps were left for the next plan, for their size. */
   readonly more: boolean;
+  /** Files that wait until some of what waits to be sent has left. */
+  readonly held: number;
 }
 
 /** Bytes and changes of one run: they are in memory together. */
@@ -41,9 +46,10 @@ const INLINE = 64 << 10;
 
 export async function sendUp(deps: UpDeps, steps: readonly UpStep[], base: number): Promise<Sent> {
   const { host, rows, book } = deps;
-  if (steps.length === 0) return { run: undefined, changes: 0, more: false };
+  if (steps.length === 0) return { run: undefined, changes: 0, more: false, held: 0 };
   const sizes = steps.map((s) => (s.do === "create" || s.do === "write" ? s.entry.print.size : 0));
-  const packing = new Packing(host, sizes.reduce((sum, size) => sum + size, 0) <= INLINE);
+  const inline = sizes.reduce((sum, size) => sum + size, 0) <= INLINE;
+  const packing = new Packing(host, { inline, most: maxFileSize(host.replica), stopped: deps.stopped });
   const said = { base, time: Math.max(0, Math.floor(host.clock.now())) };
   const work = new Run(deps, packing);
   let more = false;
@@ -53,7 +59,8 @@ export async function sendUp(deps: UpDeps, steps: readonly UpStep[], base: numbe
     await work.add(step, said);
   }
   // An unmounted folder misses everything: what is gone is told only while the folder itself is not.
-  if (work.changes.length === 0 || !(await deps.isThere())) return { run: undefined, changes: 0, more };
+  const { held } = work;
+  if (work.changes.length === 0 || !(await deps.isThere())) return { run: undefined, changes: 0, more, held };
   host.point?.("folder-read");
   const run = host.engine.write((tx) => {
     const id = packing.submit(tx, work.changes);
@@ -67,7 +74,7 @@ export async function sendUp(deps: UpDeps, steps: readonly UpStep[], base: numbe
     return id;
   });
   host.point?.("folder-submitted");
-  return { run, changes: work.changes.length, more };
+  return { run, changes: work.changes.length, more, held };
 }
 
 type Said = { readonly base: number; readonly time: number };
@@ -79,6 +86,7 @@ class Run {
   readonly rows: RowChange[] = [];
   /** Items that came into folders that are not selected here. */
   readonly selected: ItemId[] = [];
+  held = 0;
   /** Items that are not made: what lies in them waits. */
   readonly #dropped = new Set<string>();
 
@@ -148,8 +156,16 @@ class Run {
     }
   }
 
-  #content(entry: LocalEntry): Promise<{ content: Content; file: ReadFile } | undefined> {
-    return readSettled(this.#deps, entry, (path) => this.#packing.add(path));
+  async #content(entry: LocalEntry): Promise<{ content: Content; file: ReadFile } | undefined> {
+    try {
+      // One look for room a run: the others wait with the first.
+      if (this.held > 0) throw new NoRoom();
+      return await readSettled(this.#deps, entry, (path) => this.#packing.add(path));
+    } catch (error) {
+      if (!(error instanceof NoRoom)) throw error;
+      this.held++;
+      return undefined;
+    }
   }
 }
 

@@ -15,7 +15,7 @@ import type { FileChange, Item, ItemId, Op } from "@tidelock/core/kinds/files/ty
 import { type Content, sameContent } from "@tidelock/core/log/content";
 import type { Log, Scheduler } from "@tidelock/core/ports";
 import { syncFolder } from "../home/files.ts";
-import { DEFAULT_MAX_FILE_SIZE, fetchDeps, packBytes, packFile } from "../vault/content.ts";
+import { fetchDeps, maxFileSize, packBytes, packFile } from "../vault/content.ts";
 import { madeNow, submitFiles } from "../vault/files-run.ts";
 import type { Session } from "../vault/session.ts";
 import { type Draft, type Drafts, refused } from "./drafts.ts";
@@ -96,7 +96,7 @@ export class Handles {
   }
 
   async write(handle: Handle, offset: number, bytes: Uint8Array): Promise<void> {
-    if (offset + bytes.length > DEFAULT_MAX_FILE_SIZE) throw new FsError("too-large");
+    if (offset + bytes.length > maxFileSize(this.#deps.session.replica)) throw new FsError("too-large");
     await this.#writing(handle, async (draft, file) => {
       for (let at = 0; at < bytes.length; ) {
         const wrote = await file.write(bytes, at, bytes.length - at, offset + at).catch(refused);
@@ -107,7 +107,7 @@ export class Handles {
   }
 
   async truncate(handle: Handle, size: number): Promise<void> {
-    if (size > DEFAULT_MAX_FILE_SIZE) throw new FsError("too-large");
+    if (size > maxFileSize(this.#deps.session.replica)) throw new FsError("too-large");
     await this.#writing(handle, async (draft, file) => {
       await file.truncate(size).catch(refused);
       draft.size = size;

@@ -9,16 +9,19 @@ import { contentSecret } from "@tidelock/core/engine/content-secret";
 import { failureCode } from "@tidelock/core/engine/failure";
 import { type FetchDeps, streamContent, type Take, type Taken } from "@tidelock/core/engine/fetch-content";
 import { ContentPacker } from "@tidelock/core/engine/pack-content";
+import type { Replica } from "@tidelock/core/engine/replica";
 import { TidelockError } from "@tidelock/core/errors";
 import type { Content } from "@tidelock/core/log/content";
 import { locateHeld, packWith } from "@tidelock/core/log/locations";
 import type { Pack } from "@tidelock/core/log/pack";
 import { errnoOf, explained, syncFolder } from "../home/files.ts";
-import { SPOOLED, submitPacks } from "./files-run.ts";
+import { submitPacks } from "./files-run.ts";
+import { isFull } from "./outflow.ts";
 import type { Session } from "./session.ts";
 
-/** Of one file, unless the vault says otherwise one day. */
-export const DEFAULT_MAX_FILE_SIZE: number = 10 * 2 ** 30;
+/** Bytes of a file that the format holds, and what a vault takes where its settings are not here. */
+export const MOST_FILE_SIZE: number = 48 * 2 ** 30;
+const DEFAULT_MAX_FILE_SIZE = 10 * 2 ** 30;
 
 /** Read at once. */
 const PIECE = 4 << 20;
@@ -26,6 +29,12 @@ const PIECE = 4 << 20;
 const AT_ONCE = 2;
 /** A file that changes while it is read is read so often. */
 const TRIES = 5;
+
+/** Of one file, as the vault's settings say: judged when it is taken, never when it is applied. */
+export function maxFileSize({ membership, read }: Pick<Replica, "membership" | "read">): number {
+  const most = read((tx) => membership.settings(tx)?.maxFileSize) ?? DEFAULT_MAX_FILE_SIZE;
+  return Math.min(most, MOST_FILE_SIZE);
+}
 
 export interface Packed {
   readonly content: Content;
@@ -41,11 +50,12 @@ export function packBytes(session: Session, path: string, bytes: Uint8Array): Pa
 
 /** A file of this machine as it stands at one moment. */
 export async function packFile(session: Session, from: string, path: string): Promise<Packed & Stamp> {
+  const most = maxFileSize(session.replica);
   for (let attempt = 1; ; attempt++) {
     const file = await open(from, "r");
     try {
       const before = stampOf(await file.stat({ bigint: true }));
-      if (before.size > DEFAULT_MAX_FILE_SIZE) throw tooLarge(from);
+      if (before.size > most) throw tooLarge(from, { size: before.size, most });
       const packed = await packPieces(session, path, file);
       const after = stampOf(await file.stat({ bigint: true }));
       if (before.print === after.print && packed.content.size === after.size) return { ...packed, ...after };
@@ -112,11 +122,10 @@ class Sender {
 
   /** Durable here when it resolves. Throws what keeps them here once too many wait. */
   async take(packs: readonly Pack[]): Promise<void> {
-    const { replica, remote } = this.#session;
     submitPacks(this.#session, packs);
-    if (remote === undefined) return;
+    if (this.#session.remote === undefined) return;
     this.#send();
-    while (replica.spooledCount() >= SPOOLED) {
+    while (isFull(this.#session)) {
       await this.#under;
       if (this.#failure !== undefined) throw this.#failure;
       this.#send();
@@ -218,6 +227,18 @@ export function occupied(path: string): TidelockError {
   return new TidelockError("exists", { why: `${path} is there already`, next: "name another" });
 }
 
-export function tooLarge(path: string, most: number = DEFAULT_MAX_FILE_SIZE): TidelockError {
-  return new TidelockError("too-large", { why: `${path} is above ${most / 2 ** 20} MiB` });
+export function tooLarge(
+  path: string,
+  { size, most }: { readonly size: number; readonly most: number },
+): TidelockError {
+  return new TidelockError("too-large", {
+    why: `${path} has ${sizeText(size)}, and at most ${sizeText(most)} are taken`,
+  });
+}
+
+/** As people write it: to three digits, and to the byte where that hides a difference. */
+export function sizeText(bytes: number): string {
+  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  const at = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
+  return `${Number((bytes / 1000 ** at).toPrecision(3))} ${units[at] as string}`;
 }

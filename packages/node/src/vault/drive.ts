@@ -10,6 +10,7 @@ import type { Tx } from "@tidelock/core/log/tx";
 import { type FileState, free, isPinned, pin, stateOf, unpin } from "../content/presence.ts";
 import {
   contentBytes,
+  maxFileSize,
   occupied,
   type Packed,
   packBytes,
@@ -130,13 +131,14 @@ export async function readFile(session: Session, path: string): Promise<Uint8Arr
   const names = partsOf(path);
   const { content } = session.replica.read((tx) => need(session, tx, names));
   if (content === undefined) throw noFile(path);
-  if (content.size > LARGEST) throw tooLarge(path, LARGEST);
+  if (content.size > LARGEST) throw tooLarge(path, { size: content.size, most: LARGEST });
   return contentBytes(session, content, path);
 }
 
 /** Makes it, or the next version of it; folders on the way are made. */
 export async function writeFile(session: Session, path: string, input: FileInput): Promise<FileActed> {
-  if (input.bytes.length > LARGEST) throw tooLarge(path, LARGEST);
+  const [size, most] = [input.bytes.length, Math.min(LARGEST, maxFileSize(session.replica))];
+  if (size > most) throw tooLarge(path, { size, most });
   prepare(session, path);
   return place(session, path, packBytes(session, path, input.bytes), input);
 }

@@ -9,9 +9,6 @@ import type { Pack } from "@tidelock/core/log/pack";
 import type { Tx } from "@tidelock/core/log/tx";
 import type { Session } from "./session.ts";
 
-/** Packs that may wait here to be sent: 512 MiB. Then cutting waits for the remote. */
-export const SPOOLED = 64;
-
 const FILES = 3;
 /** Bytes of the changes of one frame, below `limits.frame` with what a seal adds. */
 const FRAME = 512 << 10;

@@ -8,6 +8,7 @@ import type { Item, ItemId } from "@tidelock/core/kinds/files/types";
 import type { Tx } from "@tidelock/core/log/tx";
 import { SyncedFolder } from "../folder/folder.ts";
 import type { FolderHost } from "../folder/host.ts";
+import type { FolderIssue } from "../folder/issues.ts";
 import {
   attachedAbove,
   leavePlace,
@@ -45,7 +46,7 @@ export interface FolderInfo {
   readonly excluded: readonly string[];
   readonly selected: readonly string[];
   /** What is left as it is, a code and a count each. */
-  readonly aside: readonly { readonly code: string; readonly count: number; readonly path?: string }[];
+  readonly aside: readonly FolderIssue[];
 }
 
 export interface Folders {
@@ -74,6 +75,8 @@ export interface Folders {
     readonly pausedFolders: number;
     readonly unprojected: number;
   };
+  /** An edit that was refused goes out under another number: what rests on it rests on that. */
+  renumber(tx: Tx, run: number, now: number): void;
   /** Without a change of anything: what would be sent. */
   look(): Promise<number>;
   issues(): readonly Matter[];
@@ -275,6 +278,9 @@ export function createFolders(d: FoldersDeps): Folders {
     settle: async (anew) => {
       for (const folder of all()) await (anew ? folder.scan() : folder.pump());
     },
+    renumber: (tx, run, now) => {
+      for (const { slot } of folderRecords(tx)) new FolderRows(slot).renumber(tx, run, now);
+    },
     look: async () => {
       await resume(false);
       let up = 0;
@@ -349,6 +355,20 @@ function matters(folders: readonly SyncedFolder[]): Matter[] {
         count,
         why: "the system gives no more hints, so folders are looked through every minute",
         next: "raise fs.inotify.max_user_watches",
+      };
+    if (code === "rejected")
+      return {
+        code,
+        count,
+        why: `${count} changes in a synced folder stay on this device: it only reads this vault`,
+        next: "ask the vault's owner for another role, and they go by themselves",
+      };
+    if (code === "too-large")
+      return {
+        code,
+        count,
+        why: `${count} files are larger than the vault takes`,
+        next: "tidelock drive folders; tidelock vault set maxFileSize SIZE",
       };
     return {
       code,

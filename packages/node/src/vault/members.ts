@@ -130,6 +130,12 @@ function needPower(session: Session, target: MemberView, role?: Role): void {
     throw new TidelockError("no-access", { why: `${article(me.role)} does not make ${article(role)}` });
 }
 
+export function needAdmin(session: Session): void {
+  const me = own(session);
+  if (me === undefined || !isAdmin(me.role))
+    throw new TidelockError("no-access", { why: "only the owner and admins change the vault's settings" });
+}
+
 const isBelow = (above: Role, below: Role): boolean => roles.indexOf(above) < roles.indexOf(below);
 const article = (role: Role): string => (role === "viewer" ? "a viewer" : `an ${role}`);
 const own = (session: Session): MemberView | undefined => memberList(session).find((one) => one.own);

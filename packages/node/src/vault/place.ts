@@ -1,7 +1,8 @@
 /** What a home keeps of a vault: its folder, the replica in it, and the kinds that read it. */
 import { join } from "node:path";
 import type { Suite } from "@tidelock/core/crypto/suite";
-import { replicaSpaces, SPOOL } from "@tidelock/core/engine/replica";
+import { replicaSpaces } from "@tidelock/core/engine/replica";
+import { SPOOL } from "@tidelock/core/engine/spool";
 import { createFilesKind, type FilesKind } from "@tidelock/core/kinds/files/files";
 import { createTablesKind, type TablesKind } from "@tidelock/core/kinds/tables/tables";
 import type { Kind } from "@tidelock/core/log/kind";

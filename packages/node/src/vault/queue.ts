@@ -70,7 +70,11 @@ export function queueList(session: Session, facts: Facts = session.facts()): rea
 /** Sends again what was refused. */
 export async function retryEdit(session: Session, id: number): Promise<QueueActed> {
   if (session.copied) throw copiedError();
-  const run = session.engine.write((tx) => session.replica.retry(tx, id));
+  const run = session.engine.write((tx) => {
+    const now = session.replica.retry(tx, id);
+    session.folders.renumber(tx, id, now);
+    return now;
+  });
   return { id: run, state: await outcomeOf(session, run) };
 }
 

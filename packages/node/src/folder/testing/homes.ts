@@ -23,7 +23,7 @@ export interface TestHome {
 }
 
 /** Its folder once more, with another disk or clock under it: the one that the session has must be at rest. */
-export function folderOver(home: TestHome, more: Partial<FolderHost> = {}): SyncedFolder {
+export function folderOver(home: TestHome, more: Partial<FolderHost> = {}, watch = false): SyncedFolder {
   const { engine, replica, suite, remote, clock, kinds } = home.session;
   const log = { event: () => undefined };
   const host: FolderHost = {
@@ -41,7 +41,7 @@ export function folderOver(home: TestHome, more: Partial<FolderHost> = {}): Sync
   };
   const [record] = replica.read((tx) => folderRecords(tx));
   if (record === undefined) throw new Error("no folder is attached");
-  return new SyncedFolder(host, record, false);
+  return new SyncedFolder(host, record, watch);
 }
 
 export interface TestHomes {

@@ -349,14 +349,20 @@ describe("roles", () => {
     const bob = await members.add(owner, "bob", "editor");
     const said = (d: Device) => d.replica.read((tx) => d.replica.membership.settings(tx));
     const before = said(owner);
-    expect(await members.does(anna, { kind: "set", maxFileSize: 50_000_000 })).toMatchObject({ kind: "accepted" });
+    expect(await members.does(anna, { kind: "set", maxFileSize: 50_000_000 })).toMatchObject({
+      kind: "accepted",
+    });
     await kit.converge(owner, anna, bob);
-    for (const device of [owner, anna, bob]) expect(said(device)).toEqual({ ...before, maxFileSize: 50_000_000 });
+    for (const device of [owner, anna, bob])
+      expect(said(device)).toEqual({ ...before, maxFileSize: 50_000_000 });
     // Said already: nothing is sent for it.
     const head = kit.log.head();
     await members.does(owner, { kind: "set", maxFileSize: 50_000_000 });
     expect(kit.log.head()).toBe(head);
-    expect(await members.does(bob, { kind: "set", maxFileSize: 1 })).toMatchObject({ kind: "void", reason: "role" });
+    expect(await members.does(bob, { kind: "set", maxFileSize: 1 })).toMatchObject({
+      kind: "void",
+      reason: "role",
+    });
     await kit.converge(owner, anna, bob);
     expect(said(owner)?.maxFileSize).toBe(50_000_000);
   });

@@ -82,7 +82,7 @@ async function isReady({ replica, engine }: GiveUpDeps): Promise<boolean> {
   if ((await engine.syncNow()).kind !== "live") return false;
   const { read, applied } = replica.cursor();
   const { pending, parked } = replica.waiting();
-  return read === applied && pending + parked === 0 && replica.spooledCount() === 0;
+  return read === applied && pending + parked === 0 && replica.spooledBytes() === 0;
 }
 
 /** Names of blobs that are no packs of content and stay: lists of envelopes, by which devices come to their keys. */

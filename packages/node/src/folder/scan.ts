@@ -45,6 +45,8 @@ export class Scanner {
   #dirty = new Set<string>([""]);
   #volume: bigint | undefined;
   #local: string | undefined;
+  /** The rules in it. */
+  #own: readonly Ignoring[] = [];
   #moved = false;
   #known: (facts: DiskFacts) => boolean = () => false;
 
@@ -101,12 +103,12 @@ export class Scanner {
     const { fs, place } = this.#deps;
     const text = await readText(fs, place.ignore);
     if (text !== this.#local && this.#local !== undefined) this.hintAll();
+    if (text !== this.#local) this.#own = [{ depth: 0, rules: parseRules(text ?? "") }];
     this.#local = text;
   }
 
   #levelsAbove(path: string): readonly Ignoring[] {
-    if (path !== "") return this.tree.get(parentKey(path))?.levels ?? [];
-    return [{ depth: 0, rules: parseRules(this.#local ?? "") }];
+    return path === "" ? this.#own : (this.tree.get(parentKey(path))?.levels ?? []);
   }
 
   /** Lists a folder, and those below that are new. `anew`: all below, because the rules have changed. */

@@ -21,6 +21,9 @@ const O_NOFOLLOW = fs.constants.O_NOFOLLOW ?? 0;
 // So that a pipe under one of our names cannot hold us.
 const O_NONBLOCK = fs.constants.O_NONBLOCK ?? 0;
 
+/** Writable where Windows flushes only such handles. */
+export const FLUSHED: number = (process.platform === "win32" ? fs.constants.O_RDWR : O_RDONLY) | O_NOFOLLOW;
+
 /** The real file system. `fsync` of Node is `F_FULLFSYNC` on macOS, so a sync there reaches the medium too. */
 export function createNodeFs(): Fs {
   return {
@@ -46,12 +49,7 @@ export function createNodeFs(): Fs {
       });
     },
     async syncFile(path) {
-      // Writable, since Windows flushes only such handles.
-      await withFile(
-        path,
-        (process.platform === "win32" ? fs.constants.O_RDWR : O_RDONLY) | O_NOFOLLOW,
-        (fd) => fsync(fd),
-      );
+      await withFile(path, FLUSHED, (fd) => fsync(fd));
     },
     link,
     unlink,

@@ -117,7 +117,7 @@ export function driveBeside(world: World): Beside {
         replica: engine.replica,
         files,
         suite: node.suite,
-        remote: life.remote,
+        remote: engine.remote,
         clock: env.clock,
         scheduler: env.scheduler,
         log: env.log,

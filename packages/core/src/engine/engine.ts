@@ -2,6 +2,7 @@
 
 import type { Remote } from "../ports.ts";
 import type { Engine } from "./api.ts";
+import { considerate } from "./considerate.ts";
 import { failureFacts } from "./failure.ts";
 import type { Replica } from "./replica.ts";
 import type { Facts } from "./status.ts";
@@ -37,16 +38,23 @@ const nothing: HostFacts = {
   network: true,
 };
 
-export function createEngine(
-  options: EngineOptions,
-): Engine & { readonly replica: Replica; readonly sync: Sync | undefined } {
-  const { env, replica, remote } = options;
-  const sync = remote === undefined ? undefined : createSync(env, replica, remote);
+export interface RunningEngine extends Engine {
+  readonly replica: Replica;
+  readonly sync: Sync | undefined;
+  /** For whoever reads content beside the sync: what the remote asked one of them to wait for holds for both. */
+  readonly remote: Remote | undefined;
+}
+
+export function createEngine(options: EngineOptions): RunningEngine {
+  const { env, replica } = options;
+  const turns = options.remote === undefined ? undefined : considerate(options.remote, env.clock);
+  const sync = turns === undefined ? undefined : createSync(env, replica, turns);
   let stopped = false;
 
   return {
     replica,
     sync,
+    remote: turns?.remote,
     vault: replica.vault,
     get device() {
       return replica.read((tx) => replica.ownDevice(tx));
@@ -84,7 +92,7 @@ export function createEngine(
         // What still waits keeps a process alive.
         cancel();
       }
-      remote?.close();
+      turns?.remote.close();
       replica.ring.wipe();
     },
   };

@@ -3,7 +3,7 @@ import { type Device, fastKit, type Kit } from "../../../testkit/src/vault-kit.t
 import { encodeUtf8 } from "../bytes/bytes.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { TidelockError } from "../errors.ts";
-import type { Failure } from "../ports.ts";
+import type { Failure, Remote } from "../ports.ts";
 import { deriveStatus } from "./status.ts";
 
 const GARBAGE = Uint8Array.of(1, 2, 3);
@@ -285,6 +285,35 @@ describe("retries", () => {
     expect(wait).toBeGreaterThanOrEqual(least);
     expect(wait).toBeLessThanOrEqual(most);
     expect(asked.length).toBeLessThan(2_000);
+  });
+
+  test("[ENG8] M-31 what a remote asks for holds for reads of content and for sync alike, until a person's word", async () => {
+    const { kit, a } = await pair(49);
+    const asked: string[] = [];
+    let busy = true;
+    a.faults.hooks = {
+      before: (call) => {
+        asked.push(call.op);
+        return busy ? { kind: "busy", retryAfter: 60_000 } : undefined;
+      },
+    };
+    const pack = new Uint8Array(32);
+    const fetched = (): ReturnType<Remote["getBlob"]> | undefined => a.engine.remote?.getBlob(pack);
+    expect(await fetched()).toEqual({ kind: "busy", retryAfter: 60_000 });
+    // Sync, which has asked nothing yet, waits as well.
+    a.engine.start();
+    await kit.time.run(20_000);
+    expect(await fetched()).toMatchObject({ kind: "busy", retryAfter: 40_000 });
+    expect(asked).toEqual(["getBlob"]);
+    await kit.time.run(40_001);
+    expect(asked.length).toBe(2);
+    // And the other way round.
+    expect(await fetched()).toMatchObject({ kind: "busy" });
+    expect(asked.length).toBe(2);
+    busy = false;
+    a.engine.sync?.dispatch("now");
+    await kit.time.run(1);
+    expect((await fetched())?.kind).toBe("ok");
   });
 
   test("[ENG20] M-18 without any hint everybody has what the others wrote, by asking", async () => {

@@ -7,8 +7,9 @@ import { Malformed } from "../bytes/reader.ts";
 import type { Suite } from "../crypto/suite.ts";
 import { type ErrorCode, TidelockError } from "../errors.ts";
 import type { Tx } from "../log/tx.ts";
-import type { Clock, Failure, Log, Remote, Scheduler } from "../ports.ts";
+import type { Clock, Failure, Log, Scheduler } from "../ports.ts";
 import type { SyncOutcome } from "./api.ts";
+import type { Considerate } from "./considerate.ts";
 import { linkAt } from "./entries.ts";
 import { deviceOpener, holdsNewestKey, obtainKey } from "./epoch-keys.ts";
 import { failureCode } from "./failure.ts";
@@ -21,8 +22,6 @@ import { type SyncEvent, type SyncState, syncTable } from "./sync-table.ts";
 /** Changes per apply slice: one transaction, some tens of ms. */
 const SLICE = 4096;
 const RETRY = { base: 500, cap: 60_000 };
-/** No remote may send us away for longer than this. */
-const BUSY_CAP = 3_600_000;
 const POLL = { active: 2_000, activeFor: 30_000, factor: 1.5, cap: 30_000 };
 /** Devices that sleep between hints must not come all at once: up to this share earlier. */
 const POLL_SPREAD = 0.25;
@@ -79,7 +78,7 @@ export interface Sync {
   ended(): Promise<void>;
 }
 
-export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync {
+export function createSync(env: SyncEnv, replica: Replica, { remote, urge }: Considerate): Sync {
   const { clock, scheduler } = env;
   let state: SyncState = "stopped";
   /** Answers of an earlier action are dropped: the state has moved on without them. */
@@ -433,8 +432,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   /** Full jitter, so that devices that failed together do not come back together. */
   function retryDelay(): number {
     const { failure } = facts;
-    if (failure?.kind === "busy" && failure.retryAfter > 0)
-      return Math.min(Math.max(RETRY.base, failure.retryAfter), BUSY_CAP);
+    if (failure?.kind === "busy" && failure.retryAfter > 0) return Math.max(RETRY.base, failure.retryAfter);
     const ceiling = retryCeiling();
     attempts++;
     // What only time ends is looked at at a steady pace.
@@ -503,7 +501,10 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
   }
 
   return {
-    dispatch,
+    dispatch: (event) => {
+      if (event === "now" || event === "resume") urge();
+      dispatch(event);
+    },
     ended: async () => {
       await running;
     },
@@ -521,6 +522,7 @@ export function createSync(env: SyncEnv, replica: Replica, remote: Remote): Sync
     },
     syncNow: () =>
       new Promise((resolve) => {
+        urge();
         waiters.push({ needRead: reads + 1, resolve });
         dispatch(state === "stopped" ? "start" : "now");
         tellWaiters();

@@ -220,7 +220,7 @@ type Parts = Pick<
   readonly log: Log;
 };
 
-function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): Session {
+function assemble(parts: Parts, place: Remote | undefined, wipe: () => void): Session {
   const { suite, clock, scheduler, log, replica, store, paths, info, copied } = parts;
   const { tables, files } = parts.kinds;
   const hostFacts = () => ({
@@ -231,7 +231,8 @@ function assemble(parts: Parts, remote: Remote | undefined, wipe: () => void): S
     network: hasNetwork(info.remote),
   });
   const env = { suite, clock, scheduler, log, point: () => undefined };
-  const engine = createEngine({ env, replica, remote, hostFacts });
+  const engine = createEngine({ env, replica, remote: place, hostFacts });
+  const { remote } = engine;
   const attachments = createAttachments({ engine, tables, clock, scheduler, log, suite, enabled: !copied });
 
   const folders = createFolders({

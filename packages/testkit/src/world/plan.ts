@@ -103,7 +103,7 @@ export const profiles: Readonly<Record<string, Profile>> = {
     devices: [2, 3],
     edits: [4, 14],
     span: [10_000, 120_000],
-    without: ["clone", "restore", "rewrite", "truncate", "false-ack", "other-end", "busy"],
+    without: ["clone", "restore", "rewrite", "truncate", "false-ack", "other-end"],
   },
   folder: {
     name: "folder",

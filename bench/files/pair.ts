@@ -14,6 +14,8 @@ export interface Counts {
   readonly appendBytes?: number;
   /** Since the last question: ms by which a pack was read before the last one was there. */
   readonly ahead?: number;
+  /** When the last append came, by the clock of the machine. */
+  readonly sentAt?: number;
 }
 
 export interface Pair {
@@ -44,6 +46,8 @@ export interface Started {
 
 export interface Used extends Partial<Counts> {
   readonly ms: number;
+  /** Of it, until the last append came. */
+  readonly sentMs?: number;
   readonly cpuMs: number;
   /** Sum of the largest sizes of all processes, and the largest of one, MiB. */
   readonly peak?: number;
@@ -88,11 +92,18 @@ export async function used(pair: Pair, work: () => Promise<void>): Promise<Used>
   const stays = pair.pids.length > 0;
   const processor = (): number => (stays ? processorMs(pair.pids) : endedChildrenMs());
   const [before, cpu] = [await pair.counts(), processor()];
-  const began = performance.now();
+  const [began, beganAt] = [performance.now(), Date.now()];
   await work();
   const ms = performance.now() - began;
   const cpuMs = processor() - cpu;
-  const after = Object.entries(await pair.counts());
-  const passed = after.map(([name, n]) => [name, name === "ahead" ? n : n - (before[name as "wire"] ?? 0)]);
-  return { ...Object.fromEntries(passed), ms, cpuMs, ...(stays ? peaks(pair.pids) : {}) };
+  const { sentAt, ahead, ...after } = await pair.counts();
+  const passed = Object.entries(after).map(([name, n]) => [name, n - (before[name as "wire"] ?? 0)]);
+  return {
+    ...Object.fromEntries(passed),
+    ms,
+    cpuMs,
+    ...(ahead === undefined ? {} : { ahead }),
+    ...(sentAt === undefined || sentAt < beganAt ? {} : { sentMs: sentAt - beganAt }),
+    ...(stays ? peaks(pair.pids) : {}),
+  };
 }

@@ -43,6 +43,7 @@ function rowOf(system: string, lines: readonly Line[], base: number | undefined)
   const more = [
     said(of("percent"), (n) => `${n.toFixed(2)} % of a processor`),
     said(of("resident"), (n) => `${n.toFixed(0)} MiB resident`),
+    said(of("sentMs"), (n) => `sent after ${time(n)}`),
     said(of("cpuMs"), (n) => `${(n / 1000).toFixed(2)} s of processor`),
     said(of("peak"), (n) => `memory ${n.toFixed(0)} MiB, one ${(of("peakOne") ?? 0).toFixed(0)}`),
     said(of("wire"), (n) => `wire ${size(n)}`),

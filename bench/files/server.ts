@@ -11,7 +11,7 @@ import type { Counts } from "./pair.ts";
 const open = new Set<Socket>();
 let closed = 0;
 const count = { packs: 0, packBytes: 0, appends: 0, appendBytes: 0 };
-let [lastPut, firstGet] = [0, 0];
+let [lastPut, firstGet, sentAt] = [0, 0, 0];
 
 const passed = (socket: Socket): number => socket.bytesRead + socket.bytesWritten;
 
@@ -36,6 +36,7 @@ subscribe("http.server.request.start", (message) => {
   else if (what === "POST frames") {
     count.appends++;
     count.appendBytes += bytes;
+    sentAt = Date.now();
   }
 });
 
@@ -44,7 +45,7 @@ const running = await startServer({ folder: process.argv[2] as string, registrat
 process.on("message", () => {
   const wire = [...open].reduce((sum, socket) => sum + passed(socket), closed);
   const ahead = firstGet === 0 ? 0 : Math.max(0, lastPut - firstGet);
-  process.send?.({ ...count, wire, ahead } satisfies Counts);
+  process.send?.({ ...count, wire, ahead, sentAt } satisfies Counts);
   firstGet = 0;
 });
 process.on("disconnect", () => void running.stop().finally(() => process.exit(0)));

@@ -1,6 +1,6 @@
 /** What is done to the left folder, and when the right one shows it. Each ends with both compared. */
 import { randomBytes } from "node:crypto";
-import { renameSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { carried, type Pair, rest, type Used, used } from "./pair.ts";
@@ -123,9 +123,19 @@ async function large({ pair, scale }: Scene): Promise<readonly Line[]> {
     () => isThere(to),
   );
   await compare(pair.left, pair.right);
+  await removed(pair, "large.bin");
   return [
     { ...result, what: `one file of ${mib(size)}`, asked: "10 s, B reads before A ends, 300 MiB a process" },
   ];
+}
+
+/** So that it is not compared again after each that follows. */
+async function removed(pair: Pair, name: string): Promise<void> {
+  await carried(
+    pair,
+    () => rmSync(join(pair.left, name)),
+    () => !isThere(join(pair.right, name)),
+  );
 }
 
 async function byte({ pair, scale }: Scene): Promise<readonly Line[]> {

@@ -120,8 +120,9 @@ export class Saver {
   }
 
   #saveAfterBackup(path: string): void {
-    this.#destroyed(`${path}~`);
-    renameSync(path, `${path}~`);
+    const backup = inItsCase(`${path}~`);
+    this.#destroyed(backup);
+    renameSync(path, backup);
     this.#write(path);
   }
 

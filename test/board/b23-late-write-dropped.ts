@@ -5,8 +5,8 @@ export const bug: Bug = {
   bug: "what a program writes into a file while its next version takes its place is thrown away",
   oracle: "ledger",
   file: "packages/node/src/folder/stage.ts",
-  find: "if (!sameBytesLikely(facts, one.print)) return readLate(deps, one);",
-  replace: "if (!sameBytesLikely(facts, one.print)) await readLate;",
+  find: "if (!(untouched || isReader(host))) return readLate(deps, one);",
+  replace: "if (!(untouched || isReader(host))) await readLate;",
   profile: "drive",
   seed: 290,
 };

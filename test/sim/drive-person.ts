@@ -153,7 +153,7 @@ export class Person {
   }
 
   #content({ random, marker }: Moment): Uint8Array {
-    const size = random.chance(0.05) ? 17_000 : random.int(0, 60);
+    const size = random.chance(0.15) ? 17_000 : random.int(0, 60);
     const head = concat(
       CANARY,
       new Writer(16)

@@ -234,10 +234,11 @@ class Slice {
     return did;
   }
 
-  /** Of a file that holds what it held: a save that came during the step is no part of what is agreed. */
+  /** Of a file that holds what is agreed: what was saved and is not sent yet, or came during the step, is no part of that. */
   #kept(step: Extract<DownStep, { do: "rename" | "setExecutable" }>, did: Done): Done {
     const { id, set, entry } = step;
-    const isEdited = did.kind === "done" && entry.kind === "file" && !sameBytesLikely(did.facts, entry.print);
+    const agreed = this.#deps.book.row(id)?.print ?? entry.print;
+    const isEdited = did.kind === "done" && entry.kind === "file" && !sameBytesLikely(did.facts, agreed);
     if (isEdited) this.#changes.push({ id, set });
     return isEdited ? did : this.#agreed(step, did);
   }

@@ -243,6 +243,31 @@ describe("a step", { timeout: 120_000 }, () => {
     expect(contents(b)).toEqual(["by a, longer", "first and by b"]);
   });
 
+  test("[FLD6] a file that was renamed and saved is agreed on under its name alone, as long as its bytes cannot be read", async () => {
+    write(a, "x.txt", "first");
+    await meet();
+    renameSync(join(b.folder, "x.txt"), join(b.folder, "y.txt"));
+    appendFileSync(join(b.folder, "y.txt"), " and by b");
+    // Long after, so that no stamp is looked at twice.
+    const later = Date.now() + 3_600_000;
+    const clock = { now: () => later, mono: () => later };
+    const unread = disturbedFs(createNodeFolderFs(), "readPieces", () => {
+      throw Object.assign(new Error(), { code: "EFBIG" });
+    });
+    await folderOver(b, { fs: unread, clock }).pump();
+    await b.session.engine.syncNow();
+    await a.sync();
+    expect(readFileSync(join(a.folder, "y.txt"), "utf8")).toBe("first");
+    write(a, "y.txt", "by a, longer");
+    await a.sync();
+    await receive(b);
+    await folderOver(b, { clock }).pump();
+    await meet();
+    await meet();
+    expect(contents(b)).toEqual(contents(a));
+    expect(contents(b)).toEqual(["by a, longer", "first and by b"]);
+  });
+
   test("[FLD6] a file that a program puts under the old name while one is renamed stays", async () => {
     write(a, "x.txt", "first");
     await meet();

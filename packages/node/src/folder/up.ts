@@ -1,6 +1,6 @@
 /** From the disk into the vault: what one plan found there is one run of the log. */
 import { toHex } from "@tidelock/core/bytes/bytes";
-import type { LocalEntry, RowPatch, UpStep } from "@tidelock/core/kinds/files/plan/types";
+import type { Fingerprint, LocalEntry, RowPatch, UpStep } from "@tidelock/core/kinds/files/plan/types";
 import type { FileChange, ItemId, Op } from "@tidelock/core/kinds/files/types";
 import type { Content } from "@tidelock/core/log/content";
 import type { ReadFile } from "@tidelock/core/ports-fs";
@@ -12,7 +12,7 @@ import type { FolderHost } from "./host.ts";
 import type { Places } from "./local.ts";
 import { NoRoom, Packing } from "./packing.ts";
 import type { FolderRows } from "./rows.ts";
-import { samePrint } from "./seen.ts";
+import { sameBytesLikely, samePrint } from "./seen.ts";
 
 export interface UpDeps {
   readonly host: FolderHost;
@@ -112,8 +112,15 @@ class Run {
     if (made === undefined) return this.#drop(step.op);
     this.changes.push(made.change);
     if ("select" in step && step.select) this.selected.push(id);
-    const print = made.set?.print ?? entry?.print;
+    const print = made.set?.print ?? this.#printOf(step);
     this.rows.push({ id, set: { ...set, ...made.set, ...(print === undefined ? {} : { print }) } });
+  }
+
+  /** Of what is told without its bytes. A file that was saved as well is agreed on once those are read, which may fail. */
+  #printOf({ id, entry }: Exclude<UpStep, { do: "delete" }>): Fingerprint | undefined {
+    const row = this.#deps.book.row(id);
+    const isSaved = row?.kind === "file" && entry !== undefined && !sameBytesLikely(entry.print, row.print);
+    return isSaved ? undefined : entry?.print;
   }
 
   #drop(op: Op): void {

@@ -140,6 +140,16 @@ function define(
   command("show", "the vault's settings", whole("show"), vault);
   command("set <key> <value>", "maxFileSize: bytes that a file may have, up to 48 GiB", whole("set"), vault);
 
+  const remote = program
+    .command("remote")
+    .description("what keeps the vault, as this device uses it")
+    .exitOverride();
+  const limits = async (): Promise<Run> => (await import("./commands/remote.ts")).limit as Run;
+  command("limit", "how fast content may go and come; without options: how it is", limits, remote)
+    .option("--up <bytes>", "a second: 500kB; `off`: as fast as it goes")
+    .option("--down <bytes>", "a second: 2MB; `off`: as fast as it comes")
+    .option("--schedule <hours>", "full hours in which both hold: 8-18,22-24; or `always`");
+
   const device = program.command("device").description("the devices of this vault").exitOverride();
   const one = (name: "ls" | "rename" | "rm") => async () =>
     (await import("./commands/device.ts"))[name] as Run;

@@ -166,6 +166,7 @@ export type ShapeName =
   | "FileWhy"
   | "FileSettled"
   | "VaultSettings"
+  | "RemoteLimits"
   | "MemberList"
   | "MemberActed"
   | "VerifyReport"
@@ -478,6 +479,11 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     id: z.int().positive(),
     state: z.enum(["accepted", "waits", "kept", "discarded"]),
     path: z.string().optional(),
+  }),
+  RemoteLimits: shape("RemoteLimits", {
+    up: count.optional(),
+    down: count.optional(),
+    schedule: z.string().optional(),
   }),
   VaultSettings: shape("VaultSettings", {
     name: z.string(),

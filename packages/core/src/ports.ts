@@ -148,6 +148,9 @@ export interface BlobList {
   readonly blobs: readonly BlobInfo[];
 }
 
+/** Waited for before each so many bytes leave. */
+export type Pace = (bytes: number) => Promise<void>;
+
 /**
  * Where a vault's log and blobs live. Every method answers a value and throws only for a
  * programming error. No method retries by itself: retry is the engine's, in one place, so that
@@ -178,8 +181,11 @@ export interface Remote {
     frames: readonly Sealed[],
     seen: { readonly seq: Seq; readonly hash: Uint8Array },
   ): Promise<AppendResult>;
-  /** Stores a blob under the SHA-256 of its bytes. Again with the same bytes: ok once they are durable. */
-  putBlob(id: Uint8Array, bytes: Sealed): Promise<Result<"stored">>;
+  /**
+   * Stores a blob under the SHA-256 of its bytes. Again with the same bytes: ok once they are durable. `pace` is for a
+   * remote that sends piece by piece; what was not asked of it is counted afterwards.
+   */
+  putBlob(id: Uint8Array, bytes: Sealed, pace?: Pace): Promise<Result<"stored">>;
   /**
    * Undefined where absent. The reader checks what it gets. With `part`: the bytes of the blob from `offset` on,
    * `length` of them or those that there are.

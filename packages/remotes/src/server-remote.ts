@@ -139,12 +139,15 @@ export function createServerRemote(options: ServerRemoteOptions): Remote {
         : transport.failureOf(answer);
     },
 
-    async putBlob(id, bytes): Promise<Result<"stored">> {
+    async putBlob(id, bytes, pace): Promise<Result<"stored">> {
       checkSize(bytes, limits.blob);
       if (!equalBytes(suite.sha256(bytes), id)) throw new RangeError("a blob under another hash");
       return done(
         transport,
-        await call("PUT", `${base}/blobs/${toBase64Url(id)}`, { bytes }),
+        await call("PUT", `${base}/blobs/${toBase64Url(id)}`, {
+          bytes,
+          ...(pace === undefined ? {} : { pace }),
+        }),
         [200, 201],
         "stored",
       );

@@ -1,14 +1,14 @@
 /** One request to a server and what came back, over whatever `fetch` the host hands in. */
 import { decodeUtf8, encodeUtf8 } from "@tidelock/core/bytes/bytes";
 import { Gatherer } from "@tidelock/core/bytes/gatherer";
-import type { DenialCause, Failure, Scheduler } from "@tidelock/core/ports";
+import type { DenialCause, Failure, Pace, Scheduler } from "@tidelock/core/ports";
 
 /** The part of `fetch` that is used. */
 export type Fetch = (url: string, init: FetchInit) => Promise<Response>;
 export type FetchInit = Pick<
   RequestInit,
   "method" | "headers" | "body" | "signal" | "redirect" | "credentials"
->;
+> & { readonly duplex?: "half" };
 
 export interface HttpAnswer {
   readonly status: number;
@@ -26,6 +26,8 @@ export interface SendOptions {
   readonly token?: string;
   readonly json?: unknown;
   readonly bytes?: Uint8Array;
+  /** `bytes` leave piece by piece, each when this lets it: how long that takes says nothing of the server. */
+  readonly pace?: Pace;
   readonly range?: { readonly from: number; readonly to: number };
   /** Most bytes of the answer. */
   readonly most?: number;
@@ -36,6 +38,8 @@ export type SendFailure = Failure & { readonly sent: boolean };
 
 const JSON_ANSWER = 1 << 20;
 const PATIENCE = 60_000;
+/** Of what leaves piece by piece. */
+const PIECE = 64 << 10;
 const BINARY = "application/vnd.tidelock";
 
 export interface Transport {
@@ -62,7 +66,7 @@ export function createTransport(url: string, fetch: Fetch, scheduler: Scheduler)
     options: SendOptions = {},
   ): Promise<HttpAnswer | SendFailure> {
     if (closed) return { kind: "unreachable", why: "it is closed", sent: false };
-    const { token, json, bytes, range } = options;
+    const { token, json, bytes, pace, range } = options;
     const headers: Record<string, string> = { "tidelock-client": "tidelock/0" };
     if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
     if (range !== undefined) headers["range"] = `bytes=${range.from}-${range.to - 1}`;
@@ -70,12 +74,23 @@ export function createTransport(url: string, fetch: Fetch, scheduler: Scheduler)
     if (body !== undefined) headers["content-type"] = json === undefined ? BINARY : "application/json";
     const abort = new AbortController();
     under.add(abort);
-    const cancel = scheduler.after(PATIENCE, () => abort.abort());
+    const patience = (): (() => void) => scheduler.after(PATIENCE, () => abort.abort());
+    let cancel = patience();
+    const paced = async (size: number): Promise<void> => {
+      cancel();
+      cancel = (): void => undefined;
+      await pace?.(size);
+      if (!abort.signal.aborted) cancel = patience();
+    };
+    if (pace !== undefined) headers["content-length"] = String(bytes?.length ?? 0);
     const once = async (): Promise<HttpAnswer> => {
       const response = await fetch(origin + path, {
         method,
         headers,
         ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
+        ...(pace === undefined || bytes === undefined
+          ? {}
+          : { body: streamOf(bytes, paced), duplex: "half" as const }),
         signal: abort.signal,
         // A server that sends us elsewhere is not the one that we signed in at.
         redirect: "manual",
@@ -163,6 +178,19 @@ async function bounded(response: Response, most: number): Promise<Uint8Array> {
     if (done) return all.done();
     if (!all.add(value)) throw unusable(reader, "the answer is too long");
   }
+}
+
+function streamOf(bytes: Uint8Array, pace: Pace): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let at = 0;
+  const pull = async (to: ReadableStreamDefaultController): Promise<void> => {
+    const piece = bytes.subarray(at, at + PIECE);
+    await pace(piece.length);
+    at += piece.length;
+    to.enqueue(piece);
+    if (at >= bytes.length) to.close();
+  };
+  // Nothing ahead of what is taken: what is asked for is what leaves.
+  return new ReadableStream({ pull }, { highWaterMark: 0 });
 }
 
 function objectOf(body: Uint8Array): Record<string, unknown> | undefined {

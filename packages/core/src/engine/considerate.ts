@@ -37,7 +37,7 @@ export function considerate(remote: Remote, clock: Clock): Considerate {
       genesis: () => call(() => remote.genesis()),
       read: (after, want) => call(() => remote.read(after, want)),
       append: (frames, seen) => call(() => remote.append(frames, seen)),
-      putBlob: (id, bytes) => call(() => remote.putBlob(id, bytes)),
+      putBlob: (id, bytes, pace) => call(() => remote.putBlob(id, bytes, pace)),
       getBlob: (id, part) => call(() => remote.getBlob(id, part)),
       listBlobs: (after) => call(() => remote.listBlobs(after)),
       deleteBlobs: (ids, condemnedAt) => call(() => remote.deleteBlobs(ids, condemnedAt)),

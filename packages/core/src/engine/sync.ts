@@ -398,7 +398,7 @@ export function createSync(env: SyncEnv, replica: Replica, { remote, urge }: Con
       if (!current()) return "failed";
       const [blob] = replica.spooled(1);
       if (blob === undefined) return undefined;
-      const stored = await remote.putBlob(blob.id, blob.bytes);
+      const stored = await remote.putBlob(blob.id, blob.bytes, async () => noteActivity());
       if (stored.kind !== "ok") return current() ? noteFailure(stored) : "failed";
       replica.dropSpooled(blob);
     }

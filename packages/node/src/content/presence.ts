@@ -81,7 +81,8 @@ export async function fetchPinned(session: Session, ids: readonly ItemId[] = pin
   const contents = contentsOf(session, ids).sort((a, b) => a.size - b.size);
   for (const content of contents) {
     if ((await stateOf(session, content)) === "present") continue;
-    const taken = await streamContent(fetchDeps(session), content, () => undefined);
+    const deps = { ...fetchDeps(session), remote: session.behind };
+    const taken = await streamContent(deps, content, () => undefined);
     if (taken.kind === "ok") continue;
     throw taken.kind === "damaged"
       ? new TidelockError("blob-damaged", { why: "a pinned file is in one piece nowhere on the remote" })

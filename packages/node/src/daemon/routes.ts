@@ -32,6 +32,8 @@ export const routes: Readonly<Record<Operation, Route>> = {
   dismiss: { method: "POST", path: "/v1/vaults/{v}/issues/dismiss" },
   settings: { method: "GET", path: "/v1/vaults/{v}/settings" },
   setSettings: { method: "POST", path: "/v1/vaults/{v}/settings" },
+  limits: { method: "GET", path: "/v1/vaults/{v}/limits" },
+  setLimits: { method: "POST", path: "/v1/vaults/{v}/limits" },
   devices: { method: "GET", path: "/v1/vaults/{v}/devices" },
   deviceNamed: { method: "GET", path: "/v1/vaults/{v}/devices/named" },
   removeDevice: { method: "POST", path: "/v1/vaults/{v}/devices/remove" },

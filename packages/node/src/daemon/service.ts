@@ -4,6 +4,7 @@
  */
 import { TidelockError } from "@tidelock/core/errors";
 import type { Finding } from "../doctor/finding.ts";
+import type { LimitConfig } from "../home/config.ts";
 import type { AttachWish, DatabaseInfo } from "../vault/attachments.ts";
 import { copiedError } from "../vault/copied.ts";
 import {
@@ -54,6 +55,7 @@ import {
   revokeInvite,
 } from "../vault/invites.ts";
 import type { Issue } from "../vault/issues.ts";
+import type { LimitWish } from "../vault/limits.ts";
 import { type LogEntry, type LogLine, logEntry, logLines } from "../vault/log-view.ts";
 import { type LoggedIn, logIn } from "../vault/login.ts";
 import { look } from "../vault/look.ts";
@@ -112,6 +114,8 @@ export interface VaultService {
   dismiss(wish: { readonly code: string }): Promise<readonly Issue[]>;
   settings(): Promise<VaultSettings>;
   setSettings(wish: { readonly maxFileSize: number }): Promise<SettingsActed>;
+  limits(): Promise<LimitConfig>;
+  setLimits(wish: LimitWish): Promise<LimitConfig>;
   devices(): Promise<readonly DeviceView[]>;
   /** The one that a person means by a number or a name. */
   deviceNamed(wish: { readonly wanted: string }): Promise<DeviceView>;
@@ -215,6 +219,8 @@ export function createService(session: Session, running: boolean): VaultService 
     },
     settings: async () => settingsOf(session),
     setSettings: ({ maxFileSize }) => setMaxFileSize(session, maxFileSize),
+    limits: async () => session.limits.get(),
+    setLimits: async (wish) => session.limits.set(wish),
     devices: async () => deviceList(session),
     deviceNamed: async ({ wanted }) => deviceNamed(session, wanted),
     removeDevice: ({ wanted, certifiedSince }) => removeDevice(session, wanted, certifiedSince),

@@ -35,6 +35,8 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   dismiss: { code: "text" },
   settings: {},
   setSettings: { maxFileSize: "count" },
+  limits: {},
+  setLimits: { up: "count?", down: "count?", schedule: "text?" },
   devices: {},
   deviceNamed: { wanted: "text" },
   removeDevice: { wanted: "text", certifiedSince: "text?" },

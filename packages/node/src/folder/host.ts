@@ -32,3 +32,8 @@ export type FolderPoint =
   | "folder-written"
   | "folder-flushed"
   | "folder-noted";
+
+/** Whose person only reads the vault: the log takes no change from it. */
+export function isReader({ replica }: FolderHost): boolean {
+  return replica.read((tx) => replica.ownStanding(tx)) === "reader";
+}

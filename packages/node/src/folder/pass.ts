@@ -18,7 +18,7 @@ import { type RowBook, type RowChange, racyUntil } from "./book.ts";
 import type { Contents } from "./contents.ts";
 import { takeDown } from "./down.ts";
 import type { Hands } from "./hands.ts";
-import type { FolderHost } from "./host.ts";
+import { type FolderHost, isReader } from "./host.ts";
 import { type Local, localOf } from "./local.ts";
 import type { Probed } from "./probe.ts";
 import type { FolderRow, FolderRows } from "./rows.ts";
@@ -285,11 +285,6 @@ class Pass {
       if (torn < TORN) scanner.hint(parentKey(key));
     };
   }
-}
-
-/** Whose person only reads the vault: the log takes no change from it. */
-export function isReader({ replica }: FolderHost): boolean {
-  return replica.read((tx) => replica.ownStanding(tx)) === "reader";
 }
 
 function isDue(row: FolderRow, { host, probed }: PassDeps): boolean {

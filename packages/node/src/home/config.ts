@@ -14,9 +14,18 @@ export interface VaultConfig {
   readonly keys: KeyForm;
 }
 
+export interface LimitConfig {
+  /** Bytes a second that content may take on its way out, and in; no limit where absent. */
+  readonly up?: number;
+  readonly down?: number;
+  /** Full hours in which they hold, `8-18,22-24`; at all hours where absent. */
+  readonly schedule?: string;
+}
+
 export interface HomeConfig {
   /** One for now; a home may come to hold several. */
   readonly vaults: readonly VaultConfig[];
+  readonly limit?: LimitConfig;
 }
 
 const forms: readonly string[] = ["keychain", "passphrase", "plain"] satisfies readonly KeyForm[];
@@ -32,12 +41,16 @@ export function readConfig(paths: HomePaths): HomeConfig {
   }
   const list = table["vault"] ?? [];
   if (!Array.isArray(list)) throw broken(paths);
-  return { vaults: list.map((one: unknown) => parseVault(paths, one)) };
+  const limit = table["limit"] === undefined ? {} : { limit: parseLimit(paths, table["limit"]) };
+  return { vaults: list.map((one: unknown) => parseVault(paths, one)), ...limit };
 }
 
-export function writeConfig(paths: HomePaths, config: HomeConfig): void {
+export function writeConfig(paths: HomePaths, { vaults, limit }: HomeConfig): void {
   const head = "# Tidelock: the vault of this home. Written by `tidelock init` and `tidelock join`.\n\n";
-  writeWhole(paths.config, `${head}${stringify({ vault: config.vaults })}\n`);
+  writeWhole(
+    paths.config,
+    `${head}${stringify({ vault: vaults, ...(limit === undefined ? {} : { limit }) })}\n`,
+  );
 }
 
 function parseVault(paths: HomePaths, one: unknown): VaultConfig {
@@ -46,6 +59,32 @@ function parseVault(paths: HomePaths, one: unknown): VaultConfig {
   if (typeof keys !== "string" || !forms.includes(keys)) throw broken(paths);
   if (remote !== undefined && typeof remote !== "string") throw broken(paths);
   return { id, keys: keys as KeyForm, ...(remote === undefined ? {} : { remote }) };
+}
+
+function parseLimit(paths: HomePaths, one: unknown): LimitConfig {
+  const { up, down, schedule } = (one ?? {}) as Record<string, unknown>;
+  for (const rate of [up, down])
+    if (rate !== undefined && !(typeof rate === "number" && Number.isSafeInteger(rate) && rate > 0))
+      throw broken(paths);
+  if (schedule !== undefined && (typeof schedule !== "string" || hoursOf(schedule) === undefined))
+    throw broken(paths);
+  return {
+    ...(typeof up === "number" ? { up } : {}),
+    ...(typeof down === "number" ? { down } : {}),
+    ...(typeof schedule === "string" ? { schedule } : {}),
+  };
+}
+
+/** Of `8-18,22-6`: from one full hour to another; undefined where it makes no sense. */
+export function hoursOf(schedule: string): readonly (readonly [number, number])[] | undefined {
+  const spans = schedule.split(",").map((one) => {
+    const [, from = "", to = ""] = /^(\d{1,2})-(\d{1,2})$/.exec(one.trim()) ?? [];
+    return from === "" ? undefined : ([Number(from), Number(to)] as const);
+  });
+  const sound = spans.filter(
+    (span) => span !== undefined && span[0] < 24 && span[1] <= 24 && span[0] !== span[1],
+  );
+  return sound.length === spans.length ? (sound as (readonly [number, number])[]) : undefined;
 }
 
 function broken(paths: HomePaths): TidelockError {

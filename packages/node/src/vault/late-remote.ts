@@ -38,7 +38,7 @@ export function lateRemote(opening: Promise<Remote>): Remote {
     genesis: () => when((remote) => remote.genesis()),
     read: (after, want) => when((remote) => remote.read(after, want)),
     append: (frames, seen) => when((remote) => remote.append(frames, seen)),
-    putBlob: (id, bytes) => when((remote) => remote.putBlob(id, bytes)),
+    putBlob: (id, bytes, pace) => when((remote) => remote.putBlob(id, bytes, pace)),
     getBlob: (id, part) => when((remote) => remote.getBlob(id, part)),
     listBlobs: (after) => when((remote) => remote.listBlobs(after)),
     deleteBlobs: (ids, condemnedAt) => when((remote) => remote.deleteBlobs(ids, condemnedAt)),

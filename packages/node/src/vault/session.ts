@@ -11,9 +11,10 @@ import type { HaltCode } from "@tidelock/core/engine/ingest";
 import type { InviteMemory } from "@tidelock/core/engine/invites";
 import { createReplica, type Replica, storedGenesis } from "@tidelock/core/engine/replica";
 import type { Facts } from "@tidelock/core/engine/status";
+import { createTransfers, type Rank, ranks } from "@tidelock/core/engine/transfers";
 import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
 import type { TablesView } from "@tidelock/core/kinds/tables/api";
-import type { Clock, Log, Remote } from "@tidelock/core/ports";
+import type { Clock, Log, Remote, Scheduler } from "@tidelock/core/ports";
 import type { ServerIdentity } from "@tidelock/remotes/session";
 import { keepPinned, tryPinned } from "../content/keeper.ts";
 import { type ContentCache, createCache, roomFor } from "../content/piece-cache.ts";
@@ -31,6 +32,7 @@ import { createFolders, type Folders } from "./folders.ts";
 import { answerInvites } from "./invites.ts";
 import { createIssueBook, type Issue, type Matter } from "./issues.ts";
 import { orLate } from "./late-remote.ts";
+import { createLimits, type RateLimits } from "./limits.ts";
 import { noLog } from "./log-file.ts";
 import { hasNetwork } from "./network.ts";
 import { checkKeys } from "./own-keys.ts";
@@ -86,6 +88,10 @@ export interface Session {
   readonly replica: Replica;
   readonly engine: ReturnType<typeof createEngine>;
   readonly remote: Remote | undefined;
+  /** The same, for content that no reader waits for. */
+  readonly behind: Remote | undefined;
+  readonly scheduler: Scheduler;
+  readonly limits: RateLimits;
   readonly tables: TablesView;
   readonly attachments: Attachments;
   readonly folders: Folders;
@@ -231,8 +237,14 @@ function assemble(parts: Parts, place: Remote | undefined, wipe: () => void): Se
     network: hasNetwork(info.remote),
   });
   const env = { suite, clock, scheduler, log, point: () => undefined };
-  const engine = createEngine({ env, replica, remote: place, hostFacts });
-  const { remote } = engine;
+  const limits = createLimits(paths, () => transfers);
+  const transfers = createTransfers({ clock, scheduler, limits: () => limits.at(clock) });
+  const paced = place === undefined ? undefined : transfers.paced(place);
+  const engine = createEngine({ env, replica, remote: paced, hostFacts });
+  const queued = (rank: Rank): Remote | undefined =>
+    engine.remote === undefined ? undefined : transfers.queued(engine.remote, rank);
+  const remote = queued(ranks.reader);
+  const behind = queued(ranks.folder);
   const attachments = createAttachments({ engine, tables, clock, scheduler, log, suite, enabled: !copied });
 
   const folders = createFolders({
@@ -241,7 +253,7 @@ function assemble(parts: Parts, place: Remote | undefined, wipe: () => void): Se
       replica,
       files: parts.kinds.files,
       suite,
-      remote,
+      remote: behind,
       clock,
       scheduler,
       log,
@@ -394,6 +406,8 @@ function assemble(parts: Parts, place: Remote | undefined, wipe: () => void): Se
     inviteKeys: new Map(),
     engine,
     remote,
+    behind,
+    limits,
     tables,
     attachments,
     folders,

@@ -16,7 +16,7 @@ import { Problem, type ProblemCode } from "../problem.ts";
 
 const HEADERS = 16 << 10;
 const ADDRESS = 4 << 10;
-const TIMES = { request: 60_000, headers: 10_000, idle: 15_000, check: 5_000 };
+const TIMES = { request: 600_000, silence: 60_000, headers: 10_000, idle: 15_000, check: 5_000 };
 
 export interface HttpOptions {
   readonly handler: Handler;
@@ -61,7 +61,7 @@ export function createHttp({ handler, refusal, addressOf }: HttpOptions): Server
   );
   server.maxRequestsPerSocket = 10_000;
   // A reader that takes nothing for so long: longer than any answer waits for something to say.
-  server.timeout = TIMES.request;
+  server.timeout = TIMES.silence;
   return server;
 }
 

@@ -6,6 +6,7 @@ import type { Registration } from "./auth/sign-in.ts";
 import { createTokens, type TokenSigner } from "./auth/token.ts";
 import type { BlobBytes } from "./blobs/bytes.ts";
 import { eraseAside, eraseDeleted } from "./blobs/erase.ts";
+import { Turns } from "./blobs/turns.ts";
 import { Uploads } from "./blobs/uploads.ts";
 import { createHandler, type Handler } from "./http/handler.ts";
 import { type Rate, Rates } from "./http/rates.ts";
@@ -82,6 +83,7 @@ export function createTidelockServer(options: ServerOptions): TidelockServer {
     disconnectVault: (vault) => hub.disconnectVault(vault),
     operator: options.operator,
     uploads: new Uploads(),
+    turns: new Turns(),
     store,
     blobs,
     queue,
@@ -111,7 +113,7 @@ export function createTidelockServer(options: ServerOptions): TidelockServer {
   const sweep = async (): Promise<void> => {
     await store.sweep(clock.now());
     await eraseDeleted(store, blobs, clock.now());
-    await eraseAside(store, blobs, clock.now());
+    await eraseAside(services, clock.now());
   };
   const sweepAgain = (): void => {
     // The next one when this one has ended: erasing a large vault takes its time.

@@ -4,6 +4,7 @@ import type { Clock, Log, Scheduler } from "@tidelock/core/ports";
 import type { Registration } from "./auth/sign-in.ts";
 import type { Tokens } from "./auth/token.ts";
 import type { BlobBytes } from "./blobs/bytes.ts";
+import type { Turns } from "./blobs/turns.ts";
 import type { Uploads } from "./blobs/uploads.ts";
 import type { AppendQueue } from "./log/queue.ts";
 import type { Metrics } from "./metrics.ts";
@@ -36,4 +37,5 @@ export interface Services {
   /** Bytes a vault may have. */
   readonly quota: number;
   readonly uploads: Uploads;
+  readonly turns: Turns;
 }

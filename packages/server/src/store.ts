@@ -305,7 +305,9 @@ export interface LogStore {
     until: number,
     most: number,
   ): Promise<readonly { readonly vault: Uint8Array; readonly id: Uint8Array }[]>;
-  /** Its row goes, if it is still set aside. After its bytes. */
+  /** It can be taken back no more; false where it is there again. Before its bytes go. */
+  giveBlobUp(vault: Uint8Array, id: Uint8Array): Promise<boolean>;
+  /** The row of one that was given up, after its bytes. */
   eraseBlob(vault: Uint8Array, id: Uint8Array): Promise<void>;
 
   putNote(vault: Uint8Array, note: NoteRow): Promise<void>;

@@ -31,24 +31,24 @@ export const blobRoutes: readonly Route[] = [
       const id = idParam(context, "b");
       const length = declaredLength(call, limits.blob);
       if (length === 0) throw new Problem("bad-request", "a blob has at least one byte");
-      const { store, clock, blobs, uploads } = services;
+      const { store, clock, blobs, uploads, turns } = services;
       const known = await store.blob(row.vault, id);
       const { person } = sessionOf(context);
       const state = await store.state({ vault: row.vault, devices: [], persons: [person], placed: [] });
       if (state === undefined) throw notFound();
       const spared = known === undefined && isSpared(services, state, terms, person, length);
       const counted = spared ? concat(row.vault, person) : row.vault;
-      return uploads.run(counted, known === undefined ? length : 0, async () => {
+      const put = async (): Promise<Answer> => {
         const stored = await blobs.put(row.vault, id, bounded(call.body, length));
         if (stored === "mismatch") throw new Problem("hash-mismatch", "the bytes have another hash");
         if (known !== undefined) return empty(200);
-        await store.addBlob(
-          row.vault,
-          { id, size: stored.size, storedAt: clock.now() },
-          spared ? person : undefined,
-        );
+        const one = { id, size: stored.size, storedAt: clock.now() };
+        await store.addBlob(row.vault, one, spared ? person : undefined);
         return empty(201);
-      });
+      };
+      return uploads.run(counted, known === undefined ? length : 0, () =>
+        turns.take(concat(row.vault, id), put),
+      );
     },
   },
   {

@@ -16,13 +16,12 @@ export function prepareAside(db: Db) {
   );
   const setAside = db.prepare("UPDATE blobs SET aside = ? WHERE vault_n = ? AND id = ?");
   const sizeAside = db
-    .prepare<[number], number>(
-      "SELECT coalesce(sum(size), 0) FROM blobs WHERE vault_n = ? AND aside IS NOT NULL",
-    )
+    .prepare<[number], number>("SELECT coalesce(sum(size), 0) FROM blobs WHERE vault_n = ? AND aside > 0")
     .pluck();
-  const takeBack = db.prepare("UPDATE blobs SET aside = NULL WHERE vault_n = ? AND aside IS NOT NULL");
+  const takeBack = db.prepare("UPDATE blobs SET aside = NULL WHERE vault_n = ? AND aside > 0");
   const grow = db.prepare("UPDATE vaults SET blob_bytes = blob_bytes + ? WHERE n = ?");
-  const erase = db.prepare("DELETE FROM blobs WHERE vault_n = ? AND id = ? AND aside IS NOT NULL");
+  const give = db.prepare("UPDATE blobs SET aside = 0 WHERE vault_n = ? AND id = ? AND aside IS NOT NULL");
+  const erase = db.prepare("DELETE FROM blobs WHERE vault_n = ? AND id = ? AND aside = 0");
 
   return {
     setBlobsAside(
@@ -60,6 +59,11 @@ export function prepareAside(db: Db) {
       grow.run(bytes, n);
       audit(n, note);
       return changes;
+    },
+
+    giveBlobUp(vault: Bytes, id: Bytes): boolean {
+      const n = vaultN.get(vault);
+      return n !== undefined && give.run(n, id).changes === 1;
     },
 
     eraseBlob(vault: Bytes, id: Bytes): void {

@@ -55,6 +55,7 @@ export async function openSqliteStore(path: string, options: SqliteOptions): Pro
     setBlobsAside: (vault, asked, audit) => write("setBlobsAside", vault, asked, audit),
     restoreBlobs: (vault, audit) => write("restoreBlobs", vault, audit),
     blobsAside: (until, most) => read("blobsAside", until, most),
+    giveBlobUp: (vault, id) => write("giveBlobUp", vault, id),
     eraseBlob: (vault, id) => write("eraseBlob", vault, id),
     putNote: (vault, note) => write("putNote", vault, note),
     notes: (vault) => read("notes", vault),

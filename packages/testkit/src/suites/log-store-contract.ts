@@ -144,6 +144,10 @@ export const logStoreCases: readonly ContractCase<CreateLogStore>[] = [
       expect([await there(), (await store.vault(vault.id))?.blobBytes]).toEqual([[100, 200, 300], 600]);
       expect(await store.restoreBlobs(vault.id, act("restore-blobs", time))).toBe(0);
       expect(await aside([id(2)], 1, time)).toEqual([]);
+      expect(await store.giveBlobUp(vault.id, id(1))).toBe(false);
+      expect(await store.giveBlobUp(vault.id, id(2))).toBe(true);
+      expect(await store.blobsAside(time, 9)).toEqual([{ vault: vault.id, id: id(2) }]);
+      expect(await store.restoreBlobs(vault.id, act("restore-blobs", time))).toBe(0);
       for (const one of [id(1), id(2)]) await store.eraseBlob(vault.id, one);
       expect(await store.restoreBlobs(vault.id, act("restore-blobs", time))).toBe(0);
       expect([await there(), (await store.vault(vault.id))?.blobBytes]).toEqual([[100, 300], 400]);

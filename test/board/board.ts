@@ -35,7 +35,14 @@ export async function hunt(bug: Bug, from: bigint, most: number = MOST_SEEDS): P
   let [at, left] = [from, most];
   while (left > 0) {
     const profile = bug.profile ?? "small";
-    const { failures } = await runSeeds({ script, profile, from: at, count: left, stopAtFirst: true });
+    const { failures } = await runSeeds({
+      script,
+      layer: bug.layer,
+      profile,
+      from: at,
+      count: left,
+      stopAtFirst: true,
+    });
     const [first] = failures;
     if (first === undefined) return undefined;
     const histories = Number(BigInt(first.seed) - from) + 1;

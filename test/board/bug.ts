@@ -12,6 +12,8 @@ export interface Bug extends Edit {
   readonly also?: readonly Edit[];
   /** The profile whose histories show it; `small` without. */
   readonly profile?: string;
+  /** Where only what ships below the engine shows it. */
+  readonly layer?: 3;
   /** A seed that shows it, tried first. */
   readonly seed: number;
 }

@@ -135,7 +135,7 @@ describe.skipIf(noStrace !== undefined)(skipped("calls that fail", noStrace), { 
 });
 
 describe.skipIf(noVolumes !== undefined)(skipped("a volume", noVolumes), { timeout: 240_000 }, () => {
-  test("[FLD2] M-11: that is unmounted under a daemon pauses its folder; mounted again, it goes on, and nothing was deleted", async () => {
+  test("[FLD2] that is unmounted under a daemon pauses its folder; mounted again, it goes on, and nothing was deleted", async () => {
     const disk = volume("disk");
     const two = await twoDisks(folder, { b: disk.path });
     for (const name of ["one", "two", "three"]) save(two, "a", name, `text of ${name}`);

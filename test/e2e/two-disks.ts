@@ -18,6 +18,8 @@ export interface TwoDisks {
   readonly home: (who: Who) => string;
   /** Its folder. */
   readonly disk: (who: Who) => string;
+  /** A home that is not there any more joins again, as a new device. */
+  readonly enrol: (who: Who) => Promise<void>;
   readonly open: (who: Who, watch: boolean) => Promise<Session>;
   /** Opened, both ways, closed. */
   readonly sync: (who: Who) => Promise<void>;
@@ -33,7 +35,8 @@ export async function twoDisks(folder: string, disks: Partial<Record<Who, string
   const disk = (who: Who): string => disks[who] ?? join(folder, `disk ${who}`);
   const ledger = new ByteLedger();
   let words: string | undefined;
-  for (const who of ["a", "b"] as const) {
+  /** The first founds the vault, whoever comes later joins it. */
+  const enrol = async (who: Who): Promise<void> => {
     const vault = await openVault({
       home: home(who),
       remote: join(folder, "remote"),
@@ -46,7 +49,8 @@ export async function twoDisks(folder: string, disks: Partial<Record<Who, string
       },
     });
     await vault.close();
-  }
+  };
+  for (const who of ["a", "b"] as const) await enrol(who);
   const open = async (who: Who, watch: boolean): Promise<Session> => {
     const session = await openSession({ paths: await homePaths({ home: home(who) }), keys: KEYS });
     await session.folders.resume(watch);
@@ -73,6 +77,7 @@ export async function twoDisks(folder: string, disks: Partial<Record<Who, string
     ledger,
     home,
     disk,
+    enrol,
     open,
     sync,
     meet,
@@ -90,7 +95,7 @@ export async function twoDisks(folder: string, disks: Partial<Record<Who, string
 
 /** What two folders show otherwise; names that differ in case alone have no room in a vault and are left out. */
 export function differences(one: string, other: string): string[] {
-  const [left, right] = [treeOf(one), treeOf(other)];
+  const [left, right] = [composed(treeOf(one)), composed(treeOf(other))];
   const twins = new Set([...twinsIn(left), ...twinsIn(right)]);
   return [...new Set([...Object.keys(left), ...Object.keys(right)])]
     .filter((path) => left[path] !== right[path] && !twins.has(path.toLowerCase()))
@@ -98,6 +103,11 @@ export function differences(one: string, other: string): string[] {
       (path) =>
         `${path} is ${left[path] ?? "not there"} on one disk and ${right[path] ?? "not there"} on the other`,
     );
+}
+
+/** Each disk keeps the letters of a name as somebody wrote them there. */
+function composed(tree: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(tree).map(([path, is]) => [path.normalize("NFC"), is]));
 }
 
 function twinsIn(tree: Readonly<Record<string, string>>): string[] {

@@ -175,6 +175,7 @@ export function driveBeside(world: World): Beside {
   function lost(nodes: readonly SimNode[]): string | undefined {
     const kept = new Set<string>();
     const aside = new Set<string>();
+    const dead = new Set<string>();
     for (const { image } of machines.values()) {
       for (const [, entry] of treeOf(image, DRIVE)) if (entry.kind === "file") kept.add(hashOf(entry.bytes));
       for (const [, entry] of treeOf(image, "", true))
@@ -185,13 +186,15 @@ export function driveBeside(world: World): Beside {
       const { files } = life.app as ReturnType<typeof createDriveApp>;
       life.engine.replica.read((tx) => {
         for (const item of everything(tx)) {
-          if (item.content !== undefined) kept.add(toHex(item.content.hash));
-          for (const { content } of files.history(tx, item.id)) kept.add(toHex(content.hash));
+          const into = item.dead === undefined ? kept : dead;
+          if (item.content !== undefined) into.add(toHex(item.content.hash));
+          for (const { content } of files.history(tx, item.id)) into.add(toHex(content.hash));
         }
       });
     }
     for (const [hash, { what, by }] of owed) {
       if (kept.has(hash) || (by === "disk" && aside.has(hash))) continue;
+      if (dead.has(hash)) return `${what} was deleted, and nobody deleted it`;
       return `${what} is ${aside.has(hash) ? "in our own place alone" : "on no disk"} and not in the vault`;
     }
     return undefined;

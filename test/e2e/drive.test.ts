@@ -293,6 +293,20 @@ describe("drive", { timeout: 60_000 }, () => {
     expect(readFileSync(out, "utf8")).toBe("deep");
   });
 
+  test("[IFC64] Y-6: at one seq the state has one hash on all devices, and what waits here is not in it", async () => {
+    const state = (home: Home): Promise<{ seq: number; hash: string }> =>
+      cli.json("StateHash", [...home.at, "drive", "state-hash"]);
+    await sync(a);
+    await sync(b);
+    const one = await state(a);
+    expect(await state(b)).toEqual(one);
+    await does(a, "put", local("hash.txt", "hash"), "hash.txt");
+    const two = await state(a);
+    expect([two.seq > one.seq, two.hash === one.hash]).toEqual([true, false]);
+    await sync(b);
+    expect(await state(b)).toEqual(two);
+  });
+
   test("[IFC54] a pack that was altered gives nothing out, and says so", async () => {
     for (const path of blobs()) writeFileSync(path, randomBytes(statSync(path).size));
     const out = join(cli.folder, "damaged");

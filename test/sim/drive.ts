@@ -4,6 +4,7 @@
  */
 import { toHex } from "@tidelock/core/bytes/bytes";
 import type { Suite } from "@tidelock/core/crypto/suite";
+import { fold } from "@tidelock/core/kinds/files/fold";
 import { decodeItem } from "@tidelock/core/kinds/files/item";
 import { ROOT } from "@tidelock/core/kinds/files/names";
 import { confirmed } from "@tidelock/core/kinds/files/spaces";
@@ -23,6 +24,7 @@ import type { Life, SimNode } from "@tidelock/testkit/world/node";
 import { Stream } from "@tidelock/testkit/world/random";
 import type { World } from "@tidelock/testkit/world/world";
 import { type Owed, Person, treeOf } from "./drive-person.ts";
+import { chooseSome, type Files, judgeDeletions } from "./drive-select.ts";
 
 export const DRIVE = "/drive";
 const CALL: readonly FaultKind[] = ["kill", "power-cut", "disk-full", "corrupt"];
@@ -100,9 +102,12 @@ export function driveBeside(world: World): Beside {
     if (engine === undefined) return;
     const machine = machineOf(node);
     machine.mount = mountOf(life, machine.image);
+    const { files } = life.app as ReturnType<typeof createDriveApp>;
     const tracked = Object.create(engine, {
       submit: {
         value: (tx: Tx, run: Parameters<typeof engine.submit>[1]): number => {
+          if (machine.folders !== undefined)
+            judgeDeletions(world, life, tx, machine.folders, files, run.frames);
           const id = engine.submit(tx, run);
           const record = world.ledger.tried(node.home, id, run.frames);
           life.store.onCommit(() => world.ledger.committed(node, life, record));
@@ -110,7 +115,6 @@ export function driveBeside(world: World): Beside {
         },
       },
     }) as typeof engine;
-    const { files } = life.app as ReturnType<typeof createDriveApp>;
     const folders = createFolders({
       host: {
         engine: tracked,
@@ -149,12 +153,13 @@ export function driveBeside(world: World): Beside {
 
   function judgeTree(life: Life, machine: Machine): string | undefined {
     const { node, app, engine } = life;
-    const [info] = machine.folders?.list() ?? [];
-    if (info === undefined || engine === undefined) return undefined;
+    const { folders } = machine;
+    const [info] = folders?.list() ?? [];
+    if (folders === undefined || info === undefined || engine === undefined) return undefined;
     // What a disk cannot hold, or a person is asked about, is left alone and said.
     if (info.aside.length > 0 || info.withheld > 0) return undefined;
     const { files } = app as ReturnType<typeof createDriveApp>;
-    const shown = engine.replica.read((tx) => viewOf(files, tx));
+    const { shown, excluded } = engine.replica.read((tx) => viewOf(files, tx, folders));
     const here = new Map(
       [...treeOf(machine.image, DRIVE)].map(([path, entry]) => [
         path.normalize("NFC"),
@@ -162,8 +167,10 @@ export function driveBeside(world: World): Beside {
       ]),
     );
     // A name that programs give to what they are still writing waits for its last one.
+    // While it is empty, a folder that a person made there is nobody's.
     for (const path of new Set([...shown.keys(), ...here.keys()]))
-      if (shown.get(path) !== here.get(path) && !path.endsWith(".tmp"))
+      if (here.get(path) === "dir" && excluded.has(fold(path))) continue;
+      else if (shown.get(path) !== here.get(path) && !path.endsWith(".tmp"))
         return `${node.name} (${machine.image.volume.name}): ${path} is ${here.get(path) ?? "nothing"} on the disk and ${shown.get(path) ?? "nothing"} in the vault`;
     return undefined;
   }
@@ -202,7 +209,14 @@ export function driveBeside(world: World): Beside {
 
   return {
     started: begin,
-    act: (node, what, moment) => machineOf(node).person.act(what, moment),
+    act(node, what, moment) {
+      const { person, folders } = machineOf(node);
+      person.act(what, moment);
+      const { life } = node;
+      // In a third of all histories: the others stay as they were.
+      if (life === undefined || folders === undefined || person.isAway || world.seed % 3n !== 0n) return;
+      chooseSome(world, life, folders, (life.app as ReturnType<typeof createDriveApp>).files);
+    },
     ended(life, power) {
       const machine = machines.get(life.node);
       if (machine === undefined) return;
@@ -245,19 +259,27 @@ export function driveBeside(world: World): Beside {
   };
 }
 
-type Files = ReturnType<typeof createDriveApp>["files"];
-
-function viewOf(files: Files, tx: Tx): Map<string, string> {
-  const found = new Map<string, string>();
+/** What is to be shown, and which paths are not. */
+function viewOf(
+  files: Files,
+  tx: Tx,
+  folders: Folders,
+): { readonly shown: ReadonlyMap<string, string>; readonly excluded: ReadonlySet<string> } {
+  const shown = new Map<string, string>();
+  const excluded = new Set<string>();
   const walk = (folder: ItemId, path: string): void => {
     for (const item of files.list(tx, folder, undefined, PAGE)) {
       const at = `${path}/${item.name}`;
-      found.set(at, item.content === undefined ? item.kind : toHex(item.content.hash));
+      if (folders.excludes(tx, item)) {
+        excluded.add(fold(at));
+        continue;
+      }
+      shown.set(at, item.content === undefined ? item.kind : toHex(item.content.hash));
       if (item.kind === "dir") walk(item.id, at);
     }
   };
   walk(ROOT, "");
-  return found;
+  return { shown, excluded };
 }
 
 /** Live or dead, as the log has them. */

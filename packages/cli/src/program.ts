@@ -268,6 +268,12 @@ function define(
   command("put <file> [path]", "a file of this machine into the drive", file("put"), drive);
   command("get <path> [file]", "a file of the drive into a new file here", file("get"), drive);
   command("cat <path>", "a file of the drive to stdout", file("cat"), drive);
+  command(
+    "state-hash",
+    "what the log made of this device: the same at the same seq on all of them",
+    file("stateHash"),
+    drive,
+  );
   command("mkdir <path>", "a folder, with those above it", file("mkdir"), drive);
   command("mv <from> <to>", "to another name or folder", file("mv"), drive);
   command("pin <path>", "kept on this machine, with all in it, also as others change it", file("pin"), drive);

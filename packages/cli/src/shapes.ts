@@ -157,6 +157,7 @@ export type ShapeName =
   | "QueueActed"
   | "DriveList"
   | "DriveActed"
+  | "StateHash"
   | "Folder"
   | "FolderList"
   | "FileHistory"
@@ -402,6 +403,7 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
   Admitted: shape("Admitted", {
     admitted: z.array(z.object({ id: hex(8), name: z.string(), role: z.string() })),
   }),
+  StateHash: shape("StateHash", { seq: count, hash: z.hex() }),
   DriveList: shape("DriveList", {
     items: z.array(
       z.object({

@@ -62,6 +62,11 @@ export async function free(ctx: Context, _options: Options, path: string): Promi
   kept(ctx, await withVault(ctx.connect("drive free"), (vault) => vault.freeFile({ path })));
 }
 
+export async function stateHash(ctx: Context): Promise<undefined> {
+  const state = await withVault(ctx.connect("drive state-hash"), (vault) => vault.stateHash());
+  ctx.out.data("StateHash", { ...state }, () => [`${state.seq} ${state.hash}`]);
+}
+
 function kept(ctx: Context, done: FileKept): void {
   ctx.out.data("DriveActed", done, () => [done.path]);
 }

@@ -64,6 +64,7 @@ export const routes: Readonly<Record<Operation, Route>> = {
   fileConflicts: { method: "GET", path: "/v1/vaults/{v}/files/conflicts" },
   showConflict: { method: "GET", path: "/v1/vaults/{v}/files/conflicts/one" },
   settleConflict: { method: "POST", path: "/v1/vaults/{v}/files/conflicts/settle" },
+  stateHash: { method: "GET", path: "/v1/vaults/{v}/files/state-hash" },
   folders: { method: "GET", path: "/v1/vaults/{v}/folders" },
   addFolder: { method: "POST", path: "/v1/vaults/{v}/folders" },
   removeFolder: { method: "DELETE", path: "/v1/vaults/{v}/folders" },

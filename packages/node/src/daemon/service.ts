@@ -27,6 +27,8 @@ import {
   pinFile,
   putFile,
   removeFile,
+  type StateHash,
+  stateHash,
   unpinFile,
 } from "../vault/drive.ts";
 import {
@@ -155,6 +157,7 @@ export interface VaultService {
   fileConflicts(wish: { readonly all?: boolean }): Promise<readonly FileConflict[]>;
   showConflict(wish: { readonly id: string }): Promise<FileConflictShown>;
   settleConflict(wish: { readonly id: string; readonly pick: string }): Promise<FileConflict>;
+  stateHash(): Promise<StateHash>;
   folders(): Promise<readonly FolderInfo[]>;
   addFolder(wish: { readonly path: string; readonly force?: boolean }): Promise<FolderInfo>;
   removeFolder(wish: { readonly path: string }): Promise<FolderInfo>;
@@ -254,6 +257,7 @@ export function createService(session: Session, running: boolean): VaultService 
     fileConflicts: async ({ all }) => fileConflicts(session, all !== true),
     showConflict: ({ id }) => showConflict(session, id),
     settleConflict: ({ id, pick }) => settleConflict(session, id, pick),
+    stateHash: async () => stateHash(session),
     folders: async () => {
       if (!running) await session.folders.settle(true);
       return session.folders.list();

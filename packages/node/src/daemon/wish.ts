@@ -67,6 +67,7 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   fileConflicts: { all: "flag?" },
   showConflict: { id: "text" },
   settleConflict: { id: "text", pick: "text" },
+  stateHash: {},
   folders: {},
   addFolder: { path: "text", force: "flag?" },
   removeFolder: { path: "text" },

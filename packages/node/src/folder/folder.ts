@@ -24,7 +24,7 @@ import { type FolderPlace, makeRooms, placeIn, whyNot } from "./root.ts";
 import { type FolderRecord, FolderRows } from "./rows.ts";
 import { Scanner } from "./scan.ts";
 import { parentKey } from "./seen.ts";
-import { type Chosen, choose, chosenIn, renewRules, selectionOf, unsentIn } from "./select.ts";
+import { type Chosen, choose, chosenIn, hasOldRules, renewRules, selectionOf, unsentIn } from "./select.ts";
 import { QUIET, settlesIn } from "./settle.ts";
 import { recover, type StageDeps, sweep, sweepIn } from "./stage.ts";
 import { Trash } from "./trash.ts";
@@ -353,7 +353,8 @@ export class SyncedFolder {
       touched: (key: string) => scanner.hint(key),
     };
     await recover(stage);
-    host.engine.write((tx) => renewRules(tx, host.files, rows));
+    if (host.engine.read((tx) => hasOldRules(tx, host.files, rows)))
+      host.engine.write((tx) => renewRules(tx, host.files, rows));
     const book = host.engine.read((tx) => new RowBook(rows, tx));
     const contents = new Contents(host);
     const isThere = async (): Promise<boolean> => (await this.#gone()) === undefined;

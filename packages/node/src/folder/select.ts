@@ -42,15 +42,24 @@ export function choose(tx: Tx, files: FilesView, rows: FolderRows, { id, selecte
   if (selectionOf(tx, files, rows).selects(id) !== selected) rows.putRule(tx, { id, selected });
 }
 
+export function hasOldRules(tx: Tx, files: FilesView, rows: FolderRows): boolean {
+  return rows.rules(tx).some(({ id }) => mergedInto(tx, files, id) !== undefined);
+}
+
 /** Ids that were merged into others are known only for as long as the history is kept. */
 export function renewRules(tx: Tx, files: FilesView, rows: FolderRows): void {
   for (const { id, selected } of rows.rules(tx)) {
-    const item = files.item(tx, id);
-    if (item === undefined || toHex(item.id) === toHex(id) || isPending(item)) continue;
+    const now = mergedInto(tx, files, id);
+    if (now === undefined) continue;
     rows.dropRule(tx, id);
-    const there = rows.rules(tx).find((rule) => toHex(rule.id) === toHex(item.id));
-    rows.putRule(tx, { id: item.id, selected: selected || there?.selected === true });
+    const there = rows.rules(tx).find((rule) => toHex(rule.id) === toHex(now));
+    rows.putRule(tx, { id: now, selected: selected || there?.selected === true });
   }
+}
+
+function mergedInto(tx: Tx, files: FilesView, id: ItemId): ItemId | undefined {
+  const item = files.item(tx, id);
+  return item === undefined || toHex(item.id) === toHex(id) || isPending(item) ? undefined : item.id;
 }
 
 /** How much of a folder of the vault is only here: not sent, being written, or sent and not judged yet. */

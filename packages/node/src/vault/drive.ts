@@ -121,6 +121,17 @@ function idAt(session: Session, path: string): ItemId {
   return names.length === 0 ? ROOT : session.replica.read((tx) => need(session, tx, names).id);
 }
 
+/** What the log made of this device: at one seq it is the same on all of them. What waits here is not in it. */
+export interface StateHash {
+  readonly seq: number;
+  /** Hexadecimal. */
+  readonly hash: string;
+}
+
+export function stateHash({ replica }: Session): StateHash {
+  return { seq: replica.cursor().applied, hash: replica.digest().toString(16).padStart(32, "0") };
+}
+
 export function statFile(session: Session, path: string): FileView {
   const names = partsOf(path);
   return session.replica.read((tx) => viewOf(names, need(session, tx, names)));

@@ -16,6 +16,8 @@ export const CHUNK_OVERHEAD: number = HEAD + sizes.tag;
 /** This much is compressed first: what it does not make smaller is stored as it is. */
 const PROBE = 64 << 10;
 const WORTH = 0.95;
+/** Fewer bytes say nothing of how often each comes. */
+const NOISE_LEAST = 1024;
 
 export type Codec = "stored" | "deflate";
 
@@ -90,9 +92,26 @@ export function isChunkRecord({ plain, length, codec }: ChunkRecord): boolean {
 
 function packed(suite: Suite, plain: Uint8Array): { readonly codec: Codec; readonly body: Uint8Array } {
   const stored = { codec: "stored", body: plain } as const;
-  if (plain.length > PROBE && suite.deflate(plain.subarray(0, PROBE)).length > PROBE * WORTH) return stored;
+  const probe = plain.subarray(0, PROBE);
+  if (isNoise(probe)) return stored;
+  if (plain.length > PROBE && suite.deflate(probe).length > PROBE * WORTH) return stored;
   const body = suite.deflate(plain);
   return body.length > plain.length * WORTH ? stored : { codec: "deflate", body };
+}
+
+/**
+ * Whether each byte is there about as often as by chance (Pearson's chi-squared, 255 degrees of freedom: 255 ± 23).
+ * Such are pictures, archives and what is encrypted, and a look costs a twentieth of a try. What repeats itself, or
+ * is more even than chance, is not noise.
+ */
+function isNoise(bytes: Uint8Array): boolean {
+  if (bytes.length < NOISE_LEAST) return false;
+  const counts = new Uint32Array(256);
+  for (let i = 0; i < bytes.length; i++) (counts[bytes[i] as number] as number)++;
+  let squares = 0;
+  for (const count of counts) squares += count * count;
+  const chi = (squares * 256) / bytes.length - bytes.length;
+  return chi > 150 && chi < 380;
 }
 
 function headOf(suite: Suite): Uint8Array {

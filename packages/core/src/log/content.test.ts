@@ -90,6 +90,25 @@ describe("chunks", () => {
     }
   });
 
+  test("[CNT2] noise is known by how often each byte comes; what repeats itself or is even is no noise", () => {
+    const calls: number[] = [];
+    const counted = {
+      ...suite,
+      deflate: (bytes: Uint8Array): Uint8Array => {
+        calls.push(bytes.length);
+        return suite.deflate(bytes);
+      },
+    };
+    const once = noise(1024, 1n);
+    const codecs = [
+      noise(4096, 2n),
+      concat(once, once, once, once),
+      Uint8Array.from({ length: 4096 }, (_, i) => i),
+    ].map((plain) => sealChunk(counted, secret, plain, true).record.codec);
+    expect(codecs).toEqual(["stored", "deflate", "deflate"]);
+    expect(calls).toHaveLength(2);
+  });
+
   test("[CNT2] the same content is the same chunk in one vault, and another in any other", () => {
     const id = (with_: typeof secret, plain = text): string =>
       toHex(sealChunk(suite, with_, plain, true).record.id);

@@ -143,7 +143,7 @@ export function packOf(tx: Tx, pack: Uint8Array): Stored | undefined {
 
 /** A pack that holds a chunk: asked of every chunk that is about to be packed, so nothing of the pack is read. */
 export function packWith(tx: Tx, address: Uint8Array): Uint8Array | undefined {
-  return placesOf(tx, address, 1)[0]?.[0].slice(sizes.digest);
+  return somewhere(tx, names.at, address);
 }
 
 /** Where a chunk lies, in the order of the packs' names. */
@@ -174,6 +174,11 @@ export function isHeld(tx: Tx, pack: Uint8Array): boolean {
   return tx.get(held.run, pack) !== undefined;
 }
 
+/** As `packWith`, of runs without a verdict. */
+export function heldPackWith(tx: Tx, address: Uint8Array): Uint8Array | undefined {
+  return somewhere(tx, held.at, address);
+}
+
 /** Where runs without a verdict have put a chunk. */
 export function locateHeld(tx: Tx, address: Uint8Array): readonly Location[] {
   return placesOf(tx, address, undefined, held.at).map(readPlace);
@@ -182,7 +187,7 @@ export function locateHeld(tx: Tx, address: Uint8Array): readonly Location[] {
 /** Whether all that a content names is on the remote, as far as the log says. */
 export function isStored(tx: Tx, { body }: Content): boolean {
   if (body.kind === "inline") return true;
-  if (body.addresses.some((address) => placesOf(tx, address, 1).length === 0)) return false;
+  if (body.addresses.some((address) => somewhere(tx, names.at, address) === undefined)) return false;
   return body.kind === "chunks" || body.packs.every((pack) => tx.get(names.pack, pack) !== undefined);
 }
 
@@ -199,16 +204,25 @@ function isNeeded(tx: Tx, { pack, chunks }: Stored): boolean {
   return chunks.some(({ id }) => tx.get(names.use, id) !== undefined && placesOf(tx, id, 2).length === 1);
 }
 
+/** One pack that holds it: the store answers this sooner than a list, and it is asked for each chunk. */
+function somewhere(tx: Tx, space: string, address: Uint8Array): Uint8Array | undefined {
+  return tx.last(space, address, behind(address))?.[0].slice(sizes.digest);
+}
+
+/** No pack's name is all ones: it is a hash. */
+function behind(address: Uint8Array): Uint8Array {
+  const end = new Uint8Array(2 * sizes.digest).fill(0xff);
+  end.set(address);
+  return end;
+}
+
 function placesOf(
   tx: Tx,
   address: Uint8Array,
   limit?: number,
   space: string = names.at,
 ): [Uint8Array, Uint8Array][] {
-  const end = new Uint8Array(2 * sizes.digest).fill(0xff);
-  end.set(address);
-  // No pack's name is all ones: it is a hash.
-  return tx.scan(space, address, end, limit);
+  return tx.scan(space, address, behind(address), limit);
 }
 
 function count(tx: Tx, space: string, key: Uint8Array, step: number): void {

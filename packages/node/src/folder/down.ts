@@ -32,7 +32,7 @@ export interface DownDeps {
 }
 
 /** Files made side by side, and their bytes. */
-const SLICE = 64;
+const SLICE = 128;
 const SLICE_BYTES = 32 << 20;
 
 type StagedStep = Extract<DownStep, { do: "replaceFile" | "toTrash" }>;
@@ -183,7 +183,10 @@ class Slice {
       case "createFile": {
         const made = this.#madeByStep.get(step);
         if (made === undefined) return undefined;
-        return this.#agreed(step, await hands.create(made, wanted), { hash: step.item.content?.hash });
+        const did = await hands.create(made, wanted);
+        // It has its own name now.
+        if (did.kind === "done") this.#madeByStep.delete(step);
+        return this.#agreed(step, did, { hash: step.item.content?.hash });
       }
       case "makeLink": {
         const { target = new Uint8Array(0) } = step.item;

@@ -28,6 +28,7 @@ import { type Chosen, choose, chosenIn, hasOldRules, renewRules, selectionOf, un
 import { QUIET, settlesIn } from "./settle.ts";
 import { recover, type StageDeps, sweep, sweepIn } from "./stage.ts";
 import { Trash } from "./trash.ts";
+import { ViewMemory } from "./view.ts";
 import { Watcher } from "./watcher.ts";
 
 export type PumpKind = "quiet" | "busy" | "paused";
@@ -304,6 +305,7 @@ export class SyncedFolder {
       this.#last = await pass(ready, approved);
       work = this.#last.done > 0;
     }
+    ready.memory.forget();
     await this.#tidy(ready);
     const racyIn = this.#racyIn();
     const deletionsIn = this.#last !== undefined && this.#last.waiting > 0 ? QUIET : undefined;
@@ -360,7 +362,8 @@ export class SyncedFolder {
     const isThere = async (): Promise<boolean> => (await this.#gone()) === undefined;
     const missing = new Map<string, number>();
     const parts = { host, hands, rows, book, contents, trash, scanner, probed, stage, watcher };
-    return { ...parts, random, op, missing, isThere, stopped };
+    const memory = new ViewMemory();
+    return { ...parts, random, op, memory, missing, isThere, stopped };
   }
 
   #watcher(): Watcher {

@@ -27,7 +27,7 @@ import { parentKey, type Seen } from "./seen.ts";
 import { QUIET } from "./settle.ts";
 import type { Trash } from "./trash.ts";
 import { readSettled, sendUp, type UpDeps } from "./up.ts";
-import { planView } from "./view.ts";
+import { planView, type ViewMemory } from "./view.ts";
 
 export interface PassDeps {
   readonly host: FolderHost;
@@ -38,6 +38,7 @@ export interface PassDeps {
   readonly trash: Trash;
   readonly scanner: Scanner;
   readonly probed: Probed;
+  readonly memory: ViewMemory;
   readonly random: () => string;
   readonly op: () => Op;
   /** Since when items are missing from the disk, by id: many a save takes a file away for a moment. */
@@ -128,7 +129,7 @@ class Pass {
   }
 
   plan(approved: readonly Direction[]): { local: Local; base: number; planned: Plan } {
-    const { host, book, rows, scanner, probed, op } = this.#deps;
+    const { host, book, rows, scanner, probed, op, memory } = this.#deps;
     const local = localOf(
       scanner.tree,
       (seen) => this.#isRacy(seen),
@@ -138,7 +139,7 @@ class Pass {
       const ignores = (path: readonly string[], isFolder: boolean): boolean =>
         scanner.ignores(path, isFolder);
       const self = host.replica.ownDevice(tx) ?? -1;
-      const view = planView(tx, host.files, self, ignores, rows.rules(tx));
+      const view = planView(tx, host.files, self, ignores, rows.rules(tx), memory);
       const planned = plan(view, local.entries, book.all(), probed.profile, { op, approved });
       return { local, base: host.replica.cursor().applied, planned };
     });

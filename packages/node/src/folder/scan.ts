@@ -254,6 +254,9 @@ export class Scanner {
 
   /** Whether an item of the vault at this path is one that this device leaves alone. */
   ignores(path: readonly string[], isFolder: boolean): boolean {
+    // What lies there was judged when it was seen.
+    const seen = this.tree.get(pathKey(path.slice(0, -1)))?.entries.get(path.at(-1) ?? "");
+    if (seen !== undefined && (seen.facts.kind === "dir") === isFolder) return seen.apart === "ignored";
     let levels = this.#levelsAbove("");
     for (let depth = 1; depth <= path.length; depth++) {
       levels = this.tree.get(pathKey(path.slice(0, depth - 1)))?.levels ?? levels;

@@ -8,6 +8,25 @@ import type { Tx } from "@tidelock/core/log/tx";
 
 const PAGE = 1000;
 
+/** What was read of the view, for the plans that follow each other while it stays as it is. */
+export class ViewMemory {
+  #changes = -1;
+  childrenByFolder: Map<string, readonly Item[]> = new Map();
+  pathByFolder: Map<string, readonly string[]> = new Map();
+
+  /** Inside the transaction that reads: what was read before something may have changed is forgotten. */
+  renew(files: FilesView): void {
+    if (files.changes() !== this.#changes) this.forget();
+    this.#changes = files.changes();
+  }
+
+  forget(): void {
+    this.#changes = -1;
+    this.childrenByFolder = new Map();
+    this.pathByFolder = new Map();
+  }
+}
+
 /** `ignores`: by a path, names from the root down. */
 export function planView(
   tx: Tx,
@@ -15,10 +34,11 @@ export function planView(
   self: number,
   ignores: (path: readonly string[], isFolder: boolean) => boolean,
   rules: readonly SelectionRule[],
+  memory: ViewMemory,
 ): PlanView {
   const selection = new Selection(rules, (id) => files.item(tx, id));
-  const childrenByFolder = new Map<string, readonly Item[]>();
-  const pathByFolder = new Map<string, readonly string[]>();
+  memory.renew(files);
+  const { childrenByFolder, pathByFolder } = memory;
   const pathOf = (folder: ItemId): readonly string[] => {
     const key = toHex(folder);
     const path = pathByFolder.get(key) ?? files.path(tx, folder);

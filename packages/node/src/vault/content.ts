@@ -12,7 +12,7 @@ import { ContentPacker } from "@tidelock/core/engine/pack-content";
 import type { Replica } from "@tidelock/core/engine/replica";
 import { TidelockError } from "@tidelock/core/errors";
 import type { Content } from "@tidelock/core/log/content";
-import { locateHeld, packWith } from "@tidelock/core/log/locations";
+import { heldPackWith, packWith } from "@tidelock/core/log/locations";
 import type { Pack } from "@tidelock/core/log/pack";
 import { errnoOf, explained, syncFolder } from "../home/files.ts";
 import { submitPacks } from "./files-run.ts";
@@ -154,7 +154,7 @@ export function packerOf(
     });
   // Also what waits here: its run is sent before any that names it.
   const packOf = (id: Uint8Array): Uint8Array | undefined =>
-    replica.read((tx) => packWith(tx, id) ?? locateHeld(tx, id)[0]?.pack);
+    replica.read((tx) => packWith(tx, id) ?? heldPackWith(tx, id));
   return new ContentPacker({ suite, ...secrets, packOf });
 }
 

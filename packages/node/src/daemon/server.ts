@@ -9,7 +9,7 @@ import type { Duplex } from "node:stream";
 import { type ErrorCode, TidelockError } from "@tidelock/core/errors";
 import type { Log } from "@tidelock/core/ports";
 import { ownFolder } from "../home/files.ts";
-import { matchesVault } from "../vault/setup.ts";
+import { matchesVault } from "../vault/place.ts";
 import { streamStatus } from "./events.ts";
 import { findRoute, type Operation, type Problem } from "./routes.ts";
 import type { VaultService } from "./service.ts";

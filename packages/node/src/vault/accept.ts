@@ -21,10 +21,12 @@ import {
 } from "@tidelock/core/vault/invite";
 import { joinBytes } from "@tidelock/core/vault/records";
 import { createScheduler } from "../env.ts";
+import { joinHome } from "./join-home.ts";
+import { prepareSecrets } from "./own-secrets.ts";
 import { placeOf } from "./place.ts";
 import { parseRemote } from "./remote.ts";
 import { meetingAt } from "./server.ts";
-import { joinHome, needEmptyHome, prepareSecrets, type Setup } from "./setup.ts";
+import { needEmptyHome, type Setup } from "./setup.ts";
 
 export interface AcceptOptions {
   readonly link: InviteLink;

@@ -4,9 +4,10 @@ import { createClock } from "../env.ts";
 import type { KeyOptions } from "../home/keys.ts";
 import type { HomePaths } from "../home/paths.ts";
 import { type AcceptOptions, acceptInvite, isFinal } from "./accept.ts";
+import { joinHome } from "./join-home.ts";
 import { ownHome } from "./own.ts";
 import { openSession } from "./session.ts";
-import { foundHome, joinHome, needEmptyHome, type Setup } from "./setup.ts";
+import { foundHome, needEmptyHome, type Setup } from "./setup.ts";
 import { dropSheet, writeSheet } from "./words.ts";
 
 export interface EnterOptions {

@@ -1,5 +1,6 @@
 /** What a home keeps of a vault: its folder, the replica in it, and the kinds that read it. */
 import { join } from "node:path";
+import { fromHex } from "@tidelock/core/bytes/bytes";
 import type { Suite } from "@tidelock/core/crypto/suite";
 import { replicaSpaces } from "@tidelock/core/engine/replica";
 import { SPOOL } from "@tidelock/core/engine/spool";
@@ -56,4 +57,9 @@ export function openStore(place: VaultPlace, kinds: Kinds): FileValues {
 export function spacesOf(kinds: Kinds): readonly string[] {
   const own = [...attachmentSpaces, ...folderSpaces].map((space) => space.name);
   return [...replicaSpaces(kinds.all), ...own, HOME_SPACE, DRAFT_SPACE, PIN_SPACE];
+}
+
+/** The id a person may have typed for a vault: all of it or its beginning. */
+export function matchesVault(id: string, typed: string): boolean {
+  return typed.length >= 4 && fromHex(id) !== undefined && id.startsWith(typed.toLowerCase());
 }

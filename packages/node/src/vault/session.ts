@@ -37,11 +37,11 @@ import { noLog } from "./log-file.ts";
 import { hasNetwork } from "./network.ts";
 import { checkKeys } from "./own-keys.ts";
 import { type Pause, pausedError, pauseOf, putPause } from "./pause.ts";
-import { createKinds, type Kinds, openStore, placeOf } from "./place.ts";
+import { createKinds, type Kinds, matchesVault, openStore, placeOf } from "./place.ts";
 import { isServer, openFolder, openRemote, placeName, refusingRemote } from "./remote.ts";
 import { nearlyFull, noteRoom } from "./room.ts";
 import { identityOf, type ServerAccess } from "./server.ts";
-import { matchesVault } from "./setup.ts";
+
 import { databaseStall, folderStall, remoteStall, unlessStalled } from "./stalls.ts";
 import { halted, standing } from "./standing.ts";
 

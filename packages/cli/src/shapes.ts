@@ -52,8 +52,6 @@ const database = z.object({
   next: z.string().optional(),
   waiting: count,
   withheld: count,
-  excluded: z.array(z.string()),
-  selected: z.array(z.string()),
   aside: count,
   notes: z.array(z.string()),
 });
@@ -94,6 +92,8 @@ const folder = z.object({
   items: count,
   waiting: count,
   withheld: count,
+  excluded: z.array(z.string()),
+  selected: z.array(z.string()),
   aside: z.array(
     z.object({ code: z.string(), count, path: z.string().optional(), why: z.string().optional() }),
   ),

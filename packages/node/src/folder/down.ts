@@ -40,6 +40,7 @@ type Content = Extract<DownStep, { do: "createFile" | "replaceFile" }>;
 
 /** How many of the steps were done. */
 export async function takeDown(deps: DownDeps, steps: readonly DownStep[]): Promise<number> {
+  const unmade = new Set<number>();
   let done = 0;
   for (let at = 0; at < steps.length && !deps.stopped(); ) {
     const slice: DownStep[] = [];
@@ -49,7 +50,7 @@ export async function takeDown(deps: DownDeps, steps: readonly DownStep[]): Prom
       slice.push(step);
       bytes += contentOf(step)?.size ?? 0;
     }
-    done += await new Slice(deps).run(slice);
+    done += await new Slice(deps, unmade).run(slice);
   }
   return done;
 }
@@ -66,8 +67,12 @@ class Slice {
   /** Notes of the stage that are not as they were written before: without one where nothing came of it. */
   readonly #notes: { readonly name: string; readonly note: Staged | undefined }[] = [];
 
-  constructor(deps: DownDeps) {
+  /** Folders that cannot be made, for a cause that lies outside: nor can what lies in them. */
+  readonly #unmade: Set<number>;
+
+  constructor(deps: DownDeps, unmade: Set<number>) {
     this.#deps = deps;
+    this.#unmade = unmade;
   }
 
   async run(steps: readonly DownStep[]): Promise<number> {
@@ -146,18 +151,28 @@ class Slice {
   }
 
   async #step(step: DownStep): Promise<boolean> {
-    const { failed, touched } = this.#deps;
+    const { hands, places, touched } = this.#deps;
     try {
       const did = await this.#do(step);
-      if (did === undefined) return false;
-      if (did.kind === "done") return true;
+      if (did?.kind === "done") return true;
+      const to = "to" in step ? places.spot(step.to) : undefined;
+      if (did === undefined) {
+        if ("to" in step && this.#unmade.has(step.to.folder)) this.#fail(step, "not-written");
+        return false;
+      }
       for (const folder of this.#foldersOf(step)) touched(folder);
+      if (to !== undefined && (await hands.isCalledOtherwise(to))) this.#fail(step, "name-clash");
     } catch (error) {
       const code = errnoOf(error);
       if (code === "" || code === "EIO" || code === "ENOSPC" || code === "EDQUOT") throw error;
-      failed(step.id, "not-written");
+      this.#fail(step, "not-written");
     }
     return false;
+  }
+
+  #fail(step: DownStep, code: string): void {
+    this.#deps.failed(step.id, code);
+    if (step.do === "makeDir") this.#unmade.add(step.at);
   }
 
   #foldersOf(step: DownStep): string[] {

@@ -8,7 +8,7 @@ import type { Fingerprint } from "@tidelock/core/kinds/files/plan/types";
 import type { DiskFacts, FolderFs } from "@tidelock/core/ports-fs";
 import { errnoOf } from "../home/files.ts";
 import { comparable, isLitter } from "./ignore.ts";
-import { type FolderPlace, isGone, makeFolder, removeFile } from "./root.ts";
+import { type FolderPlace, isGone, removeFile } from "./root.ts";
 import { parentKey, sameBytesLikely, samePrint } from "./seen.ts";
 
 export type Done = { readonly kind: "done"; readonly facts: DiskFacts } | Moved;
@@ -207,7 +207,8 @@ export class Hands {
   async makeFolder(key: string): Promise<Done> {
     if (!(await this.#isInside(parentKey(key)))) return MOVED;
     try {
-      await makeFolder(this.#deps.fs, this.path(key));
+      // One that is there already may be another that the disk takes for this: the next look tells.
+      await this.#deps.fs.mkdir(this.path(key));
     } catch (error) {
       return movedBy(error);
     }
@@ -274,6 +275,15 @@ export class Hands {
       if (isGone(error)) return undefined;
       throw error;
     }
+  }
+
+  /** What answers to this name has another: the disk takes two names of the log for one. */
+  async isCalledOtherwise(key: string): Promise<boolean> {
+    if ((await this.lookIfThere(this.path(key))) === undefined) return false;
+    const folder = parentKey(key);
+    const { entries } = await this.#deps.fs.list(this.path(folder));
+    const wanted = comparable(folder === "" ? key : key.slice(folder.length + 1));
+    return !entries.some(({ name }) => comparable(name) === wanted);
   }
 
   async #isFree(path: string): Promise<boolean> {

@@ -5,7 +5,7 @@ export const bug: Bug = {
   bug: "a retry ignores how long the remote asked to wait",
   oracle: "bounded",
   file: "packages/core/src/engine/sync.ts",
-  find: "      return Math.min(Math.max(RETRY.base, failure.retryAfter), BUSY_CAP);",
-  replace: "      return 1;",
+  find: "return Math.max(RETRY.base, failure.retryAfter);",
+  replace: "return 1;",
   seed: 16,
 };

@@ -5,9 +5,9 @@ export const bug: Bug = {
   bug: "a file is replaced whatever it has become since it was looked at",
   oracle: "ledger",
   file: "packages/node/src/folder/hands.ts",
-  find: "if (!samePrint(await fs.look(target), expected)) return MOVED;\n      if (!hardLinks) {",
+  find: "if (!samePrint(await fs.look(target), expected)) return MOVED;\n      if (hardLinks) {",
   replace:
-    "if (expected !== undefined) {\n        await fs.rename(made, target);\n        return await this.#done(key);\n      }\n      if (!hardLinks) {",
+    "if (expected !== undefined) {\n        await fs.rename(made, target);\n        return await this.#done(key);\n      }\n      if (hardLinks) {",
   profile: "drive",
   seed: 8,
 };

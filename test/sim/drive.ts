@@ -213,8 +213,8 @@ export function driveBeside(world: World): Beside {
       const { person, folders } = machineOf(node);
       person.act(what, moment);
       const { life } = node;
-      // In a third of all histories: the others stay as they were.
-      if (life === undefined || folders === undefined || person.isAway || world.seed % 3n !== 0n) return;
+      // In a quarter of all histories: the others stay as they were.
+      if (life === undefined || folders === undefined || person.isAway || world.seed % 4n !== 3n) return;
       chooseSome(world, life, folders, (life.app as ReturnType<typeof createDriveApp>).files);
     },
     ended(life, power) {

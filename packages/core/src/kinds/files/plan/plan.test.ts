@@ -322,6 +322,16 @@ describe("what an absence means", () => {
     expect(two.b.disk.tree()).toEqual({ d: "/", "d/own": "3", "d/x": "1", y: "2" });
   });
 
+  test("[PLN6] no deletion is inferred for what was deselected and left the disk before anybody noted that", () => {
+    const two = agreed();
+    deselect(two.a, "d");
+    remove(two.a, "d");
+    expect([two.a.rows.size, two.pass(two.a)]).toEqual([3, []]);
+    expect(two.a.rows.size).toBe(1);
+    two.settle();
+    expect(two.b.disk.tree()).toEqual({ d: "/", "d/x": "1", y: "2" });
+  });
+
   test("[PLN6] what is deselected stays until the log has said what became of it", () => {
     const two = agreed();
     file(two.a, "d/x", "edited");

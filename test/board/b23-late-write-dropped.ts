@@ -8,5 +8,5 @@ export const bug: Bug = {
   find: "if (!(untouched || isReader(host))) return readLate(deps, one);",
   replace: "if (!(untouched || isReader(host))) await readLate;",
   profile: "drive",
-  seed: 290,
+  seed: 22,
 };

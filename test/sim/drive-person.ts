@@ -7,6 +7,10 @@ import type { Stream } from "@tidelock/testkit/world/random";
 
 const NAMES = ["a", "A", "b", "\u00e9", "e\u0301", "x.txt", "notes.md", "Notes.md"];
 const OURS = ".tidelock";
+/** Well within the time that what gave way is held (FLD6), ms: it counts from a note that is a little older than the step. */
+const HELD = 5000;
+/** Saves by programs that know of nothing have one marker: their own count tells them apart. */
+const MEDDLED = 3_000_000;
 
 export type Found = { readonly kind: "dir" | "link" } | { readonly kind: "file"; readonly bytes: Uint8Array };
 
@@ -39,6 +43,11 @@ export interface PersonDeps {
   readonly owed: Map<string, Owed>;
   readonly hashOf: (bytes: Uint8Array) => string;
   readonly name: string;
+  /** The world's time, ms. */
+  readonly now: () => number;
+  readonly after: (ms: number, work: () => void) => void;
+  /** Another number each time the machine slept or its clock was set. */
+  readonly shaken: () => number;
   /** Whether anything may go wrong now. */
   readonly isRestless: () => boolean;
   readonly say: (line: () => string) => void;
@@ -51,12 +60,23 @@ export class Person {
   #saves = 0;
   /** What a program has open, and writes to when it likes. */
   #open: OpenFile | undefined;
+  #opened: Moment | undefined;
+  /** When that was first seen to lie in our own place alone. */
+  #leftAt: number | undefined;
+  /** What the product saw at a path when it last looked. */
+  readonly #seenInoByPath = new Map<string, bigint>();
+  /** When the machine last slept, as far as anybody looked. */
+  #shakenAt = Number.NEGATIVE_INFINITY;
+  #shaken = 0;
   /** The folder is elsewhere, and an empty one stands in its place. */
   #away = false;
 
   get isAway(): boolean {
     return this.#away;
   }
+
+  /** How often the folder went elsewhere. */
+  departures = 0;
 
   constructor(deps: PersonDeps) {
     this.#deps = deps;
@@ -113,6 +133,8 @@ export class Person {
     switch (act) {
       case 12:
         this.#open = file === undefined ? undefined : image.open(root + file);
+        this.#opened = moment;
+        this.#leftAt = undefined;
         return;
       case 13:
         this.#writeToOpen(moment);
@@ -238,9 +260,79 @@ export class Person {
     const names = open.names();
     // Into a file whose last name somebody took away: gone with the program.
     if (names.length === 0) return;
-    // FLD6 waits 10 s for such a program; after that the trash has what it writes.
-    const by = names.every((path) => path.includes(`/${OURS}/trash/`)) ? "disk" : "vault";
+    // FLD15: after its time aside only the trash has what such a program writes.
+    const by = this.#isHeld() || names.some((path) => !path.includes(`/${OURS}/trash/`)) ? "vault" : "disk";
     owed.set(hashOf(bytes), { what: `what was written to an open file on ${name}`, by });
+  }
+
+  /** A program saves just before the product looks at that path, or at another. */
+  saveNow(path: string, random: Stream): void {
+    if (this.#away) return;
+    const { image, root, say, name } = this.#deps;
+    const files = [...treeOf(image, root)].flatMap(([at, { kind }]) => (kind === "file" ? [at] : []));
+    const wanted = path.slice(root.length);
+    const file = files.includes(wanted) ? wanted : random.pick(files);
+    const moment = { random, now: 0, marker: MEDDLED };
+    say(() => `${name}  program: saves ${file}`);
+    try {
+      if (file === undefined) return;
+      if (random.chance(0.5)) this.#overwrite(file, moment);
+      else this.#saveBeside(file, moment);
+    } catch (error) {
+      if ((error as { code?: string }).code === undefined) throw error;
+    }
+  }
+
+  /**
+   * A step of the product takes a name. What a program put there after the last look is lost by it: no call that every
+   * system has lets that be seen (FLD6). What lay there when it looked must not be lost.
+   */
+  isReplaced(path: string): void {
+    const { image, root, owed, say, name } = this.#deps;
+    if (!path.startsWith(`${root}/`) || path.startsWith(`${root}/${OURS}/`)) return;
+    const hash = this.#hashAt(path.slice(root.length));
+    if (hash === undefined || image.look(path).ino === this.#seenInoByPath.get(path)) return;
+    say(() => `${name}  ${path} came in the instant of a step`);
+    owed.delete(hash);
+  }
+
+  /** The product looks at a path in this instant. */
+  isLookedAt(path: string): void {
+    try {
+      this.#seenInoByPath.set(path, this.#deps.image.look(path).ino);
+    } catch {
+      this.#seenInoByPath.delete(path);
+    }
+  }
+
+  /** Told of each change that was made on the disk. */
+  looked(): void {
+    const { now, shaken } = this.#deps;
+    if (this.#shaken !== shaken()) this.#shakenAt = now();
+    this.#shaken = shaken();
+    const names = this.#open?.names() ?? [];
+    const isOurs = names.length > 0 && names.every((path) => path.includes(`/${OURS}/`));
+    if (!isOurs) this.#leftAt = undefined;
+    else if (this.#leftAt === undefined) {
+      this.#leftAt = now();
+      this.#goesOn();
+    }
+  }
+
+  /** As a program that notices nothing: it saves once more. */
+  #goesOn(): void {
+    const [open, moment] = [this.#open, this.#opened];
+    if (moment === undefined || !moment.random.chance(0.5)) return;
+    this.#deps.after(moment.random.int(0, HELD), () => {
+      if (this.#open === open && this.#deps.isRestless()) this.#writeToOpen(moment);
+    });
+  }
+
+  /** Whether what a program has open gave way so lately that it must still be looked after. */
+  #isHeld(): boolean {
+    const { now, shaken } = this.#deps;
+    const at = this.#leftAt;
+    return at !== undefined && now() - at < HELD && at - this.#shakenAt > HELD && this.#shaken === shaken();
   }
 
   /** As a volume that is not mounted for a while. */
@@ -255,6 +347,7 @@ export class Person {
     image.mkdir(root);
     image.syncAll();
     this.#away = true;
+    this.departures++;
   }
 
   comeBack(): void {

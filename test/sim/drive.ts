@@ -52,6 +52,8 @@ export function driveBeside(world: World): Beside {
   const machines = new Map<SimNode, Machine>();
   const hashOf = (bytes: Uint8Array): string => toHex(world.suite.sha256(bytes));
   const owed = new Map<string, Owed>();
+  /** In every second history programs save at the very calls of the product. */
+  const isCrowded = new Stream(world.seed, "crowd").chance(0.5);
 
   function machineOf(node: SimNode): Machine {
     let machine = machines.get(node);
@@ -67,6 +69,9 @@ export function driveBeside(world: World): Beside {
         owed,
         hashOf,
         name: node.name,
+        now: () => world.timeline.now,
+        after: (ms, work) => world.timeline.after(ms, work),
+        shaken: () => node.asleep + node.jump,
         isRestless: () => world.chaos,
         say: (line) => world.say(line),
       });
@@ -76,13 +81,17 @@ export function driveBeside(world: World): Beside {
     return machine;
   }
 
-  function mountOf(life: Life, image: FolderImage): FolderMount {
+  function mountOf(life: Life, { image, person }: Machine): FolderMount {
     const { node } = life;
     const random = new Stream(world.seed, `disk:${node.name}:${world.timeline.now}`);
     const hint = world.site(`${node.name}/disk.hint`, HINT);
     return mountFolder(image, {
       point: (call, when, path) => {
         world.say(() => `${node.name}  disk ${call} ${when} ${path}`);
+        if (when === "after") person.looked();
+        else if (call === "rename") person.isReplaced(path);
+        else if (isCrowded && world.chaos && random.chance(0.01)) person.saveNow(path, random);
+        if (when === "before" && call === "look") person.isLookedAt(path);
         const decision = life.alive
           ? world.decide(world.site(`${node.name}/disk.${call}/${when}`, CALL))
           : undefined;
@@ -101,7 +110,7 @@ export function driveBeside(world: World): Beside {
     const { node, engine, env } = life;
     if (engine === undefined) return;
     const machine = machineOf(node);
-    machine.mount = mountOf(life, machine.image);
+    machine.mount = mountOf(life, machine);
     const { files } = life.app as ReturnType<typeof createDriveApp>;
     const tracked = Object.create(engine, {
       submit: {
@@ -136,9 +145,13 @@ export function driveBeside(world: World): Beside {
     machine.folders = folders;
     const attach = async (): Promise<void> => {
       await folders.resume(true);
-      // A command that was cut short is given again.
-      if (!machine.attached && machine.person.isAway) throw new Error("the folder is away");
-      if (!machine.attached) await folders.add(DRIVE, true);
+      if (machine.attached) return;
+      const { person } = machine;
+      const { departures } = person;
+      if (person.isAway) throw new Error("the folder is away");
+      await folders.add(DRIVE, true);
+      // A command that was cut short is given again, and one that met an empty place where the folder had been.
+      if (person.departures !== departures) throw new Error("the folder went away");
       machine.attached = true;
     };
     const again = (): void => {

@@ -87,7 +87,9 @@ async function judge(deps: StageDeps, one: Staged): Promise<"over" | "waits" | S
   const untouched = sameBytesLikely(facts, one.print);
   // What somebody wrote who only reads the vault cannot be sent: it is kept for him.
   if (!(untouched || isReader(host))) return readLate(deps, one);
-  if (!isDue(one, host.clock.now())) return "waits";
+  const now = Math.floor(host.clock.now());
+  if (untouched && one.since === AT_ONCE) return { ...one, since: now };
+  if (!isDue(one, now)) return "waits";
   await host.fs.rename(path, await trash.room(one.key.slice(one.key.lastIndexOf("/") + 1), untouched));
   return "over";
 }

@@ -10,6 +10,7 @@ import type { FilesView } from "./api.ts";
 import { decodeSection } from "./codec.ts";
 import { decodeVersion } from "./item.ts";
 import { entryOf } from "./journal.ts";
+import { ItemMemory } from "./memory.ts";
 import { Session } from "./session.ts";
 import { confirmed, ID, NOTHING, slotKey, spaces, textOf } from "./spaces.ts";
 import { isRoot } from "./tree.ts";
@@ -23,7 +24,8 @@ export function createFilesKind(
   told: (outcomes: readonly Outcome[]) => void = () => undefined,
 ): FilesKind {
   let changes = 0;
-  const within = (tx: Tx): Session => tx.scratch("files", () => new Session(tx, suite));
+  const memory = new ItemMemory();
+  const within = (tx: Tx): Session => tx.scratch("files", () => new Session(tx, suite, memory));
   return {
     section: 3,
     name: "files",

@@ -6,13 +6,14 @@ import { afterPrefix, compareBytes, concat, equalBytes } from "../../bytes/bytes
 import { Writer } from "../../bytes/writer.ts";
 import type { Tx } from "../../log/tx.ts";
 import { decodeItem, writeItem } from "./item.ts";
+import type { ItemMemory } from "./memory.ts";
 import { type ConfirmedSpace, confirmed, confirmedSpaces, ID, local, slotKey, textOf } from "./spaces.ts";
 import type { Item, ItemId, Op } from "./types.ts";
 
 type Row = readonly [key: Uint8Array, value: Uint8Array];
 
 /** An item as it was decoded or stored, and its row where that was read: what a change of it replaces. */
-interface Held {
+export interface Held {
   readonly item: Item | undefined;
   readonly row: { readonly bytes: Uint8Array | undefined } | undefined;
 }
@@ -53,12 +54,18 @@ export abstract class Ground {
   #held(id: ItemId, text: string): Held {
     let held = this.#items.get(text);
     if (held === undefined) {
-      const bytes = this.get(confirmed.item, id);
-      const row = bytes === undefined ? NONE : { bytes };
-      held = { item: bytes === undefined ? undefined : decodeItem(id, bytes), row };
+      held = this.load(id, text);
       this.#items.set(text, held);
     }
     return held;
+  }
+
+  /** From below: asked once for each item. */
+  protected load(id: ItemId, _text: string): Held {
+    const bytes = this.get(confirmed.item, id);
+    return bytes === undefined
+      ? { item: undefined, row: NONE }
+      : { item: decodeItem(id, bytes), row: { bytes } };
   }
 
   /** The one place where items change: slots and graves follow. */
@@ -70,7 +77,10 @@ export abstract class Ground {
     writeItem(w, item);
     this.put(confirmed.item, item.id, w.view(), row);
     this.#items.set(text, { item, row: undefined });
+    this.stored(item, text);
   }
+
+  protected stored(_item: Item, _text: string): void {}
 
   #place(old: Item | undefined, item: Item): void {
     const was = old === undefined ? undefined : placeIn(old);
@@ -142,10 +152,28 @@ function placeIn(item: Item): { readonly space: ConfirmedSpace; readonly key: Ui
 
 export class Truth extends Ground {
   readonly #tx: Tx;
+  readonly #memory: ItemMemory;
+  #moved = false;
 
-  constructor(tx: Tx) {
+  constructor(tx: Tx, memory: ItemMemory) {
     super();
     this.#tx = tx;
+    this.#memory = memory;
+    memory.open(tx);
+  }
+
+  protected override load(id: ItemId, text: string): Held {
+    const item = this.#memory.get(text);
+    if (item !== undefined) return { item, row: undefined };
+    const held = super.load(id, text);
+    if (held.item !== undefined) this.#memory.keep(text, held.item);
+    return held;
+  }
+
+  protected override stored(item: Item, text: string): void {
+    if (!this.#moved) this.#memory.moved(this.#tx);
+    this.#moved = true;
+    this.#memory.keep(text, item);
   }
 
   get(space: ConfirmedSpace, key: Uint8Array): Uint8Array | undefined {
@@ -175,10 +203,17 @@ const ABSENT = Uint8Array.of(0);
 /** The confirmed state where nothing stands over it. */
 export class View extends Ground {
   readonly #tx: Tx;
+  readonly #truth: Truth;
 
-  constructor(tx: Tx) {
+  constructor(tx: Tx, truth: Truth) {
     super();
     this.#tx = tx;
+    this.#truth = truth;
+  }
+
+  protected override load(id: ItemId, text: string): Held {
+    const over = this.#tx.get(local.over, overKey(confirmed.item, id));
+    return over === undefined ? { item: this.#truth.item(id), row: undefined } : super.load(id, text);
   }
 
   get(space: ConfirmedSpace, key: Uint8Array): Uint8Array | undefined {

@@ -14,6 +14,7 @@ import type { Tx } from "../../log/tx.ts";
 import { reduceChange } from "./apply.ts";
 import { decodeSection, encodeSection } from "./codec.ts";
 import { type Ground, Truth, View } from "./ground.ts";
+import type { ItemMemory } from "./memory.ts";
 import { frameOf, local, metaKeys, NOTHING, PENDING, runKey } from "./spaces.ts";
 import type { Context } from "./tree.ts";
 import type { FilesSection, Outcome } from "./types.ts";
@@ -30,17 +31,17 @@ export class Session {
   /** What stands over the confirmed state is out of date. */
   #stale = false;
 
-  constructor(tx: Tx, suite: Suite) {
+  constructor(tx: Tx, suite: Suite, memory: ItemMemory) {
     this.#tx = tx;
     this.#suite = suite;
-    this.#truth = new Truth(tx);
+    this.#truth = new Truth(tx, memory);
   }
 
   /** What a person sees: all of it, with what is unconfirmed. */
   get view(): Ground {
     this.settle();
     if (!this.#isPending()) return this.#truth;
-    this.#view ??= new View(this.#tx);
+    this.#view ??= new View(this.#tx, this.#truth);
     return this.#view;
   }
 
@@ -93,7 +94,7 @@ export class Session {
 
   /** Sections of one run need not be reduced together: each change is judged alone. */
   #show(section: FilesSection, run: number, frame: number): void {
-    this.#view ??= new View(this.#tx);
+    this.#view ??= new View(this.#tx, this.#truth);
     const self = this.#tx.get(local.meta, metaKeys.self);
     const device = self === undefined ? NO_DEVICE : new Reader(self).v();
     // A place of its own for each change: what is kept of one must not cover what is kept of another.

@@ -35,6 +35,8 @@ export const local = {
   /** number of a confirmed space, key → what stands there with all unconfirmed changes: 0, or 1 and the value. */
   over: "f.over",
   meta: "f.meta",
+  /** Nothing → how often the confirmed state has changed. */
+  state: "f.state",
 } as const;
 
 export type ConfirmedSpace = (typeof confirmed)[keyof typeof confirmed];

@@ -18,6 +18,7 @@ import { Hands } from "./hands.ts";
 import { type FolderHost, isReader } from "./host.ts";
 import { isTemporary } from "./ignore.ts";
 import { type FolderIssue, issuesFrom } from "./issues.ts";
+import { Larges } from "./larges.ts";
 import { type PassDeps, type Passed, pass, peek } from "./pass.ts";
 import { probe } from "./probe.ts";
 import { type FolderPlace, makeRooms, placeIn, whyNot } from "./root.ts";
@@ -71,6 +72,9 @@ export class SyncedFolder {
   #failures = 0;
   #tidied = Number.NEGATIVE_INFINITY;
   #closed = false;
+  readonly #larges: Larges | undefined;
+  /** A file that was read beside the turns can be taken. */
+  #news = false;
   readonly #stop: () => void;
 
   /** `watch`: it works by itself from then on. */
@@ -80,6 +84,11 @@ export class SyncedFolder {
     this.#place = placeIn(record.path);
     this.#rows = new FolderRows(record.slot);
     this.#watch = watch;
+    if (watch)
+      this.#larges = new Larges(host, () => {
+        this.#news = true;
+        this.wakeIn(0);
+      });
     this.#stop = host.engine.onChange(() => {
       if (watch && (this.#isNew || this.#isLetGo)) this.wakeIn(BURST);
     });
@@ -122,12 +131,19 @@ export class SyncedFolder {
   /** What waited for room here, or for the right to write, can go on. */
   get #isLetGo(): boolean {
     const { held = 0, kept = [] } = this.#last ?? {};
-    return (held > 0 && hasRoom(this.#host)) || (kept.length > 0 && !isReader(this.#host));
+    // What is sent beside the turns says itself when it is done.
+    const goesOn = this.#larges?.isBusy === true ? this.#news : hasRoom(this.#host);
+    return (held > 0 && goesOn) || (kept.length > 0 && !isReader(this.#host));
   }
 
   /** Steps of the disk that were planned and are not done, and files that were not taken, whatever they wait for. */
   get undone(): number {
     return (this.#last?.undone ?? 0) + (this.#last?.held ?? 0);
+  }
+
+  /** Of those, files that wait for room here or are on their way to the remote. */
+  get held(): number {
+    return this.#last?.held ?? 0;
   }
 
   get withheld(): number {
@@ -302,6 +318,7 @@ export class SyncedFolder {
       // Unmounted while it was looked at: what it lacks then nobody has deleted.
       if (!(await ready.isThere())) return this.#leave("folder-missing", "the folder went away");
       this.#seen = this.#host.files.changes();
+      this.#news = false;
       this.#last = await pass(ready, approved);
       work = this.#last.done > 0;
     }
@@ -363,7 +380,7 @@ export class SyncedFolder {
     const missing = new Map<string, number>();
     const parts = { host, hands, rows, book, contents, trash, scanner, probed, stage, watcher };
     const memory = new ViewMemory();
-    return { ...parts, random, op, memory, missing, isThere, stopped };
+    return { ...parts, random, op, memory, missing, isThere, stopped, larges: this.#larges };
   }
 
   #watcher(): Watcher {
@@ -489,7 +506,8 @@ export class SyncedFolder {
   }
 
   #retryIn(): number | undefined {
-    if ((this.#last?.failures.size ?? 0) === 0) return undefined;
+    const held = (this.#last?.held ?? 0) > 0 && this.#larges?.isBusy !== true;
+    if ((this.#last?.failures.size ?? 0) === 0 && !held) return undefined;
     return Math.min(AGAIN_CAP, AGAIN * 2 ** Math.min(this.#failures++, 10));
   }
 
@@ -520,6 +538,7 @@ export class SyncedFolder {
     this.#closed = true;
     this.#stop();
     this.#wake();
+    this.#larges?.close();
     await this.#queue;
     this.#ready?.watcher?.close();
   }

@@ -20,6 +20,8 @@ export interface FolderHost {
   readonly deviceName: () => string;
   /** Bytes that may wait here to be sent, where a test wants fewer. */
   readonly spool?: number;
+  /** Bytes from which on a file is sent beside all else, where a test wants fewer. */
+  readonly large?: number;
   /** A process may die at these; nothing in production. */
   readonly point?: (name: FolderPoint) => void;
 }

@@ -7,6 +7,7 @@ import type { ReadFile } from "@tidelock/core/ports-fs";
 import { packerOf } from "../vault/content.ts";
 import { submitIn, submitPacks } from "../vault/files-run.ts";
 import { isFull, roomComes } from "../vault/outflow.ts";
+import { Upload } from "../vault/upload.ts";
 import type { FolderHost } from "./host.ts";
 
 /** As much waits here to be sent as may: the file is read anew once some of it has left. */
@@ -24,10 +25,13 @@ export class Packing {
   readonly #host: FolderHost;
   readonly #packer: ContentPacker;
   readonly #wish: PackingWish;
+  readonly #upload: Upload | undefined;
   bytes = 0;
 
-  constructor(host: FolderHost, wish: PackingWish) {
+  /** `beside`: packs go to the remote and wait nowhere; of what it does not take nothing is made. */
+  constructor(host: FolderHost, wish: PackingWish, beside = false) {
     this.#host = host;
+    this.#upload = beside ? new Upload(host, wish.stopped) : undefined;
     this.#packer = packerOf(host, "a folder");
     this.#wish = wish;
   }
@@ -47,8 +51,21 @@ export class Packing {
   async #sendFull(): Promise<void> {
     const packs = this.#packer.take();
     if (packs.length === 0) return;
+    if (this.#upload !== undefined) {
+      if ((await this.#upload.take(packs)).length > 0 || this.#wish.stopped()) throw new NoRoom();
+      return;
+    }
     submitPacks(this.#host, packs);
     if (isFull(this.#host) && !(await roomComes(this.#host, this.#wish.stopped))) throw new NoRoom();
+  }
+
+  /** All that was cut has arrived, and is recorded. */
+  async sent(): Promise<void> {
+    const left = [
+      ...((await this.#upload?.take(this.#packer.finish())) ?? []),
+      ...((await this.#upload?.end()) ?? []),
+    ];
+    if (left.length > 0 || this.#wish.stopped()) throw new NoRoom();
   }
 
   /** In a transaction: what is left of the packs, and the changes; answers the run. */

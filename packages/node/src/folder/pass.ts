@@ -19,6 +19,7 @@ import type { Contents } from "./contents.ts";
 import { takeDown } from "./down.ts";
 import type { Hands } from "./hands.ts";
 import { type FolderHost, isReader } from "./host.ts";
+import type { Larges } from "./larges.ts";
 import { type Local, localOf } from "./local.ts";
 import type { Probed } from "./probe.ts";
 import type { FolderRow, FolderRows } from "./rows.ts";
@@ -45,6 +46,7 @@ export interface PassDeps {
   readonly missing: Map<string, number>;
   /** Whether it is still the folder that was looked at. */
   readonly isThere: () => Promise<boolean>;
+  readonly larges: Larges | undefined;
   /** Nobody waits for the rest any more. */
   readonly stopped: () => boolean;
 }

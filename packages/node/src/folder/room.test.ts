@@ -1,6 +1,8 @@
 import { randomFillSync } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Sealed } from "@tidelock/core/bytes/brand";
+import type { Remote } from "@tidelock/core/ports";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { setMaxFileSize } from "../vault/settings.ts";
 import { statusOf } from "../vault/status.ts";
@@ -20,6 +22,11 @@ beforeEach(async () => {
 afterEach(() => all.remove(), 60_000);
 
 const noise = (size: number): Uint8Array => randomFillSync(new Uint8Array(size));
+const names = (home: TestHome): string[] => Object.keys(treeOf(home.folder));
+/** A turn of the event loop at a time. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => void setImmediate(resolve));
+}
 const remoteAt = (away: boolean): void => {
   const [here, there] = [join(all.root, "remote"), join(all.root, "remote-away")];
   renameSync(away ? here : there, away ? there : here);
@@ -76,6 +83,66 @@ describe("what waits to be sent", { timeout: 40_000 }, () => {
     await b.sync();
     await a.sync();
     expect(treeOf(a.folder)).toEqual(treeOf(b.folder));
+  });
+
+  test("[FLD24] Y-27: a large file is sent beside all else: what is saved meanwhile arrives before it", async () => {
+    const { remote, engine } = a.session;
+    let [held, release] = [0, (): void => undefined];
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const slow = Object.create(remote ?? {}, {
+      putBlob: {
+        value: async (id: Uint8Array, bytes: Sealed): Promise<unknown> => {
+          held++;
+          await gate;
+          return remote?.putBlob(id, bytes);
+        },
+      },
+    }) as Remote;
+    const folder = folderOver(a, { remote: slow, large: PACK }, true);
+    engine.start();
+    writeFileSync(join(a.folder, "large.bin"), noise(6 * PACK));
+    await until(() => held > 0);
+    expect([folder.undone, folder.due > 0]).toEqual([1, true]);
+    for (const name of ["one.txt", "two.txt"]) {
+      writeFileSync(join(a.folder, name), "small");
+      while (!names(b).includes(name)) await b.sync();
+    }
+    // No more of it is in memory, or waits here, than is on its way.
+    expect(held).toBe(3);
+    expect(a.session.replica.spooledBytes()).toBe(0);
+    expect(names(b)).not.toContain("large.bin");
+    release();
+    while (!names(b).includes("large.bin")) await b.sync();
+    expect([held >= 6, folder.undone]).toEqual([true, 0]);
+    await folder.close();
+    expect(treeOf(b.folder)).toEqual(treeOf(a.folder));
+  });
+
+  test("[FLD24] what had arrived of a large file when the remote went away is not sent again", async () => {
+    const { remote, engine } = a.session;
+    const sent: number[] = [];
+    let most = 3;
+    const flaky = Object.create(remote ?? {}, {
+      putBlob: {
+        value: async (id: Uint8Array, bytes: Sealed): Promise<unknown> => {
+          if (sent.length >= most) return { kind: "unreachable", why: "gone" };
+          sent.push(bytes.length);
+          return remote?.putBlob(id, bytes);
+        },
+      },
+    }) as Remote;
+    const folder = folderOver(a, { remote: flaky, large: PACK }, true);
+    engine.start();
+    writeFileSync(join(a.folder, "large.bin"), noise(6 * PACK));
+    await until(() => sent.length === 3);
+    most = 100;
+    while (!names(b).includes("large.bin")) await b.sync();
+    await folder.close();
+    const total = sent.reduce((sum, size) => sum + size, 0);
+    expect(total).toBeLessThan(7.5 * PACK);
+    expect(treeOf(b.folder)).toEqual(treeOf(a.folder));
   });
 
   test("[FLD22] who only reads the vault keeps his changes, is told so, and goes on receiving; with another role they go", async () => {

@@ -9,6 +9,7 @@ import { maxFileSize } from "../vault/content.ts";
 import type { RowBook, RowChange } from "./book.ts";
 import type { Hands } from "./hands.ts";
 import type { FolderHost } from "./host.ts";
+import type { Larges } from "./larges.ts";
 import type { Places } from "./local.ts";
 import { NoRoom, Packing } from "./packing.ts";
 import type { FolderRows } from "./rows.ts";
@@ -26,6 +27,8 @@ export interface UpDeps {
   readonly changed: (entry: LocalEntry, why: "torn" | "gone" | "too-large" | "unreadable") => void;
   /** Nobody waits for the rest any more. */
   readonly stopped: () => boolean;
+  /** Where the folder works by itself: files that are read beside its turns. */
+  readonly larges: Larges | undefined;
 }
 
 export interface Sent {
@@ -87,6 +90,7 @@ class Run {
   /** Items that came into folders that are not selected here. */
   readonly selected: ItemId[] = [];
   held = 0;
+  #full = false;
   /** Items that are not made: what lies in them waits. */
   readonly #dropped = new Set<string>();
 
@@ -165,12 +169,18 @@ class Run {
 
   async #content(entry: LocalEntry): Promise<{ content: Content; file: ReadFile } | undefined> {
     try {
+      const { larges, host } = this.#deps;
+      if (larges?.takes(entry) === true) {
+        const wish = { inline: false, most: maxFileSize(host.replica) };
+        return await readSettled(this.#deps, entry, (path) => larges.read(path, entry, wish));
+      }
       // One look for room a run: the others wait with the first.
-      if (this.held > 0) throw new NoRoom();
+      if (this.#full) throw new NoRoom();
       return await readSettled(this.#deps, entry, (path) => this.#packing.add(path));
     } catch (error) {
       if (!(error instanceof NoRoom)) throw error;
       this.held++;
+      this.#full ||= this.#deps.larges?.takes(entry) !== true;
       return undefined;
     }
   }

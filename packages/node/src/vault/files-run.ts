@@ -17,7 +17,7 @@ const CHUNKS_PER_FRAME = 2048;
 
 /** The part of a session, or of a folder's host, that sends. */
 export type Sends = Pick<Session, "replica" | "deviceName"> & {
-  readonly engine: Pick<Engine, "write" | "submit">;
+  readonly engine: Pick<Engine, "write" | "submit" | "facts">;
 };
 
 /** What every change says of itself. */
@@ -40,6 +40,11 @@ export function submitFiles(
 /** Packs alone, before the change that names them is made; unused, they are given up in time. */
 export function submitPacks(host: Sends, packs: readonly Pack[]): void {
   host.engine.write((tx) => submitIn(tx, host, packs, []));
+}
+
+/** Of a pack that the remote has. */
+export function submitStored(host: Sends, pack: Pack): void {
+  host.engine.write((tx) => host.engine.submit(tx, { frames: [storedFrame(pack)] }));
 }
 
 /** As one run of the transaction: the packs, then the changes in as few frames as hold them, in their order. */

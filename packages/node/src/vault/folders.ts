@@ -68,6 +68,8 @@ export interface Folders {
   count(): number;
   /** What a wait can end for. */
   due(): number;
+  /** Files that are on their way, or wait for room here. */
+  held(): number;
   /** Both ways. `anew`: first everything is looked at, whatever hints there were. */
   settle(anew: boolean): Promise<void>;
   facts(): {
@@ -275,6 +277,7 @@ export function createFolders(d: FoldersDeps): Folders {
     list: () => known().map((record) => infoOf(open(record))),
     count: () => known().length,
     due: () => all().reduce((sum, folder) => sum + folder.due, 0),
+    held: () => all().reduce((sum, folder) => sum + folder.held, 0),
     settle: async (anew) => {
       for (const folder of all()) await (anew ? folder.scan() : folder.pump());
     },

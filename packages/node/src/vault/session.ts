@@ -119,6 +119,8 @@ export interface Session {
 
 /** Between two rounds of waiting, ms, and how many of them a locked database may take. */
 const REST = 20;
+/** While a large file is on its way. */
+const LONG_REST = 500;
 const LOCKED_ROUNDS = 3;
 /** How often the watchdog looks: often enough that 30 s stay about 30 s. */
 const LOOK = 2000;
@@ -368,7 +370,8 @@ function assemble(parts: Parts, place: Remote | undefined, wipe: () => void): Se
         throw new TidelockError("database-busy", {
           why: "an attached database stays locked by another program",
         });
-      await new Promise<void>((resolve) => void scheduler.after(REST, resolve));
+      const rest = folders.held() > 0 ? LONG_REST : REST;
+      await new Promise<void>((resolve) => void scheduler.after(rest, resolve));
     }
   }
 

@@ -111,7 +111,7 @@ class Run {
       return;
     }
     if ("parent" in step && this.#dropped.has(toHex(step.parent))) return this.#drop(step.op);
-    const { entry, set, id } = step;
+    const { set, id } = step;
     const made = await this.#change(step, said);
     if (made === undefined) return this.#drop(step.op);
     this.changes.push(made.change);

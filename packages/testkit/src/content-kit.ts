@@ -37,12 +37,19 @@ export class ContentKit extends Kit {
   pack(
     { replica }: Device,
     bytes: Uint8Array,
+    many = false,
   ): { readonly content: Content; readonly packs: readonly Pack[] } {
     const secrets = replica.read((tx) => contentSecret(this.suite, replica, tx));
     if (secrets === undefined) throw new Error("no key for content");
     const packOf = (id: Uint8Array): Uint8Array | undefined =>
-      replica.read((tx) => packWith(tx, id) ?? locateHeld(tx, id)[0]?.pack);
-    const packer = new ContentPacker({ suite: this.suite, ...secrets, packOf });
+      replica.read((tx) => {
+        const device = replica.ownDevice(tx) as number;
+        const own = { device, since: replica.cursor().time - DAY };
+        return packWith(tx, id, own) ?? locateHeld(tx, id)[0]?.pack;
+      });
+    // Cuts as soon as it may: many chunks of little content.
+    const gear = many ? new Uint32Array(256) : secrets.gear;
+    const packer = new ContentPacker({ suite: this.suite, ...secrets, gear, packOf });
     const content = packer.add(bytes, false, false);
     return { content, packs: packer.finish() };
   }
@@ -77,6 +84,10 @@ export class ContentKit extends Kit {
   creation(device: Device, name: string, content: Content): FileChange {
     const meta = { mtime: 0, executable: false };
     return { do: "create", ...this.said(device), parent: ROOT, name, content, meta };
+  }
+
+  mkdir(device: Device, name: string): FileChange {
+    return { do: "mkdir", ...this.said(device), parent: ROOT, name };
   }
 
   /** A new file with its content; what it became is `child`'s to say. */

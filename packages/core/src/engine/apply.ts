@@ -24,6 +24,7 @@ import {
   signerOf,
   vouches,
 } from "./judge.ts";
+import type { OutRun } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
 import { putVerdict } from "./verdicts.ts";
 
@@ -32,8 +33,13 @@ export const OPEN_RUNS = "e.run";
 const RUN_LIFETIME = 30 * 86_400_000;
 
 export interface ApplyDeps extends JudgeDeps {
-  /** Told of every entry's verdict, inside the transaction: the outbox acts on its own frames. */
-  readonly onVerdict: (tx: Tx, verdict: EntryVerdict) => void;
+  /**
+   * Told of every entry's verdict, inside the transaction: the outbox acts on its own frames. Answers the own run that
+   * is done with it.
+   */
+  readonly onVerdict: (tx: Tx, verdict: EntryVerdict) => OutRun | undefined;
+  /** Told of an own run that was applied, with what was in it. */
+  readonly onApplied: (tx: Tx, run: OutRun, sections: readonly Section[]) => void;
   /**
    * Why this entry must not be applied at all: asked before anything of it is written. `frame` is
    * one that a device of the vault has signed.
@@ -160,7 +166,7 @@ function applyOne(
   deps.point("apply.before-kinds");
   const run = joinRun(deps, tx, entry, frame, judged, accepted);
   const time = run.verdict.reason === undefined ? accepted : before;
-  conclude(deps, tx, { entry, frame: signed, ...run.verdict }, time);
+  const done = conclude(deps, tx, { entry, frame: signed, ...run.verdict }, time);
   if (run.sections.length > 0 && !deps.quarantined.has(entry.seq)) {
     reduce(entry.seq, tx, run.sections, {
       seq: entry.seq,
@@ -168,6 +174,7 @@ function applyOne(
       device: frame.device,
       own: frame.device === deps.ownDevice(tx),
     });
+    if (done !== undefined) deps.onApplied(tx, done, run.sections);
     for (const { kind, decoded } of judged.sections) kind.learn?.(tx, decoded.value, judged.carrier);
     // Whom we know may have changed: who signs past a waiting entry is looked for anew.
     if (frame.kind === frameKinds.membership) {
@@ -305,10 +312,10 @@ function reopen(deps: ApplyDeps, tx: Tx, seq: number): readonly Section[] {
 }
 
 /** Keeps the verdict for people, and lets the outbox act on its own frames. */
-function conclude(deps: ApplyDeps, tx: Tx, verdict: EntryVerdict, time: number): void {
+function conclude(deps: ApplyDeps, tx: Tx, verdict: EntryVerdict, time: number): OutRun | undefined {
   putVerdict(tx, verdict.entry.seq, { time, reason: verdict.reason ?? "" });
   for (const seq of verdict.fallen) putVerdict(tx, seq, { time, reason: "run" });
-  deps.onVerdict(tx, verdict);
+  return deps.onVerdict(tx, verdict);
 }
 
 /**

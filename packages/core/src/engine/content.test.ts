@@ -8,7 +8,7 @@ import { concat, equalBytes, toHex } from "../bytes/bytes.ts";
 import { CHUNK_OVERHEAD } from "../log/chunk.ts";
 import type { Content } from "../log/content.ts";
 import { cutSizes, type Gear } from "../log/cut.ts";
-import { addPack, isStored, type Location, locate, locationSpaces, packWith } from "../log/locations.ts";
+import { addPack, isStored, type Location, locate, locationSpaces } from "../log/locations.ts";
 import { PACK_HEAD, type Pack } from "../log/pack.ts";
 import { paddedLength } from "../log/plaintext.ts";
 import { digestedSpaces, Tx } from "../log/tx.ts";
@@ -74,7 +74,7 @@ function tx<T>(work: (tx: Tx) => T): T {
 
 function packer(): ContentPacker {
   const secret = { vault, content: new Uint8Array(32).fill(2) };
-  const packOf = (address: Uint8Array): Uint8Array | undefined => tx((t) => packWith(t, address));
+  const packOf = (address: Uint8Array): Uint8Array | undefined => tx((t) => locate(t, address)[0]?.pack);
   return new ContentPacker({ suite, secret, gear, packOf });
 }
 

@@ -3,13 +3,17 @@
  * is not under way is given up. Each is one transaction. Rules ENG16, ENG17.
  */
 import { TidelockError } from "../errors.ts";
+import { HOUSEKEEPING, type HousekeepingRecord } from "../log/housekeeping.ts";
 import type { Kind } from "../log/kind.ts";
+import { noteLoss } from "../log/locations.ts";
+import { decodeSections } from "../log/plaintext.ts";
 import type { Tx } from "../log/tx.ts";
 import type { Verdict } from "./api.ts";
 import { getCursor } from "./entries.ts";
 import { dropRun, eachFrame, getOwn, getRun, type OutRun, putFrame, putOwn, putRun } from "./outbox.ts";
 import { holdRun } from "./rebuild.ts";
 import { leadsTo } from "./seal.ts";
+import type { Spool } from "./spool.ts";
 
 export type RunState =
   | "unsent"
@@ -20,6 +24,7 @@ export type RunState =
 export interface QueueDeps {
   readonly kinds: ReadonlyMap<number, Kind>;
   readonly decide: (run: number, verdict: Verdict) => void;
+  readonly spool: Spool;
 }
 
 export function stateOfRun(tx: Tx, run: OutRun): RunState {
@@ -53,6 +58,8 @@ export function retryRun(deps: QueueDeps, tx: Tx, id: number): number {
   putRun(tx, { ...run, id: nextRun, parked: undefined, failed: undefined, judged: 0 });
   dropRun(tx, id);
   holdRun(deps.kinds, tx, nextRun);
+  // What it names may be gone since, or have been the reason.
+  noteLoss(tx);
   return nextRun;
 }
 
@@ -69,7 +76,21 @@ export function discardRun(deps: QueueDeps, tx: Tx, id: number): void {
     for (const kind of deps.kinds.values()) kind.release(tx, id);
     deps.decide(id, { kind: "void", seq: getCursor(tx).applied, reason: "discarded" });
   }
+  for (const pack of broughtBy(deps, tx, id)) deps.spool.drop(tx, pack);
   dropRun(tx, id);
+}
+
+/** Packs that are here for this run alone. */
+function broughtBy({ kinds }: QueueDeps, tx: Tx, id: number): readonly Uint8Array[] {
+  const housekeeping = kinds.get(HOUSEKEEPING);
+  const packs: Uint8Array[] = [];
+  for (const { changes, act } of eachFrame(tx, id)) {
+    const section = act === true ? undefined : decodeSections(changes)?.get(HOUSEKEEPING);
+    const records =
+      section && (housekeeping?.decode(section)?.value as readonly HousekeepingRecord[] | undefined);
+    for (const one of records ?? []) if (one.kind === "stored") packs.push(one.stored.pack);
+  }
+  return packs;
 }
 
 function runOf(tx: Tx, id: number): OutRun {

@@ -30,7 +30,6 @@ import {
   type ApplyDeps,
   type Attested,
   applyEntries,
-  type EntryVerdict,
   OPEN_RUNS,
   stopCode,
   unattested,
@@ -39,6 +38,7 @@ import { type Cursor, type Entry, getCursor, getReach, LOG, linkAt, META } from 
 import { type HaltCode, type Ingested, ingest, rereadFrom } from "./ingest.ts";
 import { decodeAll, getTrack, learnPrivate, Poison, type Section, TRACKS } from "./judge.ts";
 import { createKeyRing, EPOCH_KEYS, type KeyRing, OFFERED_KEYS } from "./key-ring.ts";
+import { sendAgain } from "./lost-content.ts";
 import { FRAMES, getFrame, getOwn, putFrame, putOwn, putRun, queued, RUNS, runs } from "./outbox.ts";
 import type { EnginePoint } from "./points.ts";
 import { discardRun, retryRun } from "./queue.ts";
@@ -150,13 +150,15 @@ export interface Replica {
   /** Genesis and blobs that the remote does not have yet. */
   unfounded(): Sealed | undefined;
   markFounded(): void;
-  /** Blobs that wait to be stored, at most so many: they may be large. */
-  spooled(limit?: number): readonly SpooledBlob[];
-  /** Bytes of all that waits so. */
+  /** A blob that waits to be stored on the remote. */
+  nextSpooled(): SpooledBlob | undefined;
+  /** Bytes of all that do. */
   spooledBytes(): number;
+  /** One that is here, whether the remote has it or not. */
   spooledBlob(id: Uint8Array): Uint8Array | undefined;
   spool(tx: Tx, id: Uint8Array, bytes: Sealed): void;
-  dropSpooled(blob: SpooledBlob): void;
+  /** The remote has it. */
+  noteStored(id: Uint8Array): void;
   attestDue(): number | undefined;
   setAttestDue(seq: number | undefined): void;
   onChange(listener: () => void): () => void;
@@ -206,6 +208,7 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
   const acknowledged = new Map<number, number>();
   const quarantined = new Set(store.scan(QUARANTINE, EMPTY, undefined).map(([key]) => readU64Key(key)));
   const attested: Attested = { ...unattested };
+  const spool = new Spool();
   let own: number | undefined;
   let submitted = false;
   let promised = 0;
@@ -394,14 +397,17 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
       if (expected !== undefined && !(mine && frame.deviceSeq === expected)) return "fork";
       return mine && isForeign(tx, entry, frame) ? "op-reused" : undefined;
     };
-    const onVerdict = (tx: Tx, verdict: EntryVerdict): void => {
+    const onVerdict: ApplyDeps["onVerdict"] = (tx, verdict) => {
       passed.push(verdict.entry.seq);
-      if (isMine(tx, verdict.frame))
-        concludeOwn({ kinds, decide: (run, v) => decided.push({ run, verdict: v }) }, tx, verdict);
+      return isMine(tx, verdict.frame) ? concludeOwn(sealDeps, tx, verdict) : undefined;
+    };
+    const onApplied: ApplyDeps["onApplied"] = (tx, run, sections) => {
+      // Not all of it has had its verdict.
+      if (sendAgain(kinds, tx, run, sections)) decided = decided.filter((one) => one.run !== run.id);
     };
     const quarantined = aside;
     const judging = { suite, vault, membership, kinds, keys: ring, quarantined };
-    return { ...judging, ownDevice, point, attested, onVerdict, refuses };
+    return { ...judging, ownDevice, point, attested, onVerdict, onApplied, refuses };
   }
 
   function ingestPage(after: number, page: Page): Ingested {
@@ -498,8 +504,6 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     point("rebuild.before-commit");
   }
 
-  const waiting = new Spool(store);
-  const spool = (tx: Tx, id: Uint8Array, bytes: Sealed): void => waiting.put(tx, id, bytes);
   const sealDeps: SealDeps = {
     suite,
     clock: env.clock,
@@ -623,14 +627,14 @@ export function createReplica(env: ReplicaEnv, options: ReplicaOptions): Replica
     settled: () => read((tx) => getOwn(tx).settled),
     unfounded: () => (store.get(META, FOUNDED) === undefined ? genesis.bytes : undefined),
     markFounded: () => write((tx) => tx.put(META, FOUNDED, new Uint8Array([1]))),
-    spooled: (limit) => read((tx) => waiting.first(tx, limit)),
-    spooledBytes: () => read((tx) => waiting.bytes(tx)),
-    spooledBlob: (id) => read((tx) => tx.get(SPOOL, id)),
-    spool,
+    nextSpooled: () => read((tx) => spool.next(tx)),
+    spooledBytes: () => read((tx) => spool.bytes(tx)),
+    spooledBlob: (id) => read((tx) => spool.get(tx, id)),
+    spool: (tx, id, bytes) => spool.put(tx, id, bytes),
     submitAct,
     rotateIfDue,
     ownStanding,
-    dropSpooled: (blob) => write((tx) => waiting.drop(tx, blob)),
+    noteStored: (id) => write((tx) => spool.sent(tx, id)),
     attestDue: () =>
       read((tx) => {
         const bytes = tx.get(META, ATTEST);

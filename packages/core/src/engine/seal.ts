@@ -24,6 +24,7 @@ import type { Verdict } from "./api.ts";
 import { getCursor, linkAt } from "./entries.ts";
 import { getTrack } from "./judge.ts";
 import type { KeyRing } from "./key-ring.ts";
+import { mendLost } from "./lost-content.ts";
 import {
   dropRun,
   eachFrame,
@@ -37,6 +38,7 @@ import {
   putOwn,
   putRun,
 } from "./outbox.ts";
+import type { Spool } from "./spool.ts";
 
 /** Own device seqs that are sealed and without a verdict: where their frame lies, and its hash. */
 export const SEQS = "o.seq";
@@ -54,8 +56,8 @@ export interface SealDeps {
   readonly ownId: Uint8Array;
   readonly kinds: ReadonlyMap<number, Kind>;
   readonly decide: (run: number, verdict: Verdict) => void;
-  /** Keeps a blob that must be stored before the frame that names it. */
-  readonly spool: (tx: Tx, id: Uint8Array, bytes: Sealed) => void;
+  /** Keeps what must be stored before the frame that names it. */
+  readonly spool: Spool;
 }
 
 export interface SealedFrame {
@@ -113,6 +115,7 @@ function sealNew(deps: SealDeps, tx: Tx): readonly SealedFrame[] {
   const key = deps.ring.frameKey(tx, epoch.n, deps.ownId, device);
   if (key === undefined) return [];
   const { applied } = getCursor(tx);
+  mendLost({ ...deps, park: (lost, run, reason) => park(deps, lost, run, applied, reason) }, tx);
   const anchor = (linkAt(tx, deps.vault, applied) as Link).hash;
   const own = getOwn(tx);
   let deviceSeq = Math.max(own.sealed, own.settled, getTrack(tx, device).seq);
@@ -199,7 +202,7 @@ function sealAct(deps: SealDeps, tx: Tx, f: OutFrame, device: number, deviceSeq:
   }
   if (made.begins !== undefined) {
     ring.offer(tx, made.begins.commit, made.epoch.key);
-    deps.spool(tx, made.begins.pack.id, made.begins.pack.bytes);
+    deps.spool.put(tx, made.begins.pack.id, made.begins.pack.bytes);
   }
   return sealMembership(suite, vault, {
     author: { keys: deps.keys, id: deps.ownId, index: device, deviceSeq },

@@ -396,11 +396,11 @@ export function createSync(env: SyncEnv, replica: Replica, { remote, urge }: Con
   async function storeBlobs(current: () => boolean): Promise<SyncEvent | undefined> {
     for (;;) {
       if (!current()) return "failed";
-      const [blob] = replica.spooled(1);
+      const blob = replica.nextSpooled();
       if (blob === undefined) return undefined;
       const stored = await remote.putBlob(blob.id, blob.bytes, async () => noteActivity());
       if (stored.kind !== "ok") return current() ? noteFailure(stored) : "failed";
-      replica.dropSpooled(blob);
+      replica.noteStored(blob.id);
     }
   }
 

@@ -9,7 +9,7 @@ import { decodeWith, Malformed, type Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
 import { sizes } from "../crypto/suite.ts";
 import type { Kind } from "./kind.ts";
-import { addPack, giveUpPacks, holdPack, locationSpaces, releasePacks } from "./locations.ts";
+import { addPack, giveUpPacks, holdPack, isGivenUp, locationSpaces, releasePacks } from "./locations.ts";
 import { readStored, type Stored, writeStored } from "./pack.ts";
 
 export const HOUSEKEEPING = 1;
@@ -69,6 +69,10 @@ export function createHousekeeping(): Kind<readonly HousekeepingRecord[]> {
       for (const record of sections.flat())
         if (record.kind === "stored") addPack(tx, record.stored, at);
         else giveUpPacks(tx, record.packs, at);
+    },
+    lacking(tx, records, waits) {
+      const lost = records.filter((one) => one.kind === "stored" && isGivenUp(tx, one.stored.pack));
+      return waits || lost.length === 0 ? undefined : encodeHousekeeping(lost);
     },
     hold(tx, id, sections) {
       releasePacks(tx, id);

@@ -58,6 +58,11 @@ export interface Kind<D = unknown> {
    * every change has an outcome in every state, nothing throws for what the log says.
    */
   apply(tx: Tx, sections: readonly D[], at: Position): void;
+  /**
+   * What of a section names content that the log has nowhere, encoded; undefined: nothing. `waits`: nor does a run of
+   * this device that has no verdict yet bring it.
+   */
+  lacking?(tx: Tx, section: D, waits: boolean): Uint8Array | undefined;
   /** Shows an unconfirmed local run above the confirmed state. `id` names it in the outbox. */
   hold(tx: Tx, id: number, sections: readonly D[]): void;
   /** Takes run `id` out of the overlay: it has its verdict, or was dropped. */

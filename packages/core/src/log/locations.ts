@@ -2,7 +2,7 @@
  * Where chunks lie, as the log says: which packs a remote was given, which were given up, and what
  * content relies on. Every kind that holds content asks here, and says what it holds (CNT5, CNT6).
  */
-import { concat, equalBytes, readU64Key, u64Key } from "../bytes/bytes.ts";
+import { concat, EMPTY, equalBytes, readU64Key, u64Key } from "../bytes/bytes.ts";
 import { Reader } from "../bytes/reader.ts";
 import { Writer } from "../bytes/writer.ts";
 import { sizes } from "../crypto/suite.ts";
@@ -33,6 +33,8 @@ const held = {
   at: "c.heldat",
   /** pack → run. */
   run: "c.heldrun",
+  /** Empty key: something was given up since what waits here was looked at. */
+  lost: "c.lost",
 } as const;
 
 export const locationSpaces: readonly Space[] = [
@@ -107,8 +109,21 @@ export function giveUpPacks(
       tx.delete(names.pack, pack);
     }
     tx.put(names.gone, pack, new Writer(8).u64(seq).done());
+    noteLoss(tx);
     return true;
   });
+}
+
+/** What waits here may name what is gone: it is looked at before it is sent. */
+export function noteLoss(tx: Tx): void {
+  tx.put(held.lost, EMPTY, EMPTY);
+}
+
+/** True once for all that was lost before. */
+export function takeLoss(tx: Tx): boolean {
+  if (tx.get(held.lost, EMPTY) === undefined) return false;
+  tx.delete(held.lost, EMPTY);
+  return true;
 }
 
 export type PackStanding =
@@ -132,7 +147,7 @@ export function standingOf(tx: Tx, pack: Uint8Array): PackStanding {
   return isNeeded(tx, readStored(r)) ? { kind: "needed" } : { kind: "idle", time, device };
 }
 
-function isGivenUp(tx: Tx, pack: Uint8Array): boolean {
+export function isGivenUp(tx: Tx, pack: Uint8Array): boolean {
   return tx.get(names.gone, pack) !== undefined;
 }
 
@@ -141,9 +156,31 @@ export function packOf(tx: Tx, pack: Uint8Array): Stored | undefined {
   return bytes === undefined ? undefined : readStored(new Reader(concat(bytes.subarray(HEAD))));
 }
 
-/** A pack that holds a chunk: asked of every chunk that is about to be packed, so nothing of the pack is read. */
-export function packWith(tx: Tx, address: Uint8Array): Uint8Array | undefined {
-  return somewhere(tx, names.at, address);
+/**
+ * A pack that holds a chunk and will go on holding it: what nothing names may be given up while a change that names it
+ * waits here. `own`: what this device itself recorded since then is left to it. Asked of every chunk that is about to
+ * be packed, so little of the pack is read.
+ */
+export function packWith(
+  tx: Tx,
+  address: Uint8Array,
+  own?: { readonly device: number; readonly since: number },
+): Uint8Array | undefined {
+  const pack = somewhere(tx, names.at, address);
+  if (pack === undefined || tx.get(names.use, address) !== undefined) return pack;
+  const packs = placesOf(tx, address).map(([key]) => key.slice(sizes.digest));
+  return packs.find(
+    (one) => tx.get(names.need, one) !== undefined || (own !== undefined && isFresh(tx, one, own)),
+  );
+}
+
+function isFresh(
+  tx: Tx,
+  pack: Uint8Array,
+  { device, since }: { readonly device: number; readonly since: number },
+): boolean {
+  const r = new Reader(tx.get(names.pack, pack) as Uint8Array);
+  return r.u64() >= since && r.u32() === device;
 }
 
 /** Where a chunk lies, in the order of the packs' names. */
@@ -177,6 +214,33 @@ export function isHeld(tx: Tx, pack: Uint8Array): boolean {
 /** As `packWith`, of runs without a verdict. */
 export function heldPackWith(tx: Tx, address: Uint8Array): Uint8Array | undefined {
   return somewhere(tx, held.at, address);
+}
+
+/** Packs that a run without a verdict brings. */
+export function packsHeldBy(tx: Tx, run: number): readonly Uint8Array[] {
+  return tx.scan(held.pack, u64Key(run), u64Key(run + 1)).map(([key]) => key.slice(8));
+}
+
+/** Of those, the ones that the log has given up, each with its run. */
+export function givenUpHere(tx: Tx): readonly { readonly pack: Uint8Array; readonly run: number }[] {
+  return tx
+    .scan(held.run, EMPTY, undefined)
+    .map(([pack, run]) => ({ pack: pack.slice(), run: readU64Key(run) }))
+    .filter(({ pack }) => isGivenUp(tx, pack));
+}
+
+/** As `isStored`, where what waits here counts too. */
+export function isStoredOrHeld(tx: Tx, { body }: Content): boolean {
+  if (body.kind === "inline") return true;
+  const isThere = (address: Uint8Array): boolean =>
+    placesOf(tx, address, 1).length > 0 || placesOf(tx, address, 1, held.at).length > 0;
+  if (!body.addresses.every(isThere)) return false;
+  return (
+    body.kind === "chunks" ||
+    body.packs.every(
+      (pack) => tx.get(names.pack, pack) !== undefined || (isHeld(tx, pack) && !isGivenUp(tx, pack)),
+    )
+  );
 }
 
 /** Where runs without a verdict have put a chunk. */

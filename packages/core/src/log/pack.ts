@@ -78,6 +78,16 @@ export class PackBuilder {
   }
 }
 
+/** The same chunks under another name: only the random bytes at its head are others. */
+export function renamedPack(
+  suite: Suite,
+  pack: Uint8Array,
+): { readonly id: Uint8Array; readonly bytes: Sealed } {
+  const bytes = pack.slice();
+  bytes.set(suite.random(16), PACK_HEAD - 16);
+  return { id: suite.sha256(bytes), bytes: bytes as Sealed };
+}
+
 export function writeStored(w: Writer, { pack, size, chunks }: Stored): void {
   w.fixed(pack).v(size).v(chunks.length);
   for (const chunk of chunks) writeChunkOf(w.fixed(chunk.id), chunk);

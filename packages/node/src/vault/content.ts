@@ -14,6 +14,7 @@ import { TidelockError } from "@tidelock/core/errors";
 import type { Content } from "@tidelock/core/log/content";
 import { heldPackWith, packWith } from "@tidelock/core/log/locations";
 import type { Pack } from "@tidelock/core/log/pack";
+import type { Tx } from "@tidelock/core/log/tx";
 import { errnoOf, explained, syncFolder } from "../home/files.ts";
 import { submitPacks } from "./files-run.ts";
 import { isFull } from "./outflow.ts";
@@ -27,6 +28,8 @@ const DEFAULT_MAX_FILE_SIZE = 10 * 2 ** 30;
 const PIECE = 4 << 20;
 /** Packs that are spooled in one transaction, before the change that names them. */
 const AT_ONCE = 2;
+/** ms of log time: well below what a pack that nothing names is kept for. */
+const LATELY = 86_400_000;
 /** A file that changes while it is read is read so often. */
 const TRIES = 5;
 
@@ -154,8 +157,17 @@ export function packerOf(
     });
   // Also what waits here: its run is sent before any that names it.
   const packOf = (id: Uint8Array): Uint8Array | undefined =>
-    replica.read((tx) => packWith(tx, id) ?? heldPackWith(tx, id));
+    replica.read((tx) => packWith(tx, id, ownLately(replica, tx)) ?? heldPackWith(tx, id));
   return new ContentPacker({ suite, ...secrets, packOf });
+}
+
+/** An upload that was broken off goes on with what it has stored. */
+function ownLately(
+  { ownDevice, cursor }: Session["replica"],
+  tx: Tx,
+): { device: number; since: number } | undefined {
+  const device = ownDevice(tx);
+  return device === undefined ? undefined : { device, since: cursor().time - LATELY };
 }
 
 /** What a content is read with. */

@@ -5,9 +5,10 @@
 import { readU64Key } from "../../bytes/bytes.ts";
 import type { Suite } from "../../crypto/suite.ts";
 import type { Decoded, Kind } from "../../log/kind.ts";
+import { isStored, isStoredOrHeld } from "../../log/locations.ts";
 import type { Tx } from "../../log/tx.ts";
 import type { FilesView } from "./api.ts";
-import { decodeSection } from "./codec.ts";
+import { decodeSection, encodeSection } from "./codec.ts";
 import { decodeVersion } from "./item.ts";
 import { entryOf } from "./journal.ts";
 import { ItemMemory } from "./memory.ts";
@@ -37,6 +38,11 @@ export function createFilesKind(
     apply: (tx, sections, at) => {
       changes++;
       told(within(tx).apply(sections, at));
+    },
+    lacking: (tx, section, waits) => {
+      const isThere = waits ? isStoredOrHeld : isStored;
+      const changes = section.changes.filter((one) => "content" in one && !isThere(tx, one.content));
+      return changes.length === 0 ? undefined : encodeSection({ ...section, changes });
     },
     hold: (tx, id, sections) => {
       changes++;

@@ -1,6 +1,7 @@
 import {
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -323,6 +324,27 @@ describe("a folder", { timeout: 120_000 }, () => {
     await a.session.sync({ wait: true });
     await b.sync();
     expect([read(a, "x.txt"), read(b, "x.txt")]).toEqual(["one", "one"]);
+  });
+
+  test("[CNT16] a file whose content the log has lost is read again from the disk, by itself", async () => {
+    write(a, "x.txt", "one");
+    await meet();
+    write(a, "x.txt", "two");
+    write(a, "y.txt", "new");
+    const { engine, replica, folders } = a.session;
+    for (await folders.settle(true); replica.waiting().pending === 0; ) await folders.settle(false);
+    engine.write((tx) => {
+      for (const run of runs(tx)) {
+        for (const kind of a.session.kinds.all) kind.release(tx, run.id);
+        putRun(tx, { ...run, parked: "content" });
+      }
+    });
+    await meet();
+    expect(replica.waiting()).toEqual({ pending: 0, parked: 0 });
+    for (const home of [a, b]) {
+      const held = readdirSync(home.folder).flatMap((name) => (name === ".tidelock" ? [] : read(home, name)));
+      expect(held).toEqual(expect.arrayContaining(["two", "new"]));
+    }
   });
 
   test("[FLD13] M-12: renaming a folder of any size is one frame below 1 KiB", async () => {

@@ -283,7 +283,10 @@ export class SyncedFolder {
   async #whyNot(): Promise<{ readonly code: string; readonly why: string } | undefined> {
     const why = await this.#gone();
     if (why !== undefined) return { code: "folder-missing", why };
-    if (this.#runsJudged() !== "refused") return undefined;
+    const judged = this.#runsJudged();
+    // What they bring is nowhere but on this disk: it is read again.
+    if (judged === "lost") this.#forgetRefused(true);
+    if (judged !== "refused") return undefined;
     return { code: "rejected", why: "the vault did not take edits of this folder" };
   }
 
@@ -402,7 +405,7 @@ export class SyncedFolder {
   }
 
   /** What became of what was sent: rows rely on nothing that the log did not take. */
-  #runsJudged(): "refused" | undefined {
+  #runsJudged(): "refused" | "lost" | undefined {
     const judged = this.#host.engine.read((tx) =>
       this.#rows.runs(tx).map((one) => ({ ...one, is: getRun(tx, one.run) })),
     );
@@ -411,12 +414,14 @@ export class SyncedFolder {
       this.#host.engine.write((tx) => {
         for (const { run } of over) this.#rows.dropRun(tx, run);
       });
-    return judged.some(({ is }) => is?.parked !== undefined) ? "refused" : undefined;
+    const reasons = judged.flatMap(({ is }) => is?.parked ?? []);
+    if (reasons.length === 0) return undefined;
+    return reasons.every((reason) => reason === "content") ? "lost" : "refused";
   }
 
   /** The folder plans anew from the disk: what it and the vault hold alike is agreed again, all else is new. */
-  #forgetRefused(): void {
-    const { engine } = this.#host;
+  #forgetRefused(discards = false): void {
+    const { engine, replica } = this.#host;
     this.#letGo();
     const refused = engine.read((tx) =>
       this.#rows.runs(tx).filter(({ run }) => getRun(tx, run)?.parked !== undefined),
@@ -426,6 +431,7 @@ export class SyncedFolder {
       for (const { run, ids } of refused) {
         for (const id of ids) this.#rows.drop(tx, id);
         this.#rows.dropRun(tx, run);
+        if (discards) replica.discard(tx, run);
       }
     });
   }

@@ -16,6 +16,7 @@ import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors
 import type { TablesView } from "@tidelock/core/kinds/tables/api";
 import type { Clock, Log, Remote, Scheduler } from "@tidelock/core/ports";
 import type { ServerIdentity } from "@tidelock/remotes/session";
+import { keepGivingBack } from "../content/give-back.ts";
 import { keepPinned, tryPinned } from "../content/keeper.ts";
 import { type ContentCache, createCache, roomFor } from "../content/piece-cache.ts";
 import { keptPieces } from "../content/presence.ts";
@@ -425,7 +426,10 @@ function assemble(parts: Parts, place: Remote | undefined, wipe: () => void): Se
       follow();
       watch();
       greet();
-      stopKeeping = keepPinned(session, scheduler, log);
+      const ends = [keepPinned, keepGivingBack].map((keep) => keep(session, scheduler, log));
+      stopKeeping = () => {
+        for (const end of ends) end();
+      };
     },
     pause: (until) => {
       putPause(store, { until });

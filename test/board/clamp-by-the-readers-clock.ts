@@ -11,9 +11,9 @@ export const bug: Bug = {
   also: [
     {
       file: "packages/core/src/engine/replica.ts",
-      find: "    return { ...judging, ownDevice, point, attested, onVerdict, refuses };",
+      find: "    return { ...judging, ownDevice, point, attested, onVerdict, onApplied, refuses };",
       replace:
-        "    return { ...judging, ownDevice, point, attested, onVerdict, refuses, now: () => env.clock.now() } as never;",
+        "    return { ...judging, ownDevice, point, attested, onVerdict, onApplied, refuses, now: () => env.clock.now() } as never;",
     },
   ],
   seed: 2,

@@ -12,7 +12,7 @@ import type { FileChange, Item, ItemId, Op } from "@tidelock/core/kinds/files/ty
 import type { Content } from "@tidelock/core/log/content";
 import { encodeHousekeeping, HOUSEKEEPING } from "@tidelock/core/log/housekeeping";
 import type { Kind } from "@tidelock/core/log/kind";
-import { locateHeld, packWith } from "@tidelock/core/log/locations";
+import { heldPackWith, packWith } from "@tidelock/core/log/locations";
 import type { Pack } from "@tidelock/core/log/pack";
 import { type Device, Kit, type KitOptions } from "./vault-kit.ts";
 
@@ -45,7 +45,7 @@ export class ContentKit extends Kit {
       replica.read((tx) => {
         const device = replica.ownDevice(tx) as number;
         const own = { device, since: replica.cursor().time - DAY };
-        return packWith(tx, id, own) ?? locateHeld(tx, id)[0]?.pack;
+        return packWith(tx, id, own) ?? heldPackWith(tx, id);
       });
     // Cuts as soon as it may: many chunks of little content.
     const gear = many ? new Uint32Array(256) : secrets.gear;

@@ -220,7 +220,7 @@ describe("drive", { timeout: 60_000 }, () => {
     expect((await cli.run([...a.at, "drive", "cat", "report.txt"])).stdout).toBe("by b");
   });
 
-  test("[IFC55] every version is there, and an earlier one becomes the newest", async () => {
+  test("[IFC55, IFC65] every version is there, can be had beside the newest, and becomes the newest", async () => {
     interface History {
       readonly versions: readonly { revision: string; size: number; current: boolean; deviceName: string }[];
     }
@@ -233,6 +233,13 @@ describe("drive", { timeout: 60_000 }, () => {
       [3, "a", false],
     ]);
     const first = before.at(-1)?.revision ?? "";
+    const at = ["--at", first.slice(0, 12)];
+    expect((await cli.run([...a.at, "drive", "cat", "report.txt", ...at])).stdout).toBe("old");
+    const out = join(cli.folder, "old.txt");
+    await does(a, "get", "report.txt", out, ...at);
+    expect(readFileSync(out, "utf8")).toBe("old");
+    await fails(a, 15, "cat", "report.txt", "--at", "ffff");
+    expect((await history()).versions).toEqual(before);
     await cli.json("DriveActed", [...a.at, "restore", "report.txt", "--at", first.slice(0, 12)]);
     expect((await cli.run([...a.at, "drive", "cat", "report.txt"])).stdout).toBe("old");
     expect((await history()).versions.length).toBe(4);

@@ -266,8 +266,14 @@ function define(
     (await import("./commands/drive.ts"))[name] as Run;
   command("ls [path]", "what lies in a folder of the drive", file("ls"), drive);
   command("put <file> [path]", "a file of this machine into the drive", file("put"), drive);
-  command("get <path> [file]", "a file of the drive into a new file here", file("get"), drive);
-  command("cat <path>", "a file of the drive to stdout", file("cat"), drive);
+  command("get <path> [file]", "a file of the drive into a new file here", file("get"), drive).option(
+    "--at <revision>",
+    "as it was at one of its versions, also if it was deleted",
+  );
+  command("cat <path>", "a file of the drive to stdout", file("cat"), drive).option(
+    "--at <revision>",
+    "as it was at one of its versions, also if it was deleted",
+  );
   command(
     "state-hash",
     "what the log made of this device: the same at the same seq on all of them",

@@ -25,17 +25,25 @@ export async function put(ctx: Context, _options: Options, from: string, path = 
   );
 }
 
-export async function get(ctx: Context, _options: Options, path: string, to?: string): Promise<undefined> {
+export async function get(ctx: Context, options: Options, path: string, to?: string): Promise<undefined> {
   const file = resolve(to ?? basename(path));
-  await withVault(ctx.connect("drive get"), (vault) => vault.getFile({ path, to: file }));
+  await withVault(ctx.connect("drive get"), (vault) =>
+    vault.getFile({ path, to: file, ...versionIn(options) }),
+  );
   ctx.out.data("DriveActed", { path: file, state: "written" }, () => [file]);
 }
 
-export async function cat(ctx: Context, _options: Options, path: string): Promise<undefined> {
+function versionIn({ at }: Options): { readonly revision?: string } {
+  return typeof at === "string" ? { revision: at } : {};
+}
+
+export async function cat(ctx: Context, options: Options, path: string): Promise<undefined> {
   // Whole and checked before its first byte is shown.
   const file = join(ctx.paths.data, `cat-${randomBytes(8).toString("hex")}`);
   try {
-    await withVault(ctx.connect("drive cat"), (vault) => vault.getFile({ path, to: file }));
+    await withVault(ctx.connect("drive cat"), (vault) =>
+      vault.getFile({ path, to: file, ...versionIn(options) }),
+    );
     await pipeline(createReadStream(file), ctx.streams.stdout, { end: false });
   } finally {
     rmSync(file, { force: true });

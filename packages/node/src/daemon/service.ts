@@ -41,6 +41,7 @@ import {
 import {
   type FileHistory,
   fileHistory,
+  heldAt,
   restoreFile,
   type TrashedFile,
   trashList,
@@ -139,7 +140,11 @@ export interface VaultService {
   files(wish: { readonly path: string }): Promise<readonly FileView[]>;
   /** `from` and `to` are files of this machine. */
   putFile(wish: { readonly from: string; readonly path: string }): Promise<FileActed>;
-  getFile(wish: { readonly path: string; readonly to: string }): Promise<FileView>;
+  getFile(wish: {
+    readonly path: string;
+    readonly to: string;
+    readonly revision?: string;
+  }): Promise<FileView>;
   makeFolder(wish: { readonly path: string }): Promise<FileActed>;
   moveFile(wish: { readonly from: string; readonly to: string }): Promise<FileActed>;
   pinFile(wish: { readonly path: string }): Promise<FileKept>;
@@ -243,7 +248,8 @@ export function createService(session: Session, running: boolean): VaultService 
     transferVault: ({ wanted }) => transferVault(session, wanted),
     files: ({ path }) => listPresent(session, path),
     putFile: ({ from, path }) => putFile(session, from, path),
-    getFile: ({ path, to }) => getFile(session, path, to),
+    getFile: async ({ path, to, revision }) =>
+      getFile(session, path, to, revision === undefined ? undefined : heldAt(session, path, revision)),
     makeFolder: ({ path }) => makeFolder(session, path),
     moveFile: ({ from, to }) => moveFile(session, from, to),
     pinFile: ({ path }) => pinFile(session, path),

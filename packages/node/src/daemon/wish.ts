@@ -53,7 +53,7 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   transferVault: { wanted: "text" },
   files: { path: "text" },
   putFile: { from: "text", path: "text" },
-  getFile: { path: "text", to: "text" },
+  getFile: { path: "text", to: "text", revision: "text?" },
   makeFolder: { path: "text" },
   moveFile: { from: "text", to: "text" },
   pinFile: { path: "text" },

@@ -7,7 +7,14 @@ import { dirname } from "node:path";
 import { concat } from "@tidelock/core/bytes/bytes";
 import { contentSecret } from "@tidelock/core/engine/content-secret";
 import { failureCode } from "@tidelock/core/engine/failure";
-import { type FetchDeps, streamContent, type Take, type Taken } from "@tidelock/core/engine/fetch-content";
+import {
+  type FetchDeps,
+  type Range,
+  readContent,
+  streamContent,
+  type Take,
+  type Taken,
+} from "@tidelock/core/engine/fetch-content";
 import { ContentPacker } from "@tidelock/core/engine/pack-content";
 import type { Replica } from "@tidelock/core/engine/replica";
 import { TidelockError } from "@tidelock/core/errors";
@@ -185,11 +192,19 @@ export function needed(taken: Taken, path: string): void {
   });
 }
 
-/** Whole and checked, in memory: for what is known to be small enough. */
-export async function contentBytes(session: Session, content: Content, path: string): Promise<Uint8Array> {
+/** Checked, in memory: for what is known to be small enough. A range is checked by the pieces it lies in. */
+export async function contentBytes(
+  session: Session,
+  content: Content,
+  path: string,
+  range?: Range,
+): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   const take: Take = (bytes) => void pieces.push(bytes);
-  needed(await streamContent(fetchDeps(session), content, take), path);
+  const deps = fetchDeps(session);
+  const taken =
+    range === undefined ? streamContent(deps, content, take) : readContent(deps, content, range, take);
+  needed(await taken, path);
   return concat(...pieces);
 }
 

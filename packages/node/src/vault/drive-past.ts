@@ -2,10 +2,10 @@
 import { toHex } from "@tidelock/core/bytes/bytes";
 import { getEntry } from "@tidelock/core/engine/entries";
 import { TidelockError } from "@tidelock/core/errors";
-import type { By, FileChange, Item, ItemId } from "@tidelock/core/kinds/files/types";
+import type { By, FileChange, Item, ItemId, Op } from "@tidelock/core/kinds/files/types";
 import type { Content } from "@tidelock/core/log/content";
 import type { Tx } from "@tidelock/core/log/tx";
-import { act, type FileActed, find, need, prepare } from "./drive.ts";
+import { act, type FileActed, find, type Held, need, prepare, viewOf } from "./drive.ts";
 import { partsOf } from "./drive-path.ts";
 import type { Session } from "./session.ts";
 import { optional } from "./status.ts";
@@ -85,19 +85,39 @@ export async function restoreFile(
         why: `${object} is there; which of its versions is meant is not said`,
         next: `tidelock history ${object}, then restore it --at REVISION`,
       });
-    const wanted = session.kinds.files
-      .history(tx, item.id)
-      .filter(({ rev }) => toHex(rev).startsWith(revision));
-    const [version, more] = wanted;
-    if (version === undefined || more !== undefined)
-      throw new TidelockError("not-found", {
-        why: `no earlier version of ${object} is called so`,
-        next: `tidelock history ${object}`,
-      });
-    const { content } = version;
+    const { content } = oneOf(session.kinds.files.history(tx, item.id), object, revision);
     return [{ do: "write", ...made(), id: item.id, rev: item.rev, content, mtime: item.mtime }];
   });
   return { ...done, path };
+}
+
+/** What a file held at one of its versions; also of what was deleted, by its path or id. */
+export function heldAt(session: Session, object: string, revision: string): Held {
+  return session.replica.read((tx) => {
+    const item = find(session, tx, partsOf(object)) ?? trashed(session, tx, object);
+    const { id, rev, by, content: now } = item;
+    const current = now === undefined ? [] : [{ rev, by, content: now }];
+    const version = oneOf([...session.kinds.files.history(tx, id), ...current], object, revision);
+    const { content } = version;
+    const view = {
+      ...viewOf(session.kinds.files.path(tx, id), item),
+      size: content.size,
+      mtime: new Date(version.by.time).toISOString(),
+      revision: toHex(version.rev),
+    };
+    return { view, content };
+  });
+}
+
+/** By the beginning of its revision. */
+function oneOf<T extends { readonly rev: Op }>(versions: readonly T[], object: string, revision: string): T {
+  const [version, more] = versions.filter(({ rev }) => revision !== "" && toHex(rev).startsWith(revision));
+  if (version === undefined || more !== undefined)
+    throw new TidelockError("not-found", {
+      why: `no version of ${object} is called so, or several are`,
+      next: `tidelock history ${object}`,
+    });
+  return version;
 }
 
 export function trashList(session: Session): readonly TrashedFile[] {

@@ -5,6 +5,7 @@ import { fromHex, toHex } from "@tidelock/core/bytes/bytes";
 import { TidelockError } from "@tidelock/core/errors";
 import { isNameIn, ROOT } from "@tidelock/core/kinds/files/names";
 import type { FileChange, Item, ItemId } from "@tidelock/core/kinds/files/types";
+import type { Content } from "@tidelock/core/log/content";
 import type { Pack } from "@tidelock/core/log/pack";
 import type { Tx } from "@tidelock/core/log/tx";
 import { type FileState, free, isPinned, pin, stateOf, unpin } from "../content/presence.ts";
@@ -137,13 +138,43 @@ export function statFile(session: Session, path: string): FileView {
   return session.replica.read((tx) => viewOf(names, need(session, tx, names)));
 }
 
-/** Whole and checked; from the remote where it is not here. */
-export async function readFile(session: Session, path: string): Promise<Uint8Array> {
+export interface ReadWish {
+  /** From a byte on, up to another and without it, or to the end. */
+  readonly range?: { readonly from: number; readonly to?: number };
+}
+
+/** A file, or what it once was, with what it holds. */
+export interface Held {
+  readonly view: FileView;
+  readonly content: Content;
+}
+
+function heldNow(session: Session, path: string): Held {
   const names = partsOf(path);
-  const { content } = session.replica.read((tx) => need(session, tx, names));
+  const { view, content } = session.replica.read((tx) => {
+    const item = need(session, tx, names);
+    return { view: viewOf(names, item), content: item.content };
+  });
   if (content === undefined) throw noFile(path);
-  if (content.size > LARGEST) throw tooLarge(path, { size: content.size, most: LARGEST });
-  return contentBytes(session, content, path);
+  return { view, content };
+}
+
+/** Checked; from the remote where it is not here. */
+export async function readFile(
+  session: Session,
+  path: string,
+  { range }: ReadWish = {},
+  { content }: Held = heldNow(session, path),
+): Promise<Uint8Array> {
+  const { size } = content;
+  const [from, to] = [Math.min(range?.from ?? 0, size), Math.min(range?.to ?? size, size)];
+  if (!(Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 0 && to >= from))
+    throw new TidelockError("usage", {
+      why: "a range goes from a byte to one that is not before it",
+      next: "read(path, { range: { from: 0, to: 100 } })",
+    });
+  if (to - from > LARGEST) throw tooLarge(path, { size: to - from, most: LARGEST });
+  return contentBytes(session, content, path, range === undefined ? undefined : { from, to });
 }
 
 /** Makes it, or the next version of it; folders on the way are made. */
@@ -195,13 +226,12 @@ export async function putFile(session: Session, from: string, path: string): Pro
 }
 
 /** Into a new file of this machine. */
-export async function getFile(session: Session, path: string, to: string): Promise<FileView> {
-  const names = partsOf(path);
-  const { view, content } = session.replica.read((tx) => {
-    const item = need(session, tx, names);
-    return { view: viewOf(names, item), content: item.content };
-  });
-  if (content === undefined) throw noFile(path);
+export async function getFile(
+  session: Session,
+  path: string,
+  to: string,
+  { view, content }: Held = heldNow(session, path),
+): Promise<FileView> {
   if (existsSync(to)) throw occupied(to);
   const mode = view.executable === true ? 0o755 : 0o644;
   await writeContent(session, content, path, { to, mode, mtime: new Date(view.mtime ?? 0) });
@@ -330,7 +360,7 @@ function noFile(path: string): TidelockError {
   return new TidelockError("usage", { why: `${path} is no file`, next: "tidelock drive ls" });
 }
 
-function viewOf(names: readonly string[], item: Item): FileView {
+export function viewOf(names: readonly string[], item: Item): FileView {
   const { kind, content, target, mtime, executable } = item;
   return {
     path: names.join("/"),

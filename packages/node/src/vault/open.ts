@@ -15,32 +15,6 @@ import { homePaths } from "../home/paths.ts";
 import type { DatabaseInfo } from "./attachments.ts";
 import { copiedError } from "./copied.ts";
 import { openDatabase, type VaultDatabase } from "./database.ts";
-import {
-  type FileActed,
-  type FileInput,
-  type FileKept,
-  type FileView,
-  freeFile,
-  listFiles,
-  makeFolder,
-  moveFile,
-  pinFile,
-  readFile,
-  removeFile,
-  statFile,
-  unpinFile,
-  writeFile,
-} from "./drive.ts";
-import {
-  type FileChoice,
-  type FileConflict,
-  type FileConflictShown,
-  fileConflicts,
-  settleConflict,
-  showConflict,
-} from "./drive-conflicts.ts";
-import { type FileHistory, fileHistory, restoreFile, type TrashedFile, trashList } from "./drive-past.ts";
-import { type FileWhy, fileWhy } from "./drive-why.ts";
 import { type EnterOptions, enterVault } from "./enter.ts";
 import { ownHome } from "./own.ts";
 import { needAnswer, patienceFor } from "./patient.ts";
@@ -51,6 +25,7 @@ import { type ConflictView, conflictList, type RowHistory, rowHistory } from "./
 import { openSession, type Session, type SyncReport } from "./session.ts";
 import { hasVault } from "./setup.ts";
 import { statusOf, type VaultStatus } from "./status.ts";
+import { filesOf, type VaultFiles } from "./vault-files.ts";
 import { dropSheet, entropyOf, phraseOf, readSheet } from "./words.ts";
 
 export type Prompt =
@@ -134,38 +109,6 @@ export interface VaultQueue {
 }
 
 /** A drive of the vault's own: no folder of this machine takes part. */
-export interface VaultFiles {
-  /** What lies in a folder, or the file itself; of the whole drive with "". */
-  list(path: string): readonly FileView[];
-  stat(path: string): FileView;
-  /** Whole and checked. Throws `unreachable` or `blob-damaged` where it can be had nowhere. */
-  read(path: string): Promise<Uint8Array>;
-  /** Durable here when it resolves; `accepted` where the vault has taken it already. */
-  write(path: string, input: FileInput): Promise<FileActed>;
-  mkdir(path: string): Promise<FileActed>;
-  move(from: string, to: string): Promise<FileActed>;
-  /** A folder with all that lies in it. */
-  remove(path: string): Promise<FileActed>;
-  /** Kept on this machine, with all that lies in it, also as others change it. Resolves when it is here. */
-  pin(path: string): Promise<FileKept>;
-  /** From then on it may go when room is needed. */
-  unpin(path: string): FileKept;
-  /** Gives its room on this machine back. Throws `not-uploaded` while some of it waits to be sent. */
-  free(path: string): Promise<FileKept>;
-  /** What it held, the newest first; of what was deleted too, by its path or id. */
-  history(path: string): FileHistory;
-  /** Which entries of the log made it what it is, and what was refused. */
-  why(path: string): FileWhy;
-  /** An earlier version by its revision, or what was deleted, by its path or id. */
-  restore(object: string, wish?: { readonly revision?: string; readonly to?: string }): Promise<FileActed>;
-  trash(): readonly TrashedFile[];
-  conflicts(filter?: { readonly open?: boolean }): readonly FileConflict[];
-  /** One by its id or the beginning of it, with the lines in which two texts begin to differ. */
-  conflict(id: string): Promise<FileConflictShown>;
-  /** What the answer says came of it: another device may have been faster. `later` leaves it open. */
-  settle(id: string, choice: FileChoice): Promise<FileConflict>;
-}
-
 /** Resolves offline too. Throws `in-use` while another process (a daemon, say) has the home. */
 export async function openVault(options: OpenOptions = {}): Promise<Vault> {
   const paths = await homePaths({ home: options.home });
@@ -333,25 +276,7 @@ function vaultOver(session: Session, release: () => void): Vault {
       save: (id) => saveEdit(session, id),
       drop: (id) => dropEdit(session, id),
     },
-    files: {
-      list: (path) => listFiles(session, path),
-      stat: (path) => statFile(session, path),
-      read: (path) => readFile(session, path),
-      write: (path, input) => writeFile(session, path, input),
-      mkdir: (path) => makeFolder(session, path),
-      move: (from, to) => moveFile(session, from, to),
-      remove: (path) => removeFile(session, path),
-      pin: (path) => pinFile(session, path),
-      unpin: (path) => unpinFile(session, path),
-      free: (path) => freeFile(session, path),
-      history: (path) => fileHistory(session, path),
-      why: (path) => fileWhy(session, path),
-      restore: (object, { revision, to } = {}) => restoreFile(session, object, revision, to),
-      trash: () => trashList(session),
-      conflicts: (filter = {}) => fileConflicts(session, filter.open !== false),
-      conflict: (id) => showConflict(session, id),
-      settle: (id, choice) => settleConflict(session, id, choice),
-    },
+    files: filesOf(session),
     members: peopleOf(session),
     onChange: (listener) => session.engine.onChange(listener),
     pause: () => session.pause(),

@@ -220,7 +220,7 @@ describe("drive", { timeout: 60_000 }, () => {
     expect((await cli.run([...a.at, "drive", "cat", "report.txt"])).stdout).toBe("by b");
   });
 
-  test("[IFC55, IFC65] every version is there, can be had beside the newest, and becomes the newest", async () => {
+  test("[IFC55, IFC68] every version is there, can be had beside the newest, and becomes the newest", async () => {
     interface History {
       readonly versions: readonly { revision: string; size: number; current: boolean; deviceName: string }[];
     }

@@ -36,7 +36,7 @@ const codeOf = (work: Promise<unknown>): Promise<string> =>
     (error: { code?: string }) => String(error.code),
   );
 
-test("[IFC65] what a file held at a version is read, as a whole or a range of it, also after it was deleted", async () => {
+test("[IFC68] what a file held at a version is read, as a whole or a range of it, also after it was deleted", async () => {
   const { files } = vault;
   const large = noise(2_500_000);
   await files.write("x.bin", { bytes: large });
@@ -61,7 +61,7 @@ test("[IFC65] what a file held at a version is read, as a whole or a range of it
   expect(await Promise.all(wrong)).toEqual(["not-found", "not-found", "not-found", "usage", "usage"]);
 });
 
-test("[IFC65] a program keeps a folder of the disk, says what of the drive lies there, and is told of changes", async () => {
+test("[IFC68] a program keeps a folder of the disk, says what of the drive lies there, and is told of changes", async () => {
   const { files } = vault;
   const folder = join(root, "folder");
   mkdirSync(join(folder, "photos"), { recursive: true });

@@ -386,6 +386,15 @@ class History {
     if (!ledger.rewritten) world.fail("quiet", `${when}, ${limit + extra} ms: ${waits.join("; ")}`);
   }
 
+  /** As somebody knows who has read that far. */
+  #isOut(device: number | undefined): boolean {
+    return this.#nodes.some(({ life }) => {
+      const replica = life?.engine?.replica;
+      if (replica === undefined || device === undefined) return false;
+      return replica.read((tx) => replica.membership.device(tx, device)?.removedAt !== undefined);
+    });
+  }
+
   #unquiet(node: SimNode): string | undefined {
     const { life, home, name } = node;
     const engine = life?.engine;
@@ -411,6 +420,10 @@ class History {
     if (owesRotation(replica)) return `${name} has not made the epoch that is due`;
     if (pending === 0 && signed > head) return this.#host.beside?.unquiet(life);
     const facts = sync?.facts();
+    // Who is out gets no list of envelopes either, and may not come as far as the entry that says so.
+    const { failure } = facts ?? {};
+    const isShutOut = failure?.kind === "denied" && failure.cause === "device-removed";
+    if (isShutOut && this.#isOut(engine.device)) return undefined;
     const unspoken = this.#world.plan.persons !== undefined && !this.#spoken;
     if (unspoken && pending === 0 && facts?.stuck?.why === "unsigned") return undefined;
     return `${name} is ${facts?.state} at ${applied} of ${head} with ${pending} edits${facts?.stuck === undefined ? "" : `, stuck: ${facts.stuck.why}`}`;

@@ -124,7 +124,11 @@ export function thief(world: World, shelf: Shelf, nodes: readonly SimNode[], ste
   if (shelf.place === undefined) {
     // Only the server places: he has to ask it, and it has to know better.
     const head = reader.head();
-    void life.remote.append([frame as Sealed], head);
+    const { notBefore } = life;
+    // What he is told to wait for, the device's own program was not told.
+    void life.remote.append([frame as Sealed], head).then(() => {
+      life.notBefore = notBefore;
+    });
     world.say(() => `thief  asks as ${home.name}, head ${head.seq}`);
     return;
   }

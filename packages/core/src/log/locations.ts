@@ -245,6 +245,8 @@ export function isStoredOrHeld(tx: Tx, { body }: Content): boolean {
 
 /** Where runs without a verdict have put a chunk. */
 export function locateHeld(tx: Tx, address: Uint8Array): readonly Location[] {
+  // Mostly nowhere: asked of each piece that is read.
+  if (heldPackWith(tx, address) === undefined) return [];
   return placesOf(tx, address, undefined, held.at).map(readPlace);
 }
 

@@ -223,7 +223,9 @@ class Pass {
     // What lies in the way of others' changes stays in it, and holds nothing else up.
     const failed = [...this.#failures.values()].reduce((sum, n) => sum + n, 0);
     if (this.#kept.length > 0 && undone > failed) this.#failures.set("not-written", undone - failed);
-    return this.#passed(read + book.length + sent.changes + done, undone, planned);
+    // A plan that was made of what was read and found nothing needs no second one.
+    const acted = book.length + sent.changes + done;
+    return this.#passed(acted === 0 ? 0 : read + acted, undone, planned);
   }
 
   /** Without deletions of what was there a moment ago, and without what may want their names. */

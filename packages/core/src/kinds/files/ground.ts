@@ -199,11 +199,14 @@ export class Truth extends Ground {
 }
 
 const ABSENT = Uint8Array.of(0);
+const FEW = 1024;
 
 /** The confirmed state where nothing stands over it. */
 export class View extends Ground {
   readonly #tx: Tx;
   readonly #truth: Truth;
+  /** What stands over items, where it is little. */
+  #overItems: Map<string, Uint8Array> | "many" | undefined;
 
   constructor(tx: Tx, truth: Truth) {
     super();
@@ -212,8 +215,27 @@ export class View extends Ground {
   }
 
   protected override load(id: ItemId, text: string): Held {
-    const over = this.#tx.get(local.over, overKey(confirmed.item, id));
+    const over = this.#overItem(id, text);
     return over === undefined ? { item: this.#truth.item(id), row: undefined } : super.load(id, text);
+  }
+
+  /** A person's edits that wait are few, and a walk through all items need not ask for each. */
+  #overItem(id: ItemId, text: string): Uint8Array | undefined {
+    this.#overItems ??= this.#fewItems() ?? "many";
+    if (this.#overItems !== "many") return this.#overItems.get(text);
+    return this.#tx.get(local.over, overKey(confirmed.item, id));
+  }
+
+  #fewItems(): Map<string, Uint8Array> | undefined {
+    const prefix = overKey(confirmed.item, EMPTY);
+    const rows = this.#tx.scan(local.over, prefix, afterPrefix(prefix), FEW + 1);
+    return rows.length > FEW
+      ? undefined
+      : new Map(rows.map(([key, value]) => [textOf(key.subarray(1)), value]));
+  }
+
+  protected override stored(): void {
+    this.#overItems = "many";
   }
 
   get(space: ConfirmedSpace, key: Uint8Array): Uint8Array | undefined {

@@ -30,6 +30,8 @@ export class Session {
   #view: View | undefined;
   /** What stands over the confirmed state is out of date. */
   #stale = false;
+  /** Whether anything waits; asked again after it may have changed. */
+  #pending: boolean | undefined;
 
   constructor(tx: Tx, suite: Suite, memory: ItemMemory) {
     this.#tx = tx;
@@ -55,6 +57,7 @@ export class Session {
   hold(run: number, sections: readonly FilesSection[]): void {
     this.release(run);
     const last = this.#tx.last(local.pending, NOTHING, undefined);
+    this.#pending = undefined;
     for (const [frame, section] of sections.entries())
       this.#tx.put(local.pending, runKey(run, frame), encodeSection(section));
     // On top of all others: what stands below stays as it is.
@@ -65,6 +68,7 @@ export class Session {
   release(run: number): void {
     const rows = this.#tx.scan(local.pending, u64Key(run), u64Key(run + 1));
     for (const [key] of rows) this.#tx.delete(local.pending, key);
+    this.#pending = undefined;
     this.#stale ||= rows.length > 0;
   }
 
@@ -89,7 +93,8 @@ export class Session {
   }
 
   #isPending(): boolean {
-    return this.#tx.last(local.pending, NOTHING, undefined) !== undefined;
+    this.#pending ??= this.#tx.last(local.pending, NOTHING, undefined) !== undefined;
+    return this.#pending;
   }
 
   /** Sections of one run need not be reduced together: each change is judged alone. */

@@ -1,7 +1,10 @@
 /** Content over a real server, by the command line: how fast it moves. */
 import { randomFillSync } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { TransferList } from "@tidelock/node/vault/moving";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cli, createCli, type Running } from "./cli.ts";
 import { freePort, PLAIN, wordsOn } from "./homes.ts";
@@ -80,5 +83,46 @@ describe("a limit", { timeout: 120_000 }, () => {
     ).not.toHaveProperty("up");
     const refused = await cli.run([...limits, "--up", "1kB"]);
     expect(refused.code).toBe(2);
+  });
+});
+
+describe("on its way", { timeout: 120_000 }, () => {
+  test("[IFC66] a daemon tells of each file how much has come, at most four times a second, and of no path in its log", async () => {
+    const bytes = randomFillSync(new Uint8Array(SIZE));
+    writeFileSync(file("watched.bin"), bytes);
+    await cli.json("DriveActed", [...at("a"), "drive", "put", file("watched.bin")]);
+    await cli.json("RemoteLimits", [...at("b"), "remote", "limit", "--down", "1MB"]);
+    const daemon = await cli.daemon(file("b"));
+    try {
+      const told: { readonly at: number; readonly list: TransferList }[] = [];
+      const events = request(
+        { socketPath: join(file("b"), "run/daemon.sock"), path: "/v1/events", agent: false },
+        (answer) => {
+          // It repeats what goes wrong with what it reads.
+          const lines = createInterface({ input: answer }).on("error", () => undefined);
+          answer.on("error", () => undefined);
+          lines.on("line", (line) => {
+            const one = JSON.parse(line) as { readonly event: string } & TransferList;
+            if (one.event === "progress") told.push({ at: performance.now(), list: one });
+          });
+        },
+      );
+      events.on("error", () => undefined);
+      events.end();
+      await cli.json("SyncResult", [...at("b"), "sync", "--wait"]);
+      await cli.json("DriveActed", [...at("b"), "drive", "get", "watched.bin", file("watched.out")]);
+      events.destroy();
+      const items = told.flatMap(({ list }) => list.items);
+      expect(items.length).toBeGreaterThan(3);
+      for (const item of items)
+        expect(item).toMatchObject({ name: "watched.bin", direction: "down", total: SIZE });
+      const moved = items.map(({ bytes: one }) => one);
+      expect(moved).toEqual([...moved].sort((x, y) => x - y));
+      expect((told.at(-1)?.at ?? 0) - (told[0]?.at ?? 0)).toBeGreaterThan((told.length - 1) * 150);
+      expect(daemon.stderr() + daemon.stdout()).not.toContain("watched");
+    } finally {
+      await daemon.stop();
+    }
+    expect(readFileSync(file("watched.out")).equals(bytes)).toBe(true);
   });
 });

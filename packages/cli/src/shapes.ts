@@ -98,6 +98,14 @@ const folder = z.object({
     z.object({ code: z.string(), count, path: z.string().optional(), why: z.string().optional() }),
   ),
 });
+const transfer = z.object({
+  id: z.string(),
+  name: z.string(),
+  direction: z.enum(["up", "down"]),
+  bytes: count,
+  total: count,
+  state: z.enum(["waiting", "sending", "receiving"]),
+});
 const fileSide = z.object({
   path: z.string(),
   revision: z.string(),
@@ -471,7 +479,7 @@ export const shapes: Readonly<Record<ShapeName, z.ZodType>> = {
     ),
   }),
   Folder: shape("Folder", { folder }),
-  FolderList: shape("FolderList", { folders: z.array(folder) }),
+  FolderList: shape("FolderList", { folders: z.array(folder), transfers: z.array(transfer) }),
   DriveActed: shape("DriveActed", {
     path: z.string(),
     state: z.enum(["accepted", "waits", "written", "pinned", "unpinned", "freed"]),

@@ -5,7 +5,9 @@ import { basename, join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { withVault } from "@tidelock/node/daemon/connect";
 import type { FileActed, FileKept, FileView } from "@tidelock/node/vault/drive";
+import type { TransferItem } from "@tidelock/node/vault/moving";
 import { agreed } from "../agreed.ts";
+import { withBar } from "../bar.ts";
 import type { Context } from "../context.ts";
 import { columns } from "../output.ts";
 
@@ -21,15 +23,20 @@ export async function ls(ctx: Context, _options: Options, path = ""): Promise<un
 export async function put(ctx: Context, _options: Options, from: string, path = ""): Promise<undefined> {
   acted(
     ctx,
-    await withVault(ctx.connect("drive put"), (vault) => vault.putFile({ from: resolve(from), path })),
+    await withVault(ctx.connect("drive put"), (vault) => {
+      const mine = ({ direction, name }: TransferItem): boolean =>
+        direction === "up" && (name === path || name.endsWith(basename(from)));
+      return withBar(ctx, vault, mine, vault.putFile({ from: resolve(from), path }));
+    }),
   );
 }
 
 export async function get(ctx: Context, options: Options, path: string, to?: string): Promise<undefined> {
   const file = resolve(to ?? basename(path));
-  await withVault(ctx.connect("drive get"), (vault) =>
-    vault.getFile({ path, to: file, ...versionIn(options) }),
-  );
+  await withVault(ctx.connect("drive get"), (vault) => {
+    const mine = ({ direction, name }: TransferItem): boolean => direction === "down" && name === path;
+    return withBar(ctx, vault, mine, vault.getFile({ path, to: file, ...versionIn(options) }));
+  });
   ctx.out.data("DriveActed", { path: file, state: "written" }, () => [file]);
 }
 

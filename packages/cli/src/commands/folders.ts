@@ -3,6 +3,8 @@ import { resolve } from "node:path";
 import { TidelockError } from "@tidelock/core/errors";
 import { withVault } from "@tidelock/node/daemon/connect";
 import type { FolderInfo } from "@tidelock/node/vault/folders";
+import type { TransferList } from "@tidelock/node/vault/moving";
+import { barOf } from "../bar.ts";
 import type { Context } from "../context.ts";
 import { columns } from "../output.ts";
 
@@ -25,8 +27,11 @@ export async function rm(ctx: Context, _options: Options, dir: string): Promise<
 }
 
 export async function ls(ctx: Context): Promise<undefined> {
-  const folders = await withVault(connect(ctx, "drive folders"), (vault) => vault.folders());
-  show(ctx, folders);
+  const { folders, transfers } = await withVault(connect(ctx, "drive folders"), async (vault) => ({
+    folders: await vault.folders(),
+    transfers: await vault.transfers(),
+  }));
+  show(ctx, folders, transfers);
 }
 
 export async function scan(ctx: Context, _options: Options, dir?: string): Promise<undefined> {
@@ -72,10 +77,15 @@ function pathOf(dir: string): string {
   return resolve(dir);
 }
 
-function show(ctx: Context, folders: readonly FolderInfo[]): void {
-  ctx.out.data("FolderList", { folders }, () =>
-    folders.length === 0 ? ["no folder is kept in step"] : folders.flatMap(describe),
-  );
+function show(ctx: Context, folders: readonly FolderInfo[], transfers?: TransferList): void {
+  const { items = [], up, down } = transfers ?? {};
+  ctx.out.data("FolderList", { folders, transfers: items }, () => [
+    ...(folders.length === 0 ? ["no folder is kept in step"] : folders.flatMap(describe)),
+    ...items.map((item) => {
+      const sums = { up, down }[item.direction] ?? item;
+      return `  ${item.state}: ${item.name}: ${barOf(item, sums)}`;
+    }),
+  ]);
 }
 
 function describe(folder: FolderInfo): string[] {

@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
 import type { VaultStatus } from "../vault/status.ts";
 import { SILENCE } from "./alive.ts";
-import type { StatusEvent } from "./events.ts";
+import type { ProgressEvent, StatusEvent } from "./events.ts";
 import { type Operation, type Problem, routes } from "./routes.ts";
 import type { DaemonInfo } from "./server.ts";
 import type { VaultService } from "./service.ts";
@@ -167,8 +167,8 @@ function follow(
       const lines = createInterface({ input: response });
       lines.on("line", (line) => {
         try {
-          const { status, id } = JSON.parse(line) as StatusEvent;
-          each(status, id);
+          const told = JSON.parse(line) as StatusEvent | ProgressEvent;
+          if (told.event === "status") each(told.status, told.id);
         } catch {
           sent.destroy(); // half a line of a daemon that was killed
         }

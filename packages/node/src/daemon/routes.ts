@@ -32,6 +32,7 @@ export const routes: Readonly<Record<Operation, Route>> = {
   dismiss: { method: "POST", path: "/v1/vaults/{v}/issues/dismiss" },
   settings: { method: "GET", path: "/v1/vaults/{v}/settings" },
   setSettings: { method: "POST", path: "/v1/vaults/{v}/settings" },
+  transfers: { method: "GET", path: "/v1/vaults/{v}/transfers" },
   limits: { method: "GET", path: "/v1/vaults/{v}/limits" },
   setLimits: { method: "POST", path: "/v1/vaults/{v}/limits" },
   devices: { method: "GET", path: "/v1/vaults/{v}/devices" },

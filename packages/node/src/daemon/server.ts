@@ -108,7 +108,7 @@ async function answer(
   const method = request.method ?? "GET";
   if (method === "GET" && url.pathname === "/v1/daemon") return send(response, 200, infoNow());
   if (method === "GET" && url.pathname === "/v1/events")
-    return streamStatus(response, () => options.service.status(), url.searchParams.get("after") ?? undefined);
+    return streamStatus(response, options.service, url.searchParams.get("after") ?? undefined);
   const how = method === "POST" ? ends.get(url.pathname) : undefined;
   if (how !== undefined) {
     send(response, 202, infoNow());

@@ -71,6 +71,7 @@ import {
   setRole,
   transferVault,
 } from "../vault/members.ts";
+import type { TransferList } from "../vault/moving.ts";
 import { isWait } from "../vault/outcome.ts";
 import { dropEdit, type QueueActed, type QueueItem, queueList, retryEdit, saveEdit } from "../vault/queue.ts";
 import { resyncSession } from "../vault/resync.ts";
@@ -117,6 +118,8 @@ export interface VaultService {
   dismiss(wish: { readonly code: string }): Promise<readonly Issue[]>;
   settings(): Promise<VaultSettings>;
   setSettings(wish: { readonly maxFileSize: number }): Promise<SettingsActed>;
+  /** Files whose content is on its way. */
+  transfers(): Promise<TransferList>;
   limits(): Promise<LimitConfig>;
   setLimits(wish: LimitWish): Promise<LimitConfig>;
   devices(): Promise<readonly DeviceView[]>;
@@ -227,6 +230,7 @@ export function createService(session: Session, running: boolean): VaultService 
     },
     settings: async () => settingsOf(session),
     setSettings: ({ maxFileSize }) => setMaxFileSize(session, maxFileSize),
+    transfers: async () => session.moving.list(),
     limits: async () => session.limits.get(),
     setLimits: async (wish) => session.limits.set(wish),
     devices: async () => deviceList(session),

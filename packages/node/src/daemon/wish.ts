@@ -35,6 +35,7 @@ const fieldsByOperation: Readonly<Record<Operation, Fields>> = {
   dismiss: { code: "text" },
   settings: {},
   setSettings: { maxFileSize: "count" },
+  transfers: {},
   limits: {},
   setLimits: { up: "count?", down: "count?", schedule: "text?" },
   devices: {},

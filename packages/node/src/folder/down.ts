@@ -105,7 +105,15 @@ class Slice {
     if (content === undefined) return;
     const { contents, hands } = this.#deps;
     const { id, item } = step as Content;
-    const { path, filled } = await hands.make(item, (put) => contents.stream(content, put));
+    const move = this.#deps.host.moving?.begin({ name: item.name, direction: "down", total: content.size });
+    const { path, filled } = await hands
+      .make(item, (put) =>
+        contents.stream(content, (bytes) => {
+          move?.moved(bytes.length);
+          return put(bytes);
+        }),
+      )
+      .finally(() => move?.end());
     if (filled.kind === "ok") {
       this.#madeByStep.set(step, path);
       return;

@@ -5,6 +5,7 @@ import type { Replica } from "@tidelock/core/engine/replica";
 import type { FilesView } from "@tidelock/core/kinds/files/api";
 import type { Clock, Log, Remote, Scheduler } from "@tidelock/core/ports";
 import type { FolderFs } from "@tidelock/core/ports-fs";
+import type { Moving } from "../vault/moving.ts";
 
 export interface FolderHost {
   readonly engine: Engine;
@@ -18,6 +19,8 @@ export interface FolderHost {
   readonly fs: FolderFs;
   /** What conflict copies of this device are named after. */
   readonly deviceName: () => string;
+  /** Is told of each file on its way. */
+  readonly moving?: Pick<Moving, "begin">;
   /** Bytes that may wait here to be sent, where a test wants fewer. */
   readonly spool?: number;
   /** Bytes from which on a file is sent beside all else, where a test wants fewer. */

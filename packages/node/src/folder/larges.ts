@@ -5,6 +5,7 @@
 import type { LocalEntry } from "@tidelock/core/kinds/files/plan/types";
 import type { Content } from "@tidelock/core/log/content";
 import type { ReadFile } from "@tidelock/core/ports-fs";
+import type { Move } from "../vault/moving.ts";
 import type { FolderHost } from "./host.ts";
 import { NoRoom, Packing, type PackingWish } from "./packing.ts";
 import { samePrint } from "./seen.ts";
@@ -21,6 +22,7 @@ interface Work {
   readonly path: string;
   readonly print: LocalEntry["print"];
   readonly wish: Omit<PackingWish, "stopped">;
+  readonly move: Move | undefined;
   state: "waits" | "runs" | { readonly cut: Promise<Cut> };
 }
 
@@ -49,7 +51,9 @@ export class Larges {
       this.#workByPath.delete(path);
       return work.state.cut;
     }
-    this.#workByPath.set(path, { path, print, wish, state: "waits" });
+    this.#forget(work);
+    const move = this.#host.moving?.begin({ name: path, direction: "up", total: print.size });
+    this.#workByPath.set(path, { path, print, wish, move, state: "waits" });
     if (!this.#running) void this.#run();
     throw new NoRoom();
   }
@@ -81,13 +85,23 @@ export class Larges {
 
   async #cut(work: Work): Promise<Cut> {
     const packing = new Packing(this.#host, { ...work.wish, stopped: () => !this.#isWanted(work) }, true);
-    const cut = await packing.add(work.path);
-    await packing.sent();
-    return cut;
+    try {
+      const cut = await packing.add(work.path, work.move?.moved);
+      await packing.sent();
+      return cut;
+    } finally {
+      work.move?.end();
+    }
   }
 
   /** What is under way counts for nothing any more. */
   close(): void {
-    this.#workByPath.clear();
+    for (const work of this.#workByPath.values()) this.#forget(work);
+  }
+
+  #forget(work: Work | undefined): void {
+    if (work === undefined) return;
+    work.move?.end();
+    this.#workByPath.delete(work.path);
   }
 }

@@ -36,13 +36,18 @@ export class Packing {
     this.#wish = wish;
   }
 
-  async add(path: string): Promise<{ readonly content: Content; readonly file: ReadFile }> {
+  /** `moved` is told of what was read, and sent as far as it must be. */
+  async add(
+    path: string,
+    moved: (bytes: number) => void = () => undefined,
+  ): Promise<{ readonly content: Content; readonly file: ReadFile }> {
     const { inline, most } = this.#wish;
     const writer = this.#packer.open(true, inline);
     const file = await this.#host.fs.readPieces(path, most, async (piece) => {
       writer.push(piece);
       this.bytes += piece.length;
       await this.#sendFull();
+      moved(piece.length);
     });
     return { content: writer.done(), file };
   }

@@ -100,10 +100,14 @@ describe("what waits to be sent", { timeout: 40_000 }, () => {
         },
       },
     }) as Remote;
-    const folder = folderOver(a, { remote: slow, large: PACK }, true);
+    const { moving } = a.session;
+    const folder = folderOver(a, { remote: slow, large: PACK, moving }, true);
     engine.start();
     writeFileSync(join(a.folder, "large.bin"), noise(6 * PACK));
     await until(() => held > 0);
+    expect(moving.list().items).toMatchObject([
+      { name: join(a.folder, "large.bin"), direction: "up", total: 6 * PACK },
+    ]);
     expect([folder.undone, folder.due > 0]).toEqual([1, true]);
     for (const name of ["one.txt", "two.txt"]) {
       writeFileSync(join(a.folder, name), "small");
@@ -115,7 +119,7 @@ describe("what waits to be sent", { timeout: 40_000 }, () => {
     expect(names(b)).not.toContain("large.bin");
     release();
     while (!names(b).includes("large.bin")) await b.sync();
-    expect([held >= 6, folder.undone]).toEqual([true, 0]);
+    expect([held >= 6, folder.undone, moving.list().items]).toEqual([true, 0, []]);
     await folder.close();
     expect(treeOf(b.folder)).toEqual(treeOf(a.folder));
   });

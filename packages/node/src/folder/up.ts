@@ -167,6 +167,15 @@ class Run {
     }
   }
 
+  async #add(name: string, total: number): ReturnType<Packing["add"]> {
+    const move = this.#deps.host.moving?.begin({ name, direction: "up", total });
+    try {
+      return await this.#packing.add(name, move?.moved);
+    } finally {
+      move?.end();
+    }
+  }
+
   async #content(entry: LocalEntry): Promise<{ content: Content; file: ReadFile } | undefined> {
     try {
       const { larges, host } = this.#deps;
@@ -176,7 +185,7 @@ class Run {
       }
       // One look for room a run: the others wait with the first.
       if (this.#full) throw new NoRoom();
-      return await readSettled(this.#deps, entry, (path) => this.#packing.add(path));
+      return await readSettled(this.#deps, entry, (path) => this.#add(path, entry.print.size));
     } catch (error) {
       if (!(error instanceof NoRoom)) throw error;
       this.held++;

@@ -24,6 +24,7 @@ import type { Pack } from "@tidelock/core/log/pack";
 import type { Tx } from "@tidelock/core/log/tx";
 import { errnoOf, explained, syncFolder } from "../home/files.ts";
 import { submitPacks } from "./files-run.ts";
+import type { Move } from "./moving.ts";
 import { isFull } from "./outflow.ts";
 import type { Session } from "./session.ts";
 
@@ -59,14 +60,20 @@ export function packBytes(session: Session, path: string, bytes: Uint8Array): Pa
 }
 
 /** A file of this machine as it stands at one moment. */
-export async function packFile(session: Session, from: string, path: string): Promise<Packed & Stamp> {
+export async function packFile(
+  session: Session,
+  from: string,
+  path: string,
+  move?: Pick<Move, "moved" | "again">,
+): Promise<Packed & Stamp> {
   const most = maxFileSize(session.replica);
   for (let attempt = 1; ; attempt++) {
     const file = await open(from, "r");
     try {
       const before = stampOf(await file.stat({ bigint: true }));
       if (before.size > most) throw tooLarge(from, { size: before.size, most });
-      const packed = await packPieces(session, path, file);
+      move?.again();
+      const packed = await packPieces(session, path, file, move);
       const after = stampOf(await file.stat({ bigint: true }));
       if (before.print === after.print && packed.content.size === after.size) return { ...packed, ...after };
     } finally {
@@ -101,7 +108,12 @@ function stampOf(stat: {
   };
 }
 
-async function packPieces(session: Session, path: string, file: FileHandle): Promise<Packed> {
+async function packPieces(
+  session: Session,
+  path: string,
+  file: FileHandle,
+  move: Pick<Move, "moved"> | undefined,
+): Promise<Packed> {
   const packer = packerOf(session, path);
   const writer = packer.open();
   const sender = new Sender(session);
@@ -111,6 +123,7 @@ async function packPieces(session: Session, path: string, file: FileHandle): Pro
     const { bytesRead } = await file.read(buffer, 0, PIECE, null);
     if (bytesRead === 0) break;
     writer.push(buffer.subarray(0, bytesRead));
+    move?.moved(bytesRead);
     filled.push(...packer.take());
     if (filled.length < AT_ONCE) continue;
     await sender.take(filled);
@@ -216,11 +229,13 @@ export async function writeContent(
   { to, mode, mtime }: { readonly to: string; readonly mode: number; readonly mtime: Date },
 ): Promise<void> {
   const temporary = `${to}.${process.pid}.tmp`;
+  const move = session.moving.begin({ name: path, direction: "down", total: content.size });
   await rm(temporary, { force: true });
   try {
     const file = await open(temporary, "wx", mode);
     try {
       const take: Take = async (bytes) => {
+        move.moved(bytes.length);
         for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at)).bytesWritten;
       };
       const deps = { ...fetchDeps(session), cache: session.cache.reading };
@@ -234,6 +249,7 @@ export async function writeContent(
   } catch (error) {
     throw explained(to, error);
   } finally {
+    move.end();
     await rm(temporary, { force: true });
   }
   syncFolder(dirname(to));

@@ -221,8 +221,17 @@ export async function putFile(session: Session, from: string, path: string): Pro
   const target =
     path.endsWith("/") || session.replica.read(isFolder) ? [...names, basename(from)].join("/") : path;
   prepare(session, target);
-  const packed = await packFile(session, from, target);
-  return place(session, target, packed, { mtime: packed.mtimeMs, executable: packed.executable });
+  const { replica, moving } = session;
+  const before = replica.spooledBytes();
+  // Of what waits here the last bytes are this file's.
+  const behind = (): number => Math.max(0, replica.spooledBytes() - before);
+  const move = moving.begin({ name: target, direction: "up", total: stat.size }, behind);
+  try {
+    const packed = await packFile(session, from, target, move);
+    return await place(session, target, packed, { mtime: packed.mtimeMs, executable: packed.executable });
+  } finally {
+    move.end();
+  }
 }
 
 /** Into a new file of this machine. */

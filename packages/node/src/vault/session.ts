@@ -35,6 +35,7 @@ import { createIssueBook, type Issue, type Matter } from "./issues.ts";
 import { orLate } from "./late-remote.ts";
 import { createLimits, type RateLimits } from "./limits.ts";
 import { noLog } from "./log-file.ts";
+import { Moving } from "./moving.ts";
 import { hasNetwork } from "./network.ts";
 import { checkKeys } from "./own-keys.ts";
 import { type Pause, pausedError, pauseOf, putPause } from "./pause.ts";
@@ -93,6 +94,8 @@ export interface Session {
   readonly behind: Remote | undefined;
   readonly scheduler: Scheduler;
   readonly limits: RateLimits;
+  /** Files whose content is on its way. */
+  readonly moving: Moving;
   readonly tables: TablesView;
   readonly attachments: Attachments;
   readonly folders: Folders;
@@ -240,6 +243,7 @@ function assemble(parts: Parts, place: Remote | undefined, wipe: () => void): Se
     network: hasNetwork(info.remote),
   });
   const env = { suite, clock, scheduler, log, point: () => undefined };
+  const moving = new Moving(clock);
   const limits = createLimits(paths, () => transfers);
   const transfers = createTransfers({ clock, scheduler, limits: () => limits.at(clock) });
   const paced = place === undefined ? undefined : transfers.paced(place);
@@ -262,6 +266,7 @@ function assemble(parts: Parts, place: Remote | undefined, wipe: () => void): Se
       log,
       fs: createNodeFolderFs(),
       deviceName: () => session.deviceName(),
+      moving,
     },
     paths,
     remote: info.remote,
@@ -412,6 +417,7 @@ function assemble(parts: Parts, place: Remote | undefined, wipe: () => void): Se
     remote,
     behind,
     limits,
+    moving,
     tables,
     attachments,
     folders,

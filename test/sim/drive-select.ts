@@ -63,13 +63,14 @@ export function judgeDeletions(
   files: Files,
   frames: readonly { readonly sections: ReadonlyMap<number, Uint8Array> }[],
 ): void {
+  const isExcluded = folders.exclusion(tx);
   for (const { sections } of frames)
     for (const change of decodeSection(sections.get(FILES) ?? new Uint8Array(0))?.changes ?? []) {
       const item = change.do === "delete" ? files.item(tx, change.id) : undefined;
       if (item === undefined) continue;
       const all = [item, ...(item.kind === "dir" ? below(files, tx, item.id) : [])];
       for (const one of all)
-        if (folders.excludes(tx, one))
+        if (isExcluded(one))
           world.fail("intent", `${life.node.name}: deletes ${one.name}, which it was told not to show`);
     }
 }

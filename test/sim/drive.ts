@@ -280,10 +280,11 @@ function viewOf(
 ): { readonly shown: ReadonlyMap<string, string>; readonly excluded: ReadonlySet<string> } {
   const shown = new Map<string, string>();
   const excluded = new Set<string>();
+  const isExcluded = folders.exclusion(tx);
   const walk = (folder: ItemId, path: string): void => {
     for (const item of files.list(tx, folder, undefined, PAGE)) {
       const at = `${path}/${item.name}`;
-      if (folders.excludes(tx, item)) {
+      if (isExcluded(item)) {
         excluded.add(fold(at));
         continue;
       }

@@ -107,7 +107,8 @@ function acted(ctx: Context, done: FileActed): void {
   ]);
 }
 
-function lineOf({ path, kind, size, mtime, target }: FileView): string[] {
+function lineOf({ path, kind, size, mtime, target, state }: FileView): string[] {
   const what = kind === "dir" ? "/" : kind === "link" ? ` -> ${target ?? ""}` : "";
-  return [size === undefined ? "-" : String(size), mtime ?? "-", `${path}${what}`];
+  const where = state === "excluded" ? "  (in no folder here)" : "";
+  return [size === undefined ? "-" : String(size), mtime ?? "-", `${path}${what}${where}`];
 }

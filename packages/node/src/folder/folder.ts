@@ -5,9 +5,9 @@
 import { toHex } from "@tidelock/core/bytes/bytes";
 import { getRun } from "@tidelock/core/engine/outbox";
 import { TidelockError } from "@tidelock/core/errors";
-import type { SelectionRule } from "@tidelock/core/kinds/files/plan/selection";
+import type { Selection, SelectionRule } from "@tidelock/core/kinds/files/plan/selection";
 import type { Direction } from "@tidelock/core/kinds/files/plan/types";
-import type { Item, Op } from "@tidelock/core/kinds/files/types";
+import type { Op } from "@tidelock/core/kinds/files/types";
 import type { Tx } from "@tidelock/core/log/tx";
 import { errnoOf } from "../home/files.ts";
 import { maxFileSize } from "../vault/content.ts";
@@ -240,9 +240,9 @@ export class SyncedFolder {
     return this.#host.engine.read((tx) => chosenIn(tx, this.#host.files, this.#rows));
   }
 
-  /** Whether it shows an item. */
-  shows(tx: Tx, item: Item): boolean {
-    return selectionOf(tx, this.#host.files, this.#rows).shows(item);
+  /** Which items it shows. */
+  selection(tx: Tx): Selection {
+    return selectionOf(tx, this.#host.files, this.#rows);
   }
 
   #away(): TidelockError {

@@ -81,15 +81,21 @@ export function listFiles(session: Session, path: string): readonly FileView[] {
 /** With what of each is on this machine. Never asks the network. */
 export async function listPresent(session: Session, path: string): Promise<readonly FileView[]> {
   const views: FileView[] = [];
-  for (const view of listFiles(session, path)) {
+  const { files } = session.kinds;
+  const found = listFiles(session, path);
+  const excluded = session.replica.read((tx) => {
+    const isExcluded = session.folders.exclusion(tx);
+    const items = found.flatMap(({ id }) => files.item(tx, fromHex(id) as ItemId) ?? []);
+    return new Set(items.filter(isExcluded).map(({ id }) => toHex(id)));
+  });
+  for (const view of found) {
     const id = fromHex(view.id) as ItemId;
-    const { content, pinned, excluded } = session.replica.read((tx) => {
-      const item = session.kinds.files.item(tx, id);
-      const excluded = item !== undefined && session.folders.excludes(tx, item);
-      return { content: item?.content, pinned: isPinned(session, tx, id), excluded };
-    });
+    const { content, pinned } = session.replica.read((tx) => ({
+      content: files.item(tx, id)?.content,
+      pinned: isPinned(session, tx, id),
+    }));
     const held = content === undefined ? undefined : await stateOf(session, content);
-    const state: FileView["state"] = excluded && held !== "sending" ? "excluded" : held;
+    const state: FileView["state"] = excluded.has(view.id) && held !== "sending" ? "excluded" : held;
     views.push({ ...view, ...optional("state", state), ...optional("pinned", pinned || undefined) });
   }
   return views;

@@ -1,5 +1,5 @@
 /** The synced folders of one vault on this device: which there are, and that each is kept in step. */
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { equalBytes } from "@tidelock/core/bytes/bytes";
 import { type ErrorCode, errorKinds, TidelockError } from "@tidelock/core/errors";
@@ -62,8 +62,8 @@ export interface Folders {
   bringBack(path: string): Promise<{ readonly restored: number }>;
   /** `at`: an absolute path of the disk. In a synced folder it means what lies there; else `path` is one of the drive, in all folders. */
   select(path: string, at: string | undefined, selected: boolean): Promise<readonly FolderInfo[]>;
-  /** There are folders here, and none of them shows it. */
-  excludes(tx: Tx, item: Item): boolean;
+  /** Inside a transaction: whether there are folders here, and none of them shows an item. */
+  exclusion(tx: Tx): (item: Item) => boolean;
   list(): readonly FolderInfo[];
   count(): number;
   /** What a wait can end for. */
@@ -213,9 +213,10 @@ export function createFolders(d: FoldersDeps): Folders {
     at: string | undefined,
     selected: boolean,
   ): Promise<readonly FolderInfo[]> {
+    if (!d.enabled) throw copiedError();
     const here = at === undefined ? undefined : await realPlace(at);
     const inside = known().find((record) => here !== undefined && isIn(record.path, here));
-    const names = partsOf(inside === undefined ? path : relative(inside.path, here ?? ""));
+    const names = partsOf(inside === undefined ? path : (here ?? "").slice(inside.path.length));
     const some = inside === undefined ? known().map(open) : [open(inside)];
     if (some.length === 0)
       throw new TidelockError("not-found", {
@@ -238,7 +239,10 @@ export function createFolders(d: FoldersDeps): Folders {
     const names: string[] = [];
     for (let above = resolve(at); ; above = dirname(above)) {
       const real = await host.fs.realPath(above).catch(() => undefined);
-      if (real !== undefined || above === dirname(above)) return join(real ?? above, ...names);
+      if (real !== undefined || above === dirname(above))
+        return join(real ?? above, ...names)
+          .split(sep)
+          .join("/");
       names.unshift(basename(above));
     }
   }
@@ -270,9 +274,9 @@ export function createFolders(d: FoldersDeps): Folders {
     approve: async (path) => ({ approved: await (await one(path)).approve() }),
     bringBack: async (path) => ({ restored: await (await one(path)).bringBack() }),
     select,
-    excludes: (tx, item) => {
-      const some = known().map(open);
-      return some.length > 0 && some.every((folder) => !folder.shows(tx, item));
+    exclusion: (tx) => {
+      const some = folderRecords(tx).map((record) => open(record).selection(tx));
+      return (item) => some.length > 0 && some.every((selection) => !selection.shows(item));
     },
     list: () => known().map((record) => infoOf(open(record))),
     count: () => known().length,

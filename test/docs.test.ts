@@ -20,6 +20,34 @@ test("relative links in the documents lead somewhere", () => {
   assertNone("dead links", problems);
 });
 
+test("Y-11: the guide says that nothing is merged inside a file", () => {
+  expect(read("docs/guide/drive.md")).toMatch(/^Nothing is merged inside a file\./m);
+});
+
+test("Y-32: the scope page says what is there and what comes later, each once", () => {
+  const [, now = "", later = ""] = read("docs/guide/scope.md").split(/^## .*$/m);
+  const there = [
+    "end-to-end encrypted",
+    "versions",
+    "trash",
+    "restor",
+    "which folders",
+    "piece by piece",
+    "conflict",
+  ];
+  expect(there.filter((word) => !now.includes(word))).toEqual([]);
+  const missing = [
+    "LAN",
+    "mobile",
+    "co-editing",
+    "append at an offset",
+    "key groups",
+    "mounts",
+    "public links",
+  ];
+  expect(missing.filter((word) => !later.includes(word) || now.includes(word))).toEqual([]);
+});
+
 test("links and anchors are read as a code host reads them", () => {
   expect(linksIn('[a](b.md#c) `[x](y)`\n```\n[no](no)\n```\n[r]: d.md\n![p](e.png "t")')).toEqual([
     "b.md#c",

@@ -47,6 +47,23 @@ const fails = (home: Home, exit: number, ...args: readonly string[]): Promise<{ 
   cli.json("Error", [...home.at, "drive", ...args], exit);
 const sync = (home: Home): Promise<unknown> => cli.json("SyncResult", [...home.at, "sync", "--wait"]);
 
+/** What a file's row says, and how many edits wait. */
+async function shown(home: Home, path: string): Promise<readonly unknown[]> {
+  const { items } = await cli.json<{ items: { state?: string }[] }>("DriveList", [
+    ...home.at,
+    "drive",
+    "ls",
+    path,
+  ]);
+  const { pending } = await waiting(home);
+  return [items[0]?.state, pending];
+}
+
+async function waiting(home: Home): Promise<{ readonly pending: number }> {
+  const { items } = await cli.json<{ items: object[] }>("QueueList", [...home.at, "queue", "ls"]);
+  return { pending: items.length };
+}
+
 function local(name: string, bytes: Uint8Array | string): string {
   const path = join(cli.folder, name);
   writeFileSync(path, bytes);
@@ -71,10 +88,23 @@ describe("drive", { timeout: 60_000 }, () => {
     expect([statSync(out).mode & 0o777, statSync(out).mtimeMs]).toEqual([0o755, 1_700_000_000_000]);
     const shown = await cli.run([...b.at, "drive", "cat", "docs/2026/small.txt"]);
     expect([shown.code, shown.stdout]).toEqual([0, `${SECRET}\n`]);
-    // Y-15: again it is named, not sent.
-    const before = blobs().length;
-    await does(a, "put", large, "copy.bin");
-    expect(blobs().length).toBe(before);
+  });
+
+  test("[IFC54] Y-15: the same content again is named, not sent; another vault shares nothing with it", async () => {
+    const before = blobs();
+    await does(a, "put", join(cli.folder, "large.bin"), "copy.bin");
+    expect(blobs()).toEqual(before);
+    const c = await founded(cli, "c", join(cli.folder, "other remote"));
+    await does(c, "put", join(cli.folder, "large.bin"), "copy.bin");
+    const theirs = files(join(cli.folder, "other remote", "blob"));
+    expect(theirs.length).toBeGreaterThan(0);
+    // Neither a name nor any sixteen bytes of what is sealed.
+    const pieces = new Set<string>();
+    for (const path of before) for (const piece of sixteens(path)) pieces.add(piece);
+    for (const path of theirs) expect(sixteens(path).filter((piece) => pieces.has(piece))).toEqual([]);
+    const names = (paths: readonly string[]): string[] =>
+      paths.map((path) => path.slice(path.lastIndexOf("/")));
+    expect(names(theirs).filter((name) => names(before).includes(name))).toEqual([]);
   });
 
   test("[IFC54] Y-14, Y-27: a large file killed at half goes on where it was, and is one on the other side", async () => {
@@ -110,7 +140,7 @@ describe("drive", { timeout: 60_000 }, () => {
       expect(held.some((bytes) => bytes.includes(word))).toBe(false);
   });
 
-  test("[IFC54] Y-31: what is done without the remote waits, is seen here at once, and arrives", async () => {
+  test("[IFC54, IFC58] Y-7, Y-31: what is done without the remote waits, is seen here at once, and arrives", async () => {
     const away = `${remote}-away`;
     renameSync(remote, away);
     const file = local("offline.bin", randomBytes(400_000));
@@ -120,12 +150,15 @@ describe("drive", { timeout: 60_000 }, () => {
     const back = join(cli.folder, "back.bin");
     await does(a, "get", "offline.bin", back);
     expect(readFileSync(back).equals(readFileSync(file))).toBe(true);
+    // It says so until the log has taken it.
+    expect(await shown(a, "offline.bin")).toEqual(["sending", 2]);
     // What is only there is missed, by name.
     expect(await fails(b, 14, "get", "docs/2026/large.bin", join(cli.folder, "none"))).toMatchObject({
       error: { code: "unreachable" },
     });
     renameSync(away, remote);
     await sync(a);
+    expect(await shown(a, "offline.bin")).toEqual(["placeholder", 0]);
     await sync(b);
     expect(await ls(b)).toEqual([SECRET, "copy.bin", "docs", "offline.bin"]);
     expect(await ls(b, "docs/old")).toEqual(["docs/old/large.bin", "docs/old/small.txt"]);
@@ -314,7 +347,7 @@ describe("drive", { timeout: 60_000 }, () => {
     expect(await state(b)).toEqual(two);
   });
 
-  test("[IFC54] a pack that was altered gives nothing out, and says so", async () => {
+  test("[IFC54] Y-14: a pack that was altered gives nothing out, and says so", async () => {
     for (const path of blobs()) writeFileSync(path, randomBytes(statSync(path).size));
     const out = join(cli.folder, "damaged");
     expect(await fails(a, 17, "get", "copy.bin", out)).toMatchObject({ error: { code: "blob-damaged" } });
@@ -328,6 +361,11 @@ function files(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
     entry.isDirectory() ? files(join(folder, entry.name)) : [join(folder, entry.name)],
   );
+}
+
+function sixteens(path: string): string[] {
+  const text = readFileSync(path).toString("latin1");
+  return Array.from({ length: Math.floor(text.length / 16) }, (_, i) => text.slice(i * 16, i * 16 + 16));
 }
 
 const blobs = (): readonly string[] => files(join(remote, "blob"));

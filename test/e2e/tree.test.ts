@@ -56,6 +56,15 @@ const sync = (home: Home): Promise<unknown> => cli.json("SyncResult", [...home.a
 const bothSync = async (): Promise<void> => {
   for (const home of [a, b, a]) await sync(home);
 };
+const headOf = async (home: Home): Promise<number> => {
+  const { entries } = await cli.json<{ entries: { seq: number }[] }>("LogPage", [
+    ...home.at,
+    "log",
+    "--limit",
+    "1",
+  ]);
+  return entries[0]?.seq ?? 0;
+};
 interface Conflicts {
   readonly conflicts: readonly {
     readonly id: string;
@@ -78,16 +87,27 @@ describe("a real tree", { timeout: PATIENCE }, () => {
     const tree = treeOf(left);
     expect(Object.values(tree).filter((what) => what !== "dir").length).toBeGreaterThan(FILES);
     expect(treeOf(right)).toEqual(tree);
-    const { seq } = await cli.json<{ seq: number }>("Status", [...b.at, "status"]);
+    const head = await headOf(b);
     await bothSync();
-    expect((await cli.json<{ seq: number }>("Status", [...a.at, "status"])).seq).toBe(seq);
+    expect(await headOf(a)).toBe(head);
   });
 
   test("[FLD1, FLD13, PLN5] M-12: edits of every kind by daemons: renames of big folders, another case, deletions, and saves as editors do them", async () => {
     daemons = [await cli.daemon(a.home), await cli.daemon(b.home)];
     const modules = join(left, "modules 1");
     const big = readdirSync(modules, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const before = await headOf(b);
     renameSync(modules, join(left, "renamed modules"));
+    await same(treeOf(left));
+    // All of it in one entry of the log.
+    expect(await headOf(b)).toBe(before + 1);
+    const { bytes } = await cli.json<{ bytes: number }>("LogEntry", [
+      ...b.at,
+      "log",
+      "show",
+      String(before + 1),
+    ]);
+    expect(bytes).toBeLessThan(1024);
     for (const { name } of big.slice(0, 3))
       renameSync(join(left, "renamed modules", name), join(left, `top ${name}`));
     renameSync(join(left, "odd names", "run me"), join(left, "odd names", "RUN me"));
@@ -156,7 +176,7 @@ describe("a real tree", { timeout: PATIENCE }, () => {
     await bothSync();
   });
 
-  test("[FLD10, FIL16] Y-27, Y-31: killed at random moments while people work on both sides, no content that was saved is lost", async () => {
+  test("[FLD10, FIL16] killed at random moments while people work on both sides, no content that was saved is lost", async () => {
     const random = draws(SEED);
     const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
     const ledger = new Ledger();
@@ -190,6 +210,30 @@ describe("a real tree", { timeout: PATIENCE }, () => {
     expect(await ledger.lost([left, right], a.home), `TIDELOCK_SEED=${SEED}`).toEqual([]);
     for (const { current, other } of await conflicts(a))
       expect([current, other].filter(({ path }) => !existsSync(join(left, path)))).toEqual([]);
+  });
+
+  test("[FIL11, FLD9, FLD10] M-10: a big folder is deleted by one entry; on a disk it goes step by step, asks first, and goes on after each kill", async () => {
+    const gone = (folder: string): boolean => !existsSync(join(folder, "renamed modules"));
+    const kept = Object.entries(treeOf(left)).filter(([path]) => !path.startsWith("renamed modules"));
+    const before = await headOf(a);
+    await cli.json("DriveActed", [...a.at, "drive", "delete", "renamed modules", "--yes"]);
+    expect(await headOf(a)).toBe(before + 1);
+    await bothSync();
+    expect([gone(left), gone(right)]).toEqual([false, false]);
+    await cli.json("Approved", [...a.at, "drive", "approve", left]);
+    for (let tries = 0; !gone(right); tries++) {
+      const daemon = await cli.daemon(b.home);
+      const approved = cli.run([...b.at, "drive", "approve", right]);
+      // The first ones die in the middle of it.
+      if (tries < 3) await Promise.race([approved, sleep(100 + 150 * tries)]);
+      else await approved;
+      await (tries < 3 ? daemon.kill() : daemon.stop());
+      await approved;
+      expect(tries).toBeLessThan(5);
+    }
+    await bothSync();
+    for (const folder of [left, right]) expect(Object.entries(treeOf(folder))).toEqual(kept);
+    expect(await headOf(b)).toBe(before + 1);
   });
 });
 

@@ -90,7 +90,7 @@ function show(ctx: Context, folders: readonly FolderInfo[], transfers?: Transfer
 
 function describe(folder: FolderInfo): string[] {
   const state = [
-    `${folder.items} items`,
+    `${folder.items} ${folder.items === 1 ? "item" : "items"}`,
     folder.state === "paused" ? `paused: ${folder.why ?? ""}` : folder.state,
     ...(folder.waiting > 0 ? [`${folder.waiting} changes to make`] : []),
     ...(folder.withheld > 0 ? [`${folder.withheld} deletions withheld`] : []),

@@ -158,5 +158,5 @@ function report(ctx: Context, done: Entered): void {
   }
   if (readConfig(ctx.paths).vaults[0]?.keys === "plain")
     ctx.out.warn("This device's keys lie in a plain file, as you chose with --insecure-key-file.");
-  ctx.out.note("next: tidelock db attach app.db");
+  ctx.out.note("next: tidelock db attach app.db, or tidelock drive add FOLDER");
 }

@@ -111,7 +111,7 @@ function report(ctx: Context, done: Entered): undefined {
   }
   if (readConfig(paths).vaults[0]?.keys === "plain")
     ctx.out.warn("This device's keys lie in a plain file, as you chose with --insecure-key-file.");
-  ctx.out.note("next: tidelock db attach app.db   (an empty path is filled)");
+  ctx.out.note("next: tidelock db attach app.db, or tidelock drive add FOLDER   (an empty one is filled)");
 }
 
 async function codeOf(ctx: Context, options: JoinOptions): Promise<string | undefined> {

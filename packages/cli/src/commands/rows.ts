@@ -80,7 +80,9 @@ function fileLines(files: readonly FileConflict[]): string[] {
   return [
     ...files.flatMap(linesOf),
     ...(open
-      ? ["what differs: conflicts show ID; to end one: conflicts settle ID keep-current|use-other|keep-both"]
+      ? [
+          "what differs: tidelock conflicts show ID; to end one: tidelock conflicts settle ID keep-current|use-other|keep-both",
+        ]
       : []),
   ];
 }

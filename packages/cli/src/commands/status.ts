@@ -52,6 +52,7 @@ export async function resume(ctx: Context): Promise<undefined> {
 
 function show(ctx: Context, found: VaultStatus): void {
   ctx.out.data("Status", found, () => [line(found), ...(ctx.out.verbose ? details(found) : [])]);
+  if (found.conflicts > 0) ctx.out.note("  conflicts are told by: tidelock conflicts ls");
   for (const issue of found.issues) ctx.out.note(`  ${issue.code}: ${issue.why}\n    next: ${issue.next}`);
 }
 

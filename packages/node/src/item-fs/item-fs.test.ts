@@ -192,7 +192,7 @@ describe("names and folders", () => {
 });
 
 describe("reading", () => {
-  test("[ITM2] Y-3: ranges come from the remote, each piece once for ten readers, and then from here", async () => {
+  test("[ITM2] Y-3, Y-30: ranges come from the remote, each piece once for ten readers, and then from here", async () => {
     const bytes = noise(5_000_000);
     const id = await made(a, "large", bytes);
     await a.session.sync({ wait: true });

@@ -158,7 +158,12 @@ async function textOf(session: Session, content: Content, path: string): Promise
 
 /** A few lines of both from the first that differs, each cut to what fits on a screen. */
 export function firstDifference(current: string, other: string): FilePreview {
-  const [ours, theirs] = [current.split("\n"), other.split("\n")];
+  // The end of the last line is none of its own, unless that is the difference.
+  const ends = current.endsWith("\n") && other.endsWith("\n");
+  const [ours, theirs] = [current, other].map((text) => (ends ? text.slice(0, -1) : text).split("\n")) as [
+    string[],
+    string[],
+  ];
   let at = 0;
   while (at < ours.length && at < theirs.length && ours[at] === theirs[at]) at++;
   const [a, b] = [Array.from(ours[at] ?? ""), Array.from(theirs[at] ?? "")];

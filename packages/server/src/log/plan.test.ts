@@ -127,7 +127,7 @@ test("[P4] [SRV5] [SRV7] a batch is placed in the order of arrival, dense, with 
   expect(answers[0]).toMatchObject({ head: { seq: 3 } });
 });
 
-test("[P3] [SRV3] the same bytes have one position, however often they come, in one batch and after it", () => {
+test("[P3] [SRV3] Y-17: the same bytes have one position, however often they come, in one batch and after it", () => {
   const scene = new Scene();
   const { vault, founder } = scene;
   const [one, two] = [vault.data(founder, 0, 1, "one"), vault.data(founder, 0, 2, "two")];
@@ -146,7 +146,7 @@ test("[P3] [SRV3] the same bytes have one position, however often they come, in 
   expect(scene.row.head.seq).toBe(3);
 });
 
-test("[SRV3] another frame under a used number is `op-reused`", () => {
+test("[SRV3] Y-17: another frame under a used number is `op-reused`", () => {
   const scene = new Scene();
   const { vault, founder } = scene;
   scene.send(founder, vault.data(founder, 0, 1, "one"));

@@ -69,7 +69,7 @@ describe("concurrent pairs", () => {
     ["delete d", "delete d", { e: "/", f: "old" }],
   ];
   for (const [one, two, tree] of cases)
-    test(`[FIL9, FIL10, FIL11] ${one}, ${two}: the same tree in both orders`, () => {
+    test(`[FIL9, FIL10, FIL11] Y-9: ${one}, ${two}: the same tree in both orders`, () => {
       const orders = [
         [one, two],
         [two, one],

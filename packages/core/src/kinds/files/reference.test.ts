@@ -9,7 +9,7 @@ const DEVICES = 3;
 const STEPS = 60;
 
 describe("beside the reference", () => {
-  test("[FIL1, FIL5, FIL6, FIL7, FIL8, FIL9, FIL10, FIL11, FIL12, FIL13, FIL14, FIL15, FIL16] after every change: the same outcomes, items, history and journal; the tree is whole, nothing lost", {
+  test("[FIL1, FIL5, FIL6, FIL7, FIL8, FIL9, FIL10, FIL11, FIL12, FIL13, FIL14, FIL15, FIL16] Y-9, Y-29, M-13: after every change: the same outcomes, items, history and journal; the tree is whole, nothing lost", {
     timeout: 300_000 * Number(process.env["TIDELOCK_RUNS"] ?? 1),
   }, async () => {
     const met = new Map<string, number>();

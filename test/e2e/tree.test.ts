@@ -101,13 +101,13 @@ describe("a real tree", { timeout: PATIENCE }, () => {
     await same(treeOf(left));
     // All of it in one entry of the log.
     expect(await headOf(b)).toBe(before + 1);
-    const { bytes } = await cli.json<{ bytes: number }>("LogEntry", [
+    const { entry } = await cli.json<{ entry: { bytes: number } }>("LogEntry", [
       ...b.at,
       "log",
       "show",
       String(before + 1),
     ]);
-    expect(bytes).toBeLessThan(1024);
+    expect(entry.bytes).toBeLessThan(1024);
     for (const { name } of big.slice(0, 3))
       renameSync(join(left, "renamed modules", name), join(left, `top ${name}`));
     renameSync(join(left, "odd names", "run me"), join(left, "odd names", "RUN me"));

@@ -86,8 +86,10 @@ export function driveBeside(world: World): Beside {
     const random = new Stream(world.seed, `disk:${node.name}:${world.timeline.now}`);
     const hint = world.site(`${node.name}/disk.hint`, HINT);
     return mountFolder(image, {
-      point: (call, when, path) => {
-        world.say(() => `${node.name}  disk ${call} ${when} ${path}`);
+      point: (call, when, path, from) => {
+        world.say(
+          () => `${node.name}  disk ${call} ${when} ${from === undefined ? "" : `${from} > `}${path}`,
+        );
         if (when === "after") person.looked();
         else if (call === "rename") person.isReplaced(path);
         else if (isCrowded && world.chaos && random.chance(0.01)) person.saveNow(path, random);
@@ -183,7 +185,7 @@ export function driveBeside(world: World): Beside {
     // While it is empty, a folder that a person made there is nobody's.
     for (const path of new Set([...shown.keys(), ...here.keys()]))
       if (here.get(path) === "dir" && excluded.has(fold(path))) continue;
-      else if (shown.get(path) !== here.get(path) && !path.endsWith(".tmp"))
+      else if (shown.get(path) !== here.get(path) && !path.toLowerCase().endsWith(".tmp"))
         return `${node.name} (${machine.image.volume.name}): ${path} is ${here.get(path) ?? "nothing"} on the disk and ${shown.get(path) ?? "nothing"} in the vault`;
     return undefined;
   }

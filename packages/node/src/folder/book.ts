@@ -40,8 +40,12 @@ export class RowBook {
     return row !== undefined && samePrint(row.print, print) ? row : undefined;
   }
 
-  /** In a transaction; what fails to commit must make the book anew. `noted`: ns since 1970. */
-  put(tx: Tx, changes: readonly RowChange[], noted: bigint): void {
+  /**
+   * In a transaction; what fails to commit must make the book anew. `from`: ms since 1970, before anything was looked at
+   * that the changes say of how files look. What says nothing of that proves nothing of it either.
+   */
+  put(tx: Tx, changes: readonly RowChange[], from: number): void {
+    const now = BigInt(Math.floor(from)) * 1_000_000n;
     for (const { id, set } of changes) {
       const before = this.row(id);
       if (set === undefined) {
@@ -56,7 +60,7 @@ export class RowBook {
         ...set,
         print: printOf(set.print ?? (before as FolderRow).print),
         id,
-        noted,
+        noted: set.print === undefined && before !== undefined ? before.noted : now,
       } as FolderRow;
       this.#rows.put(tx, row);
       if (before !== undefined) this.#drop(before);

@@ -77,6 +77,7 @@ class Slice {
 
   async run(steps: readonly DownStep[]): Promise<number> {
     const { host, hands, rows, book } = this.#deps;
+    const began = host.clock.now();
     await Promise.all(steps.map((step) => this.#make(step)));
     this.#noteStaged(steps);
     let done = 0;
@@ -90,7 +91,7 @@ class Slice {
     host.point?.("folder-flushed");
     if (this.#changes.length > 0 || this.#notes.length > 0) {
       host.engine.write((tx) => {
-        book.put(tx, this.#changes, BigInt(Math.floor(host.clock.now())) * 1_000_000n);
+        book.put(tx, this.#changes, began);
         for (const { name, note } of this.#notes)
           if (note === undefined) rows.dropStaged(tx, name);
           else rows.putStaged(tx, note);

@@ -111,8 +111,12 @@ class Pass {
   #held = 0;
   #kept: readonly UpStep[] = [];
 
+  /** Before it looked at anything, ms. */
+  readonly #began: number;
+
   constructor(deps: PassDeps) {
     this.#deps = deps;
+    this.#began = deps.host.clock.now();
   }
 
   async run(approved: readonly Direction[]): Promise<Passed> {
@@ -181,7 +185,7 @@ class Pass {
       if (row?.hash !== undefined && equalBytes(row.hash, hash)) same.push(row);
     }
     // Read again and the same: from now on the stamp tells.
-    if (same.length > 0) this.#note(same.map((row) => ({ id: row.id, set: {} })));
+    if (same.length > 0) this.#note(same.map(({ id, print }) => ({ id, set: { print } })));
     return read;
   }
 
@@ -271,7 +275,7 @@ class Pass {
   #note(changes: readonly RowChange[]): void {
     if (changes.length === 0) return;
     const { host, book } = this.#deps;
-    host.engine.write((tx) => book.put(tx, changes, BigInt(Math.floor(host.clock.now())) * 1_000_000n));
+    host.engine.write((tx) => book.put(tx, changes, this.#began));
   }
 
   /** It was not as the scan saw it. */

@@ -67,7 +67,7 @@ export async function sendUp(deps: UpDeps, steps: readonly UpStep[], base: numbe
   host.point?.("folder-read");
   const run = host.engine.write((tx) => {
     const id = packing.submit(tx, work.changes);
-    book.put(tx, work.rows, BigInt(Math.floor(host.clock.now())) * 1_000_000n);
+    book.put(tx, work.rows, said.time);
     for (const one of work.selected) rows.putRule(tx, { id: one, selected: true });
     rows.putRun(
       tx,

@@ -5,7 +5,7 @@ import { errno } from "./sim-image.ts";
 
 export interface FolderHooks {
   /** Asked before each call and again after it was done: an errno name with which it fails. May end the process. */
-  readonly point: (call: string, when: "before" | "after", path: string) => string | undefined;
+  readonly point: (call: string, when: "before" | "after", path: string, from?: string) => string | undefined;
   /** Runs `step` when it is its turn: what others do in between is done. */
   readonly schedule: (step: () => void) => void;
   /** Whether a hint gets through. */
@@ -23,23 +23,23 @@ const PIECE = 16;
 export function mountFolder(image: FolderImage, hooks: FolderHooks): FolderMount {
   let dead = false;
 
-  function now<T>(name: string, path: string, effect: () => T): T {
-    const before = hooks.point(name, "before", path);
+  function now<T>(name: string, path: string, effect: () => T, from?: string): T {
+    const before = hooks.point(name, "before", path, from);
     if (dead) throw errno("EIO", path);
     if (before !== undefined) throw errno(before, path);
     const value = effect();
-    const after = hooks.point(name, "after", path);
+    const after = hooks.point(name, "after", path, from);
     if (dead) throw errno("EIO", path);
     if (after !== undefined) throw errno(after, path);
     return value;
   }
 
-  function call<T>(name: string, path: string, effect: () => T): Promise<T> {
+  function call<T>(name: string, path: string, effect: () => T, from?: string): Promise<T> {
     return new Promise((resolve, reject) => {
       hooks.schedule(() => {
         if (dead) return;
         try {
-          const value = now(name, path, effect);
+          const value = now(name, path, effect, from);
           hooks.schedule(() => dead || resolve(value));
         } catch (error) {
           if (!dead) hooks.schedule(() => dead || reject(error as Error));
@@ -54,11 +54,11 @@ export function mountFolder(image: FolderImage, hooks: FolderHooks): FolderMount
     readFile: (path, max, at) => call("readFile", path, () => part(image.read(path), max, at)),
     writeFileNew: (path, bytes) => call("writeFileNew", path, () => image.create(path, bytes)),
     syncFile: (path) => call("syncFile", path, () => image.syncFile(path)),
-    link: (from, to) => call("link", to, () => image.link(from, to)),
+    link: (from, to) => call("link", to, () => image.link(from, to), from),
     unlink: (path) => call("unlink", path, () => image.unlink(path)),
     mkdir: (path) => call("mkdir", path, () => image.mkdir(path)),
     rmdir: (path) => call("rmdir", path, () => image.rmdir(path)),
-    rename: (from, to) => call("rename", to, () => image.rename(from, to)),
+    rename: (from, to) => call("rename", to, () => image.rename(from, to), from),
     readdir: (path) => call("readdir", path, () => image.list(path).entries.map(({ name }) => name)),
     stat: (path) => call("stat", path, () => statOf(image.look(path))),
     syncDir: (path) => call("syncDir", path, () => image.syncDir(path)),

@@ -52,8 +52,9 @@ export class ContentPacker {
     const sum = suite.sha256Stream();
     const addresses: Uint8Array[] = [];
     let size = 0;
-    /** What came and is not cut yet: below the largest chunk. */
-    let rest: Uint8Array = new Uint8Array(0);
+    /** Begins with what came and is not cut yet, which is less than the largest chunk. */
+    let buffer: Uint8Array = new Uint8Array(0);
+    let filled = 0;
 
     /** Cuts until less than `least` is left, and answers that. */
     const cut = (bytes: Uint8Array, least: number): Uint8Array => {
@@ -71,16 +72,23 @@ export class ContentPacker {
       push: (bytes) => {
         size += bytes.length;
         sum.update(bytes);
-        const left = cut(rest.length === 0 ? bytes : concat(rest, bytes), cutSizes.most);
-        // Of its own: the caller's buffer may be used again.
-        rest = left.slice();
+        const end = filled + bytes.length;
+        if (end > buffer.length) {
+          // Large enough for all pieces after the second: memory that is used again need not be collected.
+          const larger = new Uint8Array(filled === 0 ? end : cutSizes.most + bytes.length);
+          larger.set(buffer.subarray(0, filled));
+          buffer = larger;
+        }
+        buffer.set(bytes, filled);
+        filled = cut(buffer.subarray(0, end), cutSizes.most).length;
+        buffer.copyWithin(0, end - filled, end);
       },
       done: () => {
         const named = { size, hash: sum.digest() };
         // What is nothing has no chunks.
         if (size === 0 || (inline && size <= contentLimits.inline))
-          return { ...named, body: { kind: "inline", bytes: rest } };
-        cut(rest, 1);
+          return { ...named, body: { kind: "inline", bytes: buffer.slice(0, filled) } };
+        cut(buffer.subarray(0, filled), 1);
         if (addresses.length <= contentLimits.chunks)
           return { ...named, body: { kind: "chunks", addresses } };
         return { ...named, body: this.#manifest(addresses) };

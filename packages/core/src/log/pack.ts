@@ -7,7 +7,7 @@ import type { Sealed } from "../bytes/brand.ts";
 import { toHex } from "../bytes/bytes.ts";
 import { limits } from "../bytes/limits.ts";
 import { Malformed, type Reader } from "../bytes/reader.ts";
-import { Writer } from "../bytes/writer.ts";
+import type { Writer } from "../bytes/writer.ts";
 import { type Suite, sizes } from "../crypto/suite.ts";
 import { type ChunkRecord, isChunkRecord, type SealedChunk } from "./chunk.ts";
 import { FORMAT } from "./frame.ts";
@@ -67,9 +67,16 @@ export class PackBuilder {
   done(): Pack {
     const suite = this.#suite;
     const length = paddedLength(PACK_HEAD + this.#bytes);
-    const w = new Writer(length).u8(FORMAT).u8(suite.id).u8(KIND).u8(0).fixed(suite.random(16));
-    for (const { bytes } of this.#chunks) w.fixed(bytes);
-    const bytes = w.fixed(suite.random(length - w.length)).done() as Sealed;
+    // Not through a writer, which would copy all of it once more.
+    const bytes = new Uint8Array(length) as Sealed;
+    bytes.set([FORMAT, suite.id, KIND, 0]);
+    bytes.set(suite.random(16), PACK_HEAD - 16);
+    let at = PACK_HEAD;
+    for (const chunk of this.#chunks) {
+      bytes.set(chunk.bytes, at);
+      at += chunk.bytes.length;
+    }
+    bytes.set(suite.random(length - at), at);
     const chunks = this.#chunks.map(({ record }) => record);
     this.#chunks = [];
     this.#ids.clear();

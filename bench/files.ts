@@ -12,7 +12,7 @@ import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { bundle } from "../test/e2e/bundle.ts";
 import type { Pair } from "./files/pair.ts";
-import { Results } from "./files/results.ts";
+import { Results, rowOf } from "./files/results.ts";
 import { rsyncVersion, startRsync } from "./files/rsync.ts";
 import { startSyncthing, syncthingVersion } from "./files/syncthing.ts";
 import { startTidelock } from "./files/tidelock.ts";
@@ -93,7 +93,9 @@ async function run(system: System, list: Readonly<Record<string, Workload>>): Pr
   try {
     for (const name of names) {
       say(`${system.name}: ${name}`);
-      results.add(system.name, await (list[name] as Workload)(scene));
+      const lines = await (list[name] as Workload)(scene);
+      results.add(system.name, lines);
+      for (const line of lines) say(`${line.what}\n${rowOf(system.name, [line])}`);
     }
   } catch (error) {
     results.fault(`${system.name}: ${(error as Error).message}`);

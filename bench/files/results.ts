@@ -37,7 +37,8 @@ export class Results {
   }
 }
 
-function rowOf(system: string, lines: readonly Line[], base: number | undefined): string {
+/** One system's lines of one thing, and what the floor took. */
+export function rowOf(system: string, lines: readonly Line[], base?: number): string {
   const of = (name: Figure): number | undefined => median(lines, name);
   const ms = of("ms");
   const more = [

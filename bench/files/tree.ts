@@ -121,8 +121,10 @@ async function contentsOf(
       await contentsOf(root, path, out);
     } else {
       const hash = createHash("sha256");
-      for await (const part of createReadStream(join(root, path), { highWaterMark: PIECE }))
-        hash.update(part);
+      if (statSync(join(root, path)).size <= PIECE) hash.update(readFileSync(join(root, path)));
+      else
+        for await (const part of createReadStream(join(root, path), { highWaterMark: PIECE }))
+          hash.update(part);
       out.set(path, hash.digest("hex"));
     }
   }

@@ -1,7 +1,9 @@
 /** What the log says of packs, and what may be given up. */
 import { describe, expect, test } from "vitest";
 import { MapReplicaStore } from "../../../testkit/src/map-store.ts";
+import { forSeeds } from "../../../testkit/src/suites/seeds.ts";
 import { createFastSuite } from "../../../testkit/src/world/fast-suite.ts";
+import { Stream } from "../../../testkit/src/world/random.ts";
 import { toHex } from "../bytes/bytes.ts";
 import { type ChunkSecret, type SealedChunk, sealChunk } from "./chunk.ts";
 import type { Content } from "./content.ts";
@@ -217,6 +219,55 @@ describe("what is given up", () => {
     log.condemn(one);
     expect(log.has(ofChunks(chunk(1)))).toBe(false);
     expect(log.tx((tx) => standingOf(tx, one.pack))).toEqual({ kind: "gone", seq: 5 });
+  });
+});
+
+test("[CNT5, CNT6] stored, condemned, named and forgotten in any order: what something holds is always somewhere", async () => {
+  await forSeeds(60, async (seed) => {
+    const random = new Stream(BigInt(seed), "locations");
+    const log = new Log();
+    const chunks = Array.from({ length: 5 }, (_, n) => chunk(n));
+    const packs = Array.from({ length: 8 }, () =>
+      pack(...chunks.filter(() => random.int(0, 2) === 0), chunks[random.int(0, 4)] as SealedChunk),
+    );
+    const held: Content[] = [];
+    for (let step = 0; step < 60; step++) {
+      const some = packs.filter(() => random.int(0, 2) === 0);
+      switch (random.int(0, 3)) {
+        case 0:
+          log.stored(...some);
+          break;
+        case 1:
+          log.time += random.int(0, 1) * PACK_KEPT;
+          log.say({
+            kind: "condemned",
+            packs: packs
+              .map((one) => one.pack)
+              .filter(() => random.int(0, 1) === 0)
+              .concat(random.bytes(32)),
+          });
+          break;
+        case 2: {
+          const named = chunks.filter(() => random.int(0, 1) === 0).map(({ record }) => record.id);
+          const content =
+            random.int(0, 1) === 0
+              ? { size: 10, hash: new Uint8Array(32), body: { kind: "chunks", addresses: named } as const }
+              : {
+                  size: 10,
+                  hash: new Uint8Array(32),
+                  body: { kind: "manifest", addresses: named, packs: some.map((one) => one.pack) } as const,
+                };
+          // As a change is judged: void where it is nowhere.
+          if (!log.has(content)) break;
+          log.tx((tx) => relyOn(tx, content, 1));
+          held.push(content);
+          break;
+        }
+        default:
+          for (const one of held.splice(random.int(0, held.length), 1)) log.tx((tx) => relyOn(tx, one, -1));
+      }
+      for (const one of held) expect(log.has(one)).toBe(true);
+    }
   });
 });
 

@@ -15,7 +15,7 @@ const LAST = encodeUtf8("gave-back");
 export function keepGivingBack(session: Session, scheduler: Scheduler, log: Log): () => void {
   const [chance] = session.suite.random(1);
   let stopped = false;
-  let cancel = scheduler.after(((1 + (chance as number)) / 256) * LOOK, look);
+  let cancel = scheduler.after(LOOK / 4 + ((chance as number) / 256) * LOOK, look);
 
   function look(): void {
     void tryGivingBack(session, scheduler, log).then(() => {

@@ -7,6 +7,7 @@ import { Stream } from "../../../testkit/src/world/random.ts";
 import { equalBytes } from "../bytes/bytes.ts";
 import type { Item } from "../kinds/files/types.ts";
 import { cutSizes } from "../log/cut.ts";
+import { SPOOL } from "./spool.ts";
 
 function newKit(seed = 1n): ContentKit {
   const draws = new Stream(seed, "lost");
@@ -185,6 +186,28 @@ test("[CNT16] an edit that names what is nowhere is not sent: it is kept as refu
   expect(kit.parked(b)).toEqual(["content"]);
   await kit.converge(a, b);
   expect(b.replica.digest()).toBe(a.replica.digest());
+});
+
+test("[CNT16] one whose packs are not here any more is not sent for ever", async () => {
+  const kit = newKit();
+  const [a, b] = [await kit.found("a"), await kit.join("b")];
+  await kit.converge(a, b);
+  const { content, packs } = kit.pack(b, bytes(8));
+  const alone = kit.pack(b, bytes(9)).packs;
+  const runs = [kit.submit(b, packs, kit.creation(b, "late", content)), kit.submit(b, alone)];
+  await uploadOnly(kit, b);
+  kit.later(8 * DAY);
+  await kit.giveUp(a);
+  await kit.sync(a);
+  b.engine.write((tx) => {
+    for (const { stored } of [...packs, ...alone]) tx.delete(SPOOL, stored.pack);
+  });
+  await kit.converge(b, a);
+  expect([kit.parked(b), b.replica.waiting().pending]).toEqual([["content", "content"], 0]);
+  b.engine.write((tx) => {
+    for (const run of runs) b.replica.discard(tx, run);
+  });
+  expect(b.replica.waiting()).toEqual({ pending: 0, parked: 0 });
 });
 
 test("[CNT7] what nothing names is not named anew, but by who has just stored it", async () => {

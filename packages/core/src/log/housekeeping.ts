@@ -70,9 +70,9 @@ export function createHousekeeping(): Kind<readonly HousekeepingRecord[]> {
         if (record.kind === "stored") addPack(tx, record.stored, at);
         else giveUpPacks(tx, record.packs, at);
     },
-    lacking(tx, records, waits) {
+    lacking(tx, records) {
       const lost = records.filter((one) => one.kind === "stored" && isGivenUp(tx, one.stored.pack));
-      return waits || lost.length === 0 ? undefined : encodeHousekeeping(lost);
+      return lost.length === 0 ? undefined : encodeHousekeeping(lost);
     },
     hold(tx, id, sections) {
       releasePacks(tx, id);

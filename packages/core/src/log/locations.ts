@@ -232,8 +232,10 @@ export function givenUpHere(tx: Tx): readonly { readonly pack: Uint8Array; reado
 /** As `isStored`, where what waits here counts too. */
 export function isStoredOrHeld(tx: Tx, { body }: Content): boolean {
   if (body.kind === "inline") return true;
+  // What waits in a pack that was given up comes nowhere.
   const isThere = (address: Uint8Array): boolean =>
-    placesOf(tx, address, 1).length > 0 || placesOf(tx, address, 1, held.at).length > 0;
+    placesOf(tx, address, 1).length > 0 ||
+    placesOf(tx, address, undefined, held.at).some(([key]) => !isGivenUp(tx, key.subarray(sizes.digest)));
   if (!body.addresses.every(isThere)) return false;
   return (
     body.kind === "chunks" ||

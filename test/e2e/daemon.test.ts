@@ -1,4 +1,14 @@
-import { cpSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Cli, createCli, shell, until } from "./cli.ts";
@@ -160,6 +170,8 @@ describe("a home that is not where it was made", { timeout: 60_000 }, () => {
     renameSync(remote, `${remote}-away`);
     sql(file("b.db"), "INSERT INTO log (who, line) VALUES ('unsent', 'kept')");
     expect((await cli.json<Failure>("Error", [...b.at, "sync"], 14)).error.code).toBe("unreachable");
+    writeFileSync(file("unsent.bin"), randomBytes(400_000));
+    await cli.json("DriveActed", [...b.at, "drive", "put", file("unsent.bin")]);
     cpSync(b.home, copy, { recursive: true });
     renameSync(`${remote}-away`, remote);
 
@@ -188,6 +200,8 @@ describe("a home that is not where it was made", { timeout: 60_000 }, () => {
     await cli.json("SyncResult", ["--home", copy, "sync", "--wait"]);
     await cli.json("SyncResult", [...a.at, "sync", "--wait"]);
     expect(sql(file("a.db"), "SELECT line FROM log WHERE who = 'unsent'")).toEqual([{ line: "kept" }]);
+    await cli.json("DriveActed", [...a.at, "drive", "get", "unsent.bin", file("unsent.out")]);
+    expect(readFileSync(file("unsent.out")).equals(readFileSync(file("unsent.bin")))).toBe(true);
     // The device it was copied from sends the same edit: once is enough.
     await cli.json("SyncResult", [...b.at, "sync", "--wait"]);
     await cli.json("SyncResult", [...a.at, "sync", "--wait"]);

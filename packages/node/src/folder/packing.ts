@@ -6,7 +6,7 @@ import type { Tx } from "@tidelock/core/log/tx";
 import type { ReadFile } from "@tidelock/core/ports-fs";
 import { packerOf } from "../vault/content.ts";
 import { submitIn, submitPacks } from "../vault/files-run.ts";
-import { isFull, roomComes } from "../vault/outflow.ts";
+import { drained, isFull, roomComes } from "../vault/outflow.ts";
 import { Upload } from "../vault/upload.ts";
 import type { FolderHost } from "./host.ts";
 
@@ -61,6 +61,7 @@ export class Packing {
       return;
     }
     submitPacks(this.#host, packs);
+    await drained(this.#host, this.#wish.stopped);
     if (isFull(this.#host) && !(await roomComes(this.#host, this.#wish.stopped))) throw new NoRoom();
   }
 

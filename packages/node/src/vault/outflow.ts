@@ -9,6 +9,8 @@ const SPOOL = 512 << 20;
 /** A wait ends in which nothing leaves for so long, ms: whoever cuts holds a file open. */
 const STANDSTILL = 30_000;
 const LOOK = 250;
+/** What is sent together. */
+const BATCH = 64 << 20;
 
 interface Filling {
   readonly replica: Pick<Replica, "spooledBytes">;
@@ -18,7 +20,7 @@ interface Filling {
 }
 
 interface Outflow extends Filling {
-  readonly engine: Pick<Engine, "syncNow">;
+  readonly engine: Pick<Engine, "syncNow" | "facts">;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
 }
@@ -47,4 +49,20 @@ export async function roomComes(flow: Outflow, stopped: () => boolean): Promise<
     await Promise.race([sent, new Promise<void>((resolve) => void scheduler.after(LOOK, resolve))]);
   }
   return true;
+}
+
+/**
+ * From time to time all that waits leaves before more is cut, while it does leave: only then go the changes that name
+ * it, and others' are read.
+ */
+export async function drained(flow: Outflow, stopped: () => boolean): Promise<void> {
+  const { replica, engine, clock, scheduler, remote } = flow;
+  if (remote === undefined || replica.spooledBytes() < BATCH) return;
+  let [least, since] = [replica.spooledBytes(), clock.mono()];
+  while (replica.spooledBytes() > 0 && engine.facts().transition === "syncing" && !stopped()) {
+    const now = replica.spooledBytes();
+    if (now < least) [least, since] = [now, clock.mono()];
+    if (clock.mono() - since > STANDSTILL) return;
+    await new Promise<void>((resolve) => void scheduler.after(LOOK, resolve));
+  }
 }

@@ -358,7 +358,14 @@ function assemble(parts: Parts, place: Remote | undefined, wipe: () => void): Se
       const quiet = await attachments.settle();
       await folders.settle(round === 0);
       const outcome = await unlessStalled(
-        { engine, replica, clock, scheduler, givesUp: info.remote !== undefined && isServer(info.remote) },
+        {
+          engine,
+          replica,
+          clock,
+          scheduler,
+          givesUp: info.remote !== undefined && isServer(info.remote),
+          moved: () => transfers.moved.up + transfers.moved.down,
+        },
         engine.syncNow(),
       );
       // What was read stands in the databases and folders, also where nothing may be sent.

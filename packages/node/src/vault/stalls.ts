@@ -58,6 +58,8 @@ export interface Moving {
   readonly scheduler: Scheduler;
   /** Who gives up by itself, and says so: only then is silence no news. */
   readonly givesUp: boolean;
+  /** Bytes of content that have gone to the remote or come from it. */
+  readonly moved: () => number;
 }
 
 /** Rejects after 30 s without a step: a call to the remote that never comes back is told of, not waited for. */
@@ -68,7 +70,7 @@ export function unlessStalled<T>(of: Moving, work: Promise<T>): Promise<T> {
     const look = (): void => {
       const state = of.engine.sync?.facts().state ?? "idle";
       const { read, applied } = of.replica.cursor();
-      const now = `${state} ${read} ${applied} ${of.replica.waiting().pending}`;
+      const now = `${state} ${read} ${applied} ${of.replica.waiting().pending} ${of.moved()}`;
       if (now !== before) dog.moved("sync");
       before = now;
       if (dog.stalled("sync", true)) {

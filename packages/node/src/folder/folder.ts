@@ -25,7 +25,16 @@ import { type FolderPlace, makeRooms, placeIn, whyNot } from "./root.ts";
 import { type FolderRecord, FolderRows } from "./rows.ts";
 import { Scanner } from "./scan.ts";
 import { parentKey } from "./seen.ts";
-import { type Chosen, choose, chosenIn, hasOldRules, renewRules, selectionOf, unsentIn } from "./select.ts";
+import {
+  type Chosen,
+  choose,
+  chosenIn,
+  forgetHidden,
+  hasOldRules,
+  renewRules,
+  selectionOf,
+  unsentIn,
+} from "./select.ts";
 import { QUIET, settlesIn } from "./settle.ts";
 import { recover, type StageDeps, sweep, sweepIn } from "./stage.ts";
 import { Trash } from "./trash.ts";
@@ -228,7 +237,10 @@ export class SyncedFolder {
         const unsent = unsentIn(ready, rule.id);
         if (unsent > 0) return unsent;
       }
-      engine.write((tx) => choose(tx, files, this.#rows, rule));
+      engine.write((tx) => {
+        if (this.#ready === undefined) forgetHidden(tx, files, this.#rows);
+        choose(tx, files, this.#rows, rule);
+      });
       this.#seen = -1;
       await this.#pump([]);
       return 0;

@@ -212,6 +212,24 @@ describe("selection", { timeout: 120_000 }, () => {
     }
   });
 
+  test("[FLD14] what left the disk unnoted is not deleted where it is selected while nobody can look", async () => {
+    const whole = treeOf(b.folder);
+    const rule = { id: idOf(b, "photos") };
+    const point = (name: string): void => {
+      if (name === "folder-flushed") throw new Error("the process is dead");
+    };
+    await folderOver(b, { point }).select({ ...rule, selected: false });
+    expect(names(b)).not.toContain("photos/one.jpg");
+    const full = disturbedFs(createNodeFolderFs(), "chmod", () => {
+      throw Object.assign(new Error(), { code: "ENOSPC" });
+    });
+    await folderOver(b, { fs: full }).select({ ...rule, selected: true });
+    b = await b.again();
+    await meet();
+    await meet();
+    expect([treeOf(a.folder), treeOf(b.folder)]).toEqual([whole, whole]);
+  });
+
   test("[FLD14] what was said outlives a look at everything anew, and ends with the folder", async () => {
     await select(b, "photos", false);
     b = await b.again();

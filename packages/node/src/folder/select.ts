@@ -42,6 +42,18 @@ export function choose(tx: Tx, files: FilesView, rows: FolderRows, { id, selecte
   if (selectionOf(tx, files, rows).selects(id) !== selected) rows.putRule(tx, { id, selected });
 }
 
+/**
+ * Where nobody could look at what has left the disk already: what is selected next is merged with what lies there, and
+ * what is missing of it nobody has deleted.
+ */
+export function forgetHidden(tx: Tx, files: FilesView, rows: FolderRows): void {
+  const selection = selectionOf(tx, files, rows);
+  for (const { id } of rows.all(tx)) {
+    const item = files.item(tx, id);
+    if (item !== undefined && !selection.shows(item)) rows.drop(tx, id);
+  }
+}
+
 export function hasOldRules(tx: Tx, files: FilesView, rows: FolderRows): boolean {
   return rows.rules(tx).some(({ id }) => mergedInto(tx, files, id) !== undefined);
 }

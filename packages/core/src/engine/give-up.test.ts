@@ -101,6 +101,24 @@ test("[CNT13] one that was heard since, or is out, is not", async () => {
   }
 });
 
+test("[CNT13] nor is one that goes on storing what nothing names yet: a long upload names all of it at its end", async () => {
+  const kit = newKit();
+  const [a, b] = [await kit.found("a"), await kit.join("b")];
+  for (let day = 0; day < 10; day++) {
+    kit.submit(b, kit.pack(b, bytes(50 + day)).packs);
+    await kit.converge(b, a);
+    kit.later(DAY);
+    expect(await pass(kit, a)).toBe("0 condemned, 0 deleted");
+  }
+  kit.later(DAY);
+  // Broken off. It was heard on the ninth day: that is the end of the first two's time, and not of the others'.
+  expect(await pass(kit, a)).toBe("2 condemned, 0 deleted");
+  await kit.converge(a, b);
+  kit.put(b, "heard", bytes(70));
+  await kit.converge(b, a);
+  expect(await pass(kit, a)).toBe("3 condemned, 0 deleted");
+});
+
 test("[CNT13] nothing is given up by a device that has something to send, or that may not write", async () => {
   const kit = newKit();
   const a = await kit.found("a");

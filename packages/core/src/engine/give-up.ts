@@ -33,7 +33,7 @@ const SLICE = 64;
 export async function giveUpBlobs(deps: GiveUpDeps): Promise<GivenUp> {
   const { replica, engine, remote } = deps;
   if (!remote.caps.deletes || !(await isReady(deps))) return { kind: "not-now" };
-  const condemned: Uint8Array[] = [];
+  const idle: Idle[] = [];
   /** By the entry that gave them up. */
   const goneBySeq = new Map<number, BlobInfo[]>();
   let now = 0;
@@ -48,8 +48,8 @@ export async function giveUpBlobs(deps: GiveUpDeps): Promise<GivenUp> {
         const needs = keepersOf(replica, tx);
         for (const blob of some) {
           const fate = fateOf(replica, tx, blob, now, needs);
-          if (fate === "idle" && condemned.length < limits.blobsPerCall) condemned.push(blob.id);
           if (typeof fate === "number") goneBySeq.set(fate, [...(goneBySeq.get(fate) ?? []), blob]);
+          else if (fate !== undefined) idle.push(fate);
         }
       });
       // Everybody else comes first.
@@ -63,6 +63,7 @@ export async function giveUpBlobs(deps: GiveUpDeps): Promise<GivenUp> {
   }
   const deleted = await deleteGone(deps, goneBySeq, now);
   if (deleted.kind !== "ok") return deleted;
+  const condemned = overdue(idle, now).slice(0, limits.blobsPerCall);
   if (condemned.length === 0) return { ...deleted, condemned: 0 };
   // What was not needed then may be now; what comes after this is the log's to judge.
   const sent = engine.write((tx) => {
@@ -95,19 +96,44 @@ function keepersOf({ membership }: Replica, tx: Tx): ReadonlySet<string> {
   return names;
 }
 
-/** `idle`: to be given up; a number: the entry that gave it up. */
+interface Idle {
+  readonly id: Uint8Array;
+  /** When it was recorded, and by which device; undefined: no record names it. */
+  readonly recorded: { readonly time: number; readonly device: number } | undefined;
+}
+
+/** A device that has recorded something so lately which nothing names yet is in the middle of an upload, ms. */
+const UPLOADING = 2 * 86_400_000;
+
+/** A long upload names what it stored at its end: until then nothing of its device is too old. */
+function overdue(idle: readonly Idle[], now: number): readonly Uint8Array[] {
+  const newestByDevice = new Map<number, number>();
+  for (const { recorded } of idle) {
+    if (recorded === undefined) continue;
+    const { device, time } = recorded;
+    newestByDevice.set(device, Math.max(time, newestByDevice.get(device) ?? 0));
+  }
+  return idle.flatMap(({ id, recorded }) => {
+    if (recorded === undefined) return [id];
+    const isUploading = now - (newestByDevice.get(recorded.device) as number) < UPLOADING;
+    return isUploading || now - recorded.time < PACK_KEPT ? [] : [id];
+  });
+}
+
+/** What nothing needs, of whatever age where a record names it; a number: the entry that gave it up. */
 function fateOf(
   replica: Replica,
   tx: Tx,
-  blob: BlobInfo,
+  { id, storedAt }: BlobInfo,
   now: number,
   needs: ReadonlySet<string>,
-): "stays" | "idle" | number {
-  if (needs.has(toHex(blob.id))) return "stays";
-  const standing = standingOf(tx, blob.id);
-  if (standing.kind === "gone") return now - blob.storedAt < limits.blobGrace ? "stays" : standing.seq;
-  if (standing.kind === "unknown" && now - blob.storedAt < PACK_KEPT) return "stays";
-  return isIdle(replica, tx, blob.id, now, needs) ? "idle" : "stays";
+): Idle | number | undefined {
+  if (needs.has(toHex(id))) return undefined;
+  const standing = standingOf(tx, id);
+  if (standing.kind === "gone") return now - storedAt < limits.blobGrace ? undefined : standing.seq;
+  if (standing.kind === "idle") return { id, recorded: standing };
+  if (standing.kind === "needed" || now - storedAt < PACK_KEPT) return undefined;
+  return isIdle(replica, tx, id, now, needs) ? { id, recorded: undefined } : undefined;
 }
 
 function isIdle(replica: Replica, tx: Tx, id: Uint8Array, now: number, needs: ReadonlySet<string>): boolean {

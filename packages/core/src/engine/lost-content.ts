@@ -4,13 +4,14 @@
  */
 import { concat, equalBytes } from "../bytes/bytes.ts";
 import type { Suite } from "../crypto/suite.ts";
+import { HOUSEKEEPING } from "../log/housekeeping.ts";
 import type { Kind } from "../log/kind.ts";
 import { givenUpHere, noteLoss, takeLoss } from "../log/locations.ts";
 import { renamedPack } from "../log/pack.ts";
-import { encodeSections } from "../log/plaintext.ts";
+import { decodeSections, encodeSections } from "../log/plaintext.ts";
 import type { Tx } from "../log/tx.ts";
 import { decodeAll, type Section } from "./judge.ts";
-import { eachFrame, type OutRun, putFrame, putRun, runs } from "./outbox.ts";
+import { dropRun, eachFrame, type OutRun, putFrame, putRun, runs } from "./outbox.ts";
 import { holdRun } from "./rebuild.ts";
 import type { Spool } from "./spool.ts";
 
@@ -45,8 +46,12 @@ export interface LostDeps {
 export function mendLost(deps: LostDeps, tx: Tx): void {
   if (!takeLoss(tx)) return;
   for (const { pack } of givenUpHere(tx)) repack(deps, tx, pack);
-  for (const run of runs(tx))
-    if (run.parked === undefined && lacks(deps, tx, run.id)) deps.park(tx, run, "content");
+  for (const run of runs(tx)) {
+    if (run.parked !== undefined || !lacks(deps, tx, run.id)) continue;
+    deps.park(tx, run, "content");
+    // Of packs that are gone nobody needs to know more: what names them says it.
+    if (isRecordsAlone(tx, run.id)) dropRun(tx, run.id);
+  }
 }
 
 /** The same chunks under a name that nobody has given up: it stands for the old one in all that waits. */
@@ -78,6 +83,14 @@ function replaced(bytes: Uint8Array, from: Uint8Array, to: Uint8Array): Uint8Arr
     out.set(to, at);
   }
   return out;
+}
+
+function isRecordsAlone(tx: Tx, run: number): boolean {
+  for (const { changes, act } of eachFrame(tx, run)) {
+    const sections = act === true ? null : decodeSections(changes);
+    if (sections === null || [...sections.keys()].some((one) => one !== HOUSEKEEPING)) return false;
+  }
+  return true;
 }
 
 function lacks({ kinds }: LostDeps, tx: Tx, run: number): boolean {

@@ -36,8 +36,8 @@ const DEFAULT_MAX_FILE_SIZE = 10 * 2 ** 30;
 const PIECE = 4 << 20;
 /** Packs that are spooled in one transaction, before the change that names them. */
 const AT_ONCE = 2;
-/** ms of log time: well below what a pack that nothing names is kept for. */
-const LATELY = 86_400_000;
+/** ms of log time: below what a pack that nothing names is kept for. */
+const LATELY = 6 * 86_400_000;
 /** A file that changes while it is read is read so often. */
 const TRIES = 5;
 

@@ -526,7 +526,7 @@ export class SyncedFolder {
   #retryIn(): number | undefined {
     const held = (this.#last?.held ?? 0) > 0 && this.#larges?.isBusy !== true;
     if ((this.#last?.failures.size ?? 0) === 0 && !held) return undefined;
-    return Math.min(AGAIN_CAP, AGAIN * 2 ** Math.min(this.#failures++, 10));
+    return Math.min(held ? REREAD : AGAIN_CAP, AGAIN * 2 ** Math.min(this.#failures++, 10));
   }
 
   #plan(waits: readonly (number | undefined)[]): void {

@@ -31,6 +31,7 @@ export class Larges {
   readonly #news: () => void;
   readonly #workByPath = new Map<string, Work>();
   #running = false;
+  #cutOff = false;
 
   /** `news`: one has ended, and can be taken. */
   constructor(host: FolderHost, news: () => void) {
@@ -52,6 +53,9 @@ export class Larges {
       return work.state.cut;
     }
     this.#forget(work);
+    // What was left of one that was cut off goes first: the remote is there again when that has gone.
+    if (this.#cutOff && this.#host.replica.spooledBytes() > 0) throw new NoRoom();
+    this.#cutOff = false;
     const move = this.#host.moving?.begin({ name: path, direction: "up", total: print.size });
     this.#workByPath.set(path, { path, print, wish, move, state: "waits" });
     if (!this.#running) void this.#run();
@@ -72,7 +76,9 @@ export class Larges {
       if (next === undefined) break;
       next.state = "runs";
       const cut = this.#cut(next);
-      await cut.catch(() => undefined);
+      await cut.catch(() => {
+        this.#cutOff = true;
+      });
       next.state = { cut };
       if (this.#isWanted(next)) this.#news();
     }

@@ -2,6 +2,7 @@
 import type { ContentPacker } from "@tidelock/core/engine/pack-content";
 import type { FileChange } from "@tidelock/core/kinds/files/types";
 import type { Content } from "@tidelock/core/log/content";
+import type { Pack } from "@tidelock/core/log/pack";
 import type { Tx } from "@tidelock/core/log/tx";
 import type { ReadFile } from "@tidelock/core/ports-fs";
 import { packerOf } from "../vault/content.ts";
@@ -28,7 +29,7 @@ export class Packing {
   readonly #upload: Upload | undefined;
   bytes = 0;
 
-  /** `beside`: packs go to the remote and wait nowhere; of what it does not take nothing is made. */
+  /** `beside`: packs go to the remote as they are cut, and what it does not take ends the cutting. */
   constructor(host: FolderHost, wish: PackingWish, beside = false) {
     this.#host = host;
     this.#upload = beside ? new Upload(host, wish.stopped) : undefined;
@@ -56,10 +57,7 @@ export class Packing {
   async #sendFull(): Promise<void> {
     const packs = this.#packer.take();
     if (packs.length === 0) return;
-    if (this.#upload !== undefined) {
-      if ((await this.#upload.take(packs)).length > 0 || this.#wish.stopped()) throw new NoRoom();
-      return;
-    }
+    if (this.#upload !== undefined) return this.#giveUp(await this.#upload.take(packs));
     submitPacks(this.#host, packs);
     await drained(this.#host, this.#wish.stopped);
     if (isFull(this.#host) && !(await roomComes(this.#host, this.#wish.stopped))) throw new NoRoom();
@@ -67,11 +65,16 @@ export class Packing {
 
   /** All that was cut has arrived, and is recorded. */
   async sent(): Promise<void> {
-    const left = [
-      ...((await this.#upload?.take(this.#packer.finish())) ?? []),
-      ...((await this.#upload?.end()) ?? []),
-    ];
-    if (left.length > 0 || this.#wish.stopped()) throw new NoRoom();
+    const left = (await this.#upload?.take(this.#packer.finish())) ?? [];
+    this.#giveUp([...left, ...((await this.#upload?.end()) ?? [])]);
+  }
+
+  /** What the remote did not take waits here like any edit: it is tried again, and why it does not go is told. */
+  #giveUp(left: readonly Pack[]): void {
+    if (this.#wish.stopped()) throw new NoRoom();
+    if (left.length === 0) return;
+    submitPacks(this.#host, left);
+    throw new NoRoom();
   }
 
   /** In a transaction: what is left of the packs, and the changes; answers the run. */

@@ -141,6 +141,8 @@ describe("what waits to be sent", { timeout: 40_000 }, () => {
     engine.start();
     writeFileSync(join(a.folder, "large.bin"), noise(6 * PACK));
     await until(() => sent.length === 3);
+    // What it did not take goes by itself, and then the rest.
+    await until(() => a.session.replica.spooledBytes() > 0);
     most = 100;
     while (!names(b).includes("large.bin")) await b.sync();
     await folder.close();

@@ -415,6 +415,22 @@ describe("what an absence means", () => {
     expect(two.a.disk.tree()).toEqual({ d: "/", "d/new": "3", y: "2" });
   });
 
+  test("[PLN13] who works on something that is selected by itself sees what lost against it", () => {
+    const two = agreed();
+    deselect(two.a, "d");
+    two.settle();
+    dir(two.a, "d");
+    file(two.a, "d/own", "first");
+    two.settle();
+    file(two.b, "d/own", "theirs");
+    heard(two);
+    file(two.a, "d/own", "ours");
+    two.settle();
+    const own = { "d/own": "theirs", "d/own (D1 conflict 2026-11-20)": "ours" };
+    expect(two.a.disk.tree()).toEqual({ d: "/", ...own, y: "2" });
+    expect(two.b.disk.tree()).toEqual({ d: "/", ...own, "d/x": "1", y: "2" });
+  });
+
   test("[PLN13] where nothing is selected but what was named, what is made at the top is", () => {
     const two = agreed();
     two.a.rules.set("", { id: ROOT, selected: false });

@@ -44,7 +44,15 @@ export class Selection {
   shows(item: Item): boolean {
     if (this.#ruleByKey.size === 0) return true;
     const key = textOf(item.id);
-    return this.#way.has(key) || (this.#ruleByKey.get(key) ?? this.selects(item.parent));
+    return (
+      this.#way.has(key) || (this.#ruleByKey.get(key) ?? (this.selects(item.parent) || this.#isCopy(item)))
+    );
+  }
+
+  /** Of a thing that is selected by itself: whoever works on it sees what lost as well. */
+  #isCopy({ copyOf }: Item): boolean {
+    const original = copyOf === undefined ? undefined : this.#item(copyOf.item);
+    return original !== undefined && this.#ruleByKey.get(textOf(original.id)) === true;
   }
 
   /** Whether what comes into a folder is shown with it, where nothing is said of the thing itself. */

@@ -49,7 +49,7 @@ export function pair(
     known.filter(({ row }) => row.kind === "dir"),
     disk.order.filter(({ entry }) => entry?.kind === "dir"),
   );
-  byName(disk, known, shown, issues);
+  byName(view, disk, known, shown, issues);
   const lost = known.filter((one) => one.node === undefined && one.row.kind !== "dir");
   if (lost.length > 0) {
     const fresh = disk.order.filter(({ known: one, entry }) => one === undefined && entry?.kind !== "dir");
@@ -159,6 +159,7 @@ function kindOf({ entry }: Node): LocalEntry["kind"] {
 
 /** From the top down: what a folder is decides which rows its entries are held against. */
 function byName(
+  view: PlanView,
   { top }: Disk,
   known: readonly Known[],
   { byId, top: shownTop }: Shown,
@@ -196,14 +197,40 @@ function byName(
   };
   walk(top);
   const mainByKey = new Map(known.map((one) => [one.key, one]));
+  const unseenByFolder = new Map<string, ReadonlyMap<string, Item>>();
+  const unseenIn = (folder: ItemId): ReadonlyMap<string, Item> => {
+    const key = textOf(folder);
+    const unseen = unseenByFolder.get(key) ?? foldersOf(view, folder);
+    unseenByFolder.set(key, unseen);
+    return unseen;
+  };
   for (const node of fresh) {
     const { item: above } = node.parent as Node;
     const folder =
       above === undefined ? undefined : above.key === ROOT_KEY ? shownTop : byId.get(above.key)?.inside;
     const seen = folder?.spots.get(node.key);
     if (seen?.item.kind === "dir") become(node, seen, mainByKey.get(seen.key));
+    else if (node.parent?.excluded === true && above !== undefined) {
+      const unseen = unseenIn(above.id).get(node.key);
+      if (unseen !== undefined && mainByKey.get(textOf(unseen.id))?.node === undefined)
+        becomeUnseen(node, unseen);
+    }
     walk(node);
   }
+}
+
+/** In a folder that is not selected: by the name alone, so that nothing else of what the vault has there comes with it. */
+function becomeUnseen(node: Node, { id }: Item): void {
+  node.item = { id, key: textOf(id) };
+  node.excluded = true;
+}
+
+/** Folders of a folder that is not selected, by folded name; looked up where somebody made something there. */
+function foldersOf(view: PlanView, folder: ItemId): ReadonlyMap<string, Item> {
+  const found = new Map<string, Item>();
+  for (const item of view.children(folder))
+    if (item.kind === "dir" && view.shown(item) === "deselected") found.set(fold(item.name), item);
+  return found;
 }
 
 /** A folder that lies where an item belongs which has none here, or one that is still elsewhere. */

@@ -431,6 +431,24 @@ describe("what an absence means", () => {
     expect(two.b.disk.tree()).toEqual({ d: "/", ...own, "d/x": "1", y: "2" });
   });
 
+  test("[PLN13] folders that are made on the way to a thing bring nothing else of what the vault has in them", () => {
+    const two = agreed();
+    dir(two.a, "d/e");
+    file(two.a, "d/e/f", "3");
+    two.settle();
+    deselect(two.a, "d");
+    two.settle();
+    expect(two.a.disk.tree()).toEqual({ y: "2" });
+    for (const path of ["d", "d/e", "d/e/made"]) dir(two.a, path);
+    expect(two.plan(two.a).steps).toMatchObject([{ do: "mkdir", name: "made", select: true }]);
+    file(two.a, "d/e/own", "4");
+    file(two.a, "d/e/made/own", "5");
+    two.settle();
+    const own = { d: "/", "d/e": "/", "d/e/made": "/", "d/e/made/own": "5", "d/e/own": "4", y: "2" };
+    expect(two.a.disk.tree()).toEqual(own);
+    expect(two.b.disk.tree()).toEqual({ ...own, "d/e/f": "3", "d/x": "1" });
+  });
+
   test("[PLN13] where nothing is selected but what was named, what is made at the top is", () => {
     const two = agreed();
     two.a.rules.set("", { id: ROOT, selected: false });

@@ -1,9 +1,11 @@
 import { randomFillSync } from "node:crypto";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Sealed } from "@tidelock/core/bytes/brand";
+import { type OutRun, putRun, runs } from "@tidelock/core/engine/outbox";
 import type { Remote } from "@tidelock/core/ports";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { dropEdit, retryEdit } from "../vault/queue.ts";
 import { setMaxFileSize } from "../vault/settings.ts";
 import { statusOf } from "../vault/status.ts";
 import { createHomes, folderOver, type TestHome, type TestHomes, treeOf } from "./testing/homes.ts";
@@ -181,5 +183,41 @@ describe("what waits to be sent", { timeout: 40_000 }, () => {
     expect(treeOf(a.folder)).toEqual(treeOf(b.folder));
     const texts = Object.keys(treeOf(a.folder)).map((name) => readFileSync(join(a.folder, name), "utf8"));
     expect(texts.sort()).toEqual(["by the reader", "by the reader", "by the writer", "two"]);
+  });
+
+  test("[FLD12] M-9: what was refused goes again from the queue, or is given up there: then it lies in the trash", async () => {
+    const { session } = a;
+    const { engine, replica, folders } = session;
+    const refuse = async (): Promise<number> => {
+      for (await folders.settle(true); replica.waiting().pending === 0; ) await folders.settle(false);
+      const [run] = engine.read((tx) => runs(tx)) as [OutRun];
+      engine.write((tx) => {
+        for (const kind of session.kinds.all) kind.release(tx, run.id);
+        putRun(tx, { ...run, parked: "role" });
+      });
+      await folders.settle(true);
+      expect(folders.list()).toMatchObject([{ state: "paused", code: "rejected" }]);
+      return run.id;
+    };
+    writeFileSync(join(a.folder, "x.txt"), "one");
+    await retryEdit(session, await refuse());
+    await a.sync();
+    await b.sync();
+    expect(folders.list()).toMatchObject([{ state: "live" }]);
+    expect(readFileSync(join(b.folder, "x.txt"), "utf8")).toBe("one");
+
+    writeFileSync(join(a.folder, "x.txt"), "two");
+    // Not under way yet: what was sent has its verdict first.
+    engine.pause();
+    await dropEdit(session, await refuse());
+    engine.resume();
+    await a.sync();
+    expect(folders.list()).toMatchObject([{ state: "live" }]);
+    expect(readFileSync(join(a.folder, "x.txt"), "utf8")).toBe("one");
+    const kept = readdirSync(join(a.folder, ".tidelock"), { recursive: true, withFileTypes: true });
+    const texts = kept
+      .filter((one) => one.isFile())
+      .map((one) => readFileSync(join(one.parentPath, one.name), "utf8"));
+    expect(texts).toContain("two");
   });
 });

@@ -1,11 +1,11 @@
 /** The disk and the cryptography of layer 3 are what ships; what a crash leaves of them is played. */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createPortableSuite } from "@tidelock/core/crypto/sodium-portable";
 import { SPOOL } from "@tidelock/core/engine/spool";
 import type { Disk } from "@tidelock/testkit/world/parts";
 import { Stream } from "@tidelock/testkit/world/random";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createRealParts } from "./real-parts.ts";
 import { disks as memory } from "./scratch.ts";
 import { createSqlDisks, type SqlDisks } from "./sql-disk.ts";
@@ -24,6 +24,13 @@ beforeEach(() => {
 afterEach(() => {
   disks.close();
   rmSync(folder, { recursive: true, force: true });
+});
+afterAll(() => {
+  try {
+    rmdirSync(memory());
+  } catch {
+    // Simulations of this process have theirs there, and take it away.
+  }
 });
 
 function write({ store }: Disk, from: number, count: number): void {

@@ -127,6 +127,25 @@ describe("content", () => {
     expect(reads).toBe(blobs.size);
   });
 
+  test("[CNT7] a list names the packs that had its chunks when they were cut, whatever becomes of them meanwhile", () => {
+    const bytes = noise(66 * (cutSizes.least + 1));
+    const first = packer();
+    first.add(bytes, false);
+    const packs = first.finish();
+    place(packs.slice(0, 1));
+    const [before] = packs as [Pack];
+    const asked = new Set<string>();
+    const secret = { vault, content: new Uint8Array(32).fill(2) };
+    const packOf = (address: Uint8Array): Uint8Array | undefined => {
+      const isAgain = asked.has(toHex(address));
+      asked.add(toHex(address));
+      return isAgain ? undefined : tx((t) => locate(t, address)[0]?.pack);
+    };
+    const { body } = new ContentPacker({ suite, secret, gear, packOf }).add(bytes, false);
+    if (body.kind !== "manifest") throw new Error(body.kind);
+    expect(body.packs.map(toHex)).toContain(toHex(before.stored.pack));
+  });
+
   test("[CNT1, CNT7] what comes in pieces is cut as if it came whole, and packs are handed over as they fill", () => {
     const bytes = noise(13 << 20);
     const whole = packer();

@@ -27,7 +27,7 @@ export class ContentPacker {
   readonly #options: PackerOptions;
   readonly #builder: PackBuilder;
   readonly #packs: Pack[] = [];
-  /** Chunks that were laid into a pack here, and its name once it is closed. */
+  /** Chunks that were met here, and the pack that has them: undefined while that is open. */
   readonly #known = new Map<string, Uint8Array | undefined>();
   /** Of those, the ones in the pack that is still open. */
   #open: string[] = [];
@@ -112,8 +112,9 @@ export class ContentPacker {
     this.#close();
     const packs = new Map<string, Uint8Array>();
     for (const address of addresses) {
-      const pack = this.#known.get(toHex(address)) ?? this.#options.packOf(address);
-      if (pack !== undefined) packs.set(toHex(pack), pack);
+      // The one that was found when it was cut: another question might have no answer any more.
+      const pack = this.#known.get(toHex(address)) as Uint8Array;
+      packs.set(toHex(pack), pack);
     }
     const list = concat(...addresses);
     const lists: Uint8Array[] = [];
@@ -127,8 +128,10 @@ export class ContentPacker {
     const chunk = sealChunk(suite, secret, plain, compress);
     const { id } = chunk.record;
     const name = toHex(id);
-    if (this.#known.has(name) || packOf(id) !== undefined) return id;
-    this.#known.set(name, undefined);
+    if (this.#known.has(name)) return id;
+    const there = packOf(id);
+    this.#known.set(name, there);
+    if (there !== undefined) return id;
     this.#open.push(name);
     if (this.#builder.add(chunk)) this.#close();
     return id;

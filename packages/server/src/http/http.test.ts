@@ -221,6 +221,38 @@ describe("blobs", () => {
   });
 });
 
+test("[SRV95] a blob that was given up is set aside, and the owner takes it back; a request that makes no sense is refused", async () => {
+  const one = await newVault();
+  const as = one.founder;
+  expect((await rig.append(one, as, one.first())).status).toBe(200);
+  const bytes = encodeUtf8("given up");
+  const id = toBase64Url(rig.suite.sha256(bytes));
+  const read = async (): Promise<number> => (await rig.send("GET", at(`/blobs/${id}`, one), { as })).status;
+  const remove = async (json: unknown): Promise<unknown> => {
+    const answer = await rig.send("POST", at("/blobs/delete", one), { as, json });
+    return answer.status === 200 ? answer.body["early"] : answer.body["code"];
+  };
+  expect((await rig.send("PUT", at(`/blobs/${id}`, one), { as, bytes })).status).toBe(201);
+  expect(await remove({ ids: [id], condemnedAt: 1 })).toEqual([id]);
+  const db = new Database(join(rig.folder, "server.db"), { timeout: 5_000 });
+  const n = db.prepare("SELECT n FROM vaults WHERE vault = ?").pluck().get(one.id);
+  db.prepare("UPDATE log SET time = 0 WHERE vault_n = ?").run(n);
+  db.prepare("UPDATE blobs SET stored_at = 0 WHERE vault_n = ?").run(n);
+  db.close();
+  expect(await remove({ ids: [id], condemnedAt: 1 })).toEqual([]);
+  expect(await read()).toBe(404);
+  const restored = await rig.send("POST", at("/blobs/restore", one), { as });
+  expect([restored.status, restored.body["restored"], await read()]).toEqual([200, 1, 200]);
+  for (const wrong of [
+    {},
+    { ids: [id] },
+    { ids: ["x"], condemnedAt: 1 },
+    { ids: id, condemnedAt: 1 },
+    { ids: [], condemnedAt: 0 },
+  ])
+    expect(await remove(wrong)).toBe("bad-request");
+});
+
 describe("codes and notes", () => {
   test("[SRV40] two devices meet in the slots of a reserved code, and the one that waits is told at once", async () => {
     const id = toBase64Url(rig.suite.random(16));

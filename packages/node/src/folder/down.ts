@@ -5,7 +5,7 @@ import type { DiskFacts } from "@tidelock/core/ports-fs";
 import { errnoOf } from "../home/files.ts";
 import { type RowBook, type RowChange, racyUntil } from "./book.ts";
 import type { Contents } from "./contents.ts";
-import type { Done, Hands, Moved } from "./hands.ts";
+import { type Done, type Hands, type Moved, timeOf } from "./hands.ts";
 import type { FolderHost } from "./host.ts";
 import type { Places } from "./local.ts";
 import type { Probed } from "./probe.ts";
@@ -210,7 +210,7 @@ class Slice {
         const did = await hands.create(made, wanted);
         // It has its own name now.
         if (did.kind === "done") this.#madeByStep.delete(step);
-        return this.#agreed(step, did, { hash: step.item.content?.hash });
+        return this.#filled(step, did);
       }
       case "makeLink": {
         const { target = new Uint8Array(0) } = step.item;
@@ -244,7 +244,7 @@ class Slice {
     if (made === undefined || staged === undefined) return undefined;
     const did = await hands.replace(made, key, step.entry.print, staged.name);
     await this.#noteStage(staged, did);
-    return this.#agreed(step, did, { hash: step.item.content?.hash });
+    return this.#filled(step, did);
   }
 
   /** A program may have written to it while it went there: then the next sweep sends that. */
@@ -255,9 +255,23 @@ class Slice {
     else if (!untouched || kind === "moved") this.#notes.push({ name, note: { ...staged, since: AT_ONCE } });
   }
 
-  #agreed(step: { readonly id: ItemId; readonly set: RowPatch }, did: Done, more: RowPatch = {}): Done {
-    if (did.kind === "done")
-      this.#changes.push({ id: step.id, set: { ...step.set, ...more, print: did.facts } });
+  #agreed(step: { readonly id: ItemId; readonly set: RowPatch }, did: Done): Done {
+    if (did.kind === "done") this.#changes.push({ id: step.id, set: { ...step.set, print: did.facts } });
+    return did;
+  }
+
+  /** Of a file that was made: what somebody saved in it before it was looked at is no part of what is agreed. */
+  #filled(step: { readonly id: ItemId; readonly item: Item; readonly set: RowPatch }, did: Done): Done {
+    if (did.kind !== "done") return did;
+    const { content, mtime } = step.item;
+    const size = content?.size ?? 0;
+    const { stampStep } = this.#deps.probed.profile;
+    const off = did.facts.mtimeNs - BigInt(timeOf(mtime)) * 1000n;
+    const least = stampStep > 1000n ? stampStep : 1000n;
+    const isOurs = did.facts.size === size && off < least && -off < least;
+    // Another stamp than any the disk has: it is read again.
+    const print = isOurs ? did.facts : { ...did.facts, size, mtimeNs: 0n };
+    this.#changes.push({ id: step.id, set: { ...step.set, hash: content?.hash, print } });
     return did;
   }
 

@@ -39,6 +39,11 @@ export interface FileLook {
 const EARLIEST = 86_400_000_000;
 const LATEST = 4_291_747_200_000_000;
 
+/** Microseconds since 1970. */
+export function timeOf(mtime: number): number {
+  return Math.min(LATEST, Math.max(EARLIEST, mtime));
+}
+
 export class Hands {
   readonly #deps: HandsDeps;
   /** Paths of folders whose entries changed since the last flush. */
@@ -63,7 +68,7 @@ export class Hands {
     const filled = await fs.writePieces(path, fill);
     if (filled.kind !== "ok") return { path, filled };
     if (look.executable) await fs.chmod(path, this.#executable(this.#deps.mode));
-    await fs.setTime(path, Math.min(LATEST, Math.max(EARLIEST, look.mtime)));
+    await fs.setTime(path, timeOf(look.mtime));
     await fs.syncFile(path);
     return { path, filled };
   }

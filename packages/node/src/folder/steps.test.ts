@@ -287,6 +287,36 @@ describe("a step", { timeout: 120_000 }, () => {
     expect(contents(b)).toContain("saved by b");
   });
 
+  test("[FLD6] what is saved in a file at the moment it came is sent, also where the clock went back", async () => {
+    write(a, "x.txt", "first");
+    await meet();
+    write(a, "x.txt", "by a, longer");
+    await a.sync();
+    await receive(b);
+    const path = join(b.folder, "x.txt");
+    let came = false;
+    const real = createNodeFolderFs();
+    // As long as before, so that only the stamp tells; and to this clock that stamp lies far ahead.
+    const fs = disturbedFs(
+      disturbedFs(real, "rename", (from) => {
+        if (from.includes("/tmp/")) came = true;
+      }),
+      "look",
+      (at) => {
+        if (came && at === path) writeFileSync(path, "by b, longer");
+        if (came && at === path) came = false;
+      },
+    );
+    let now = Date.now() - 3_600_000;
+    const folder = folderOver(b, { fs, clock: { now: () => now, mono: () => now } });
+    await folder.pump();
+    now += 5000;
+    await folder.scan();
+    await meet();
+    expect(contents(a)).toEqual(["by b, longer"]);
+    expect(treeOf(b.folder)).toEqual(treeOf(a.folder));
+  });
+
   test("[FLD6] a file that somebody made where one is to come is not overwritten", async () => {
     write(a, "x.txt", "by a");
     await a.sync();

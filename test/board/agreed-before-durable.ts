@@ -8,5 +8,5 @@ export const bug: Bug = {
   find: '    await hands.flush();\n    host.point?.("folder-flushed");',
   replace: '    host.point?.("folder-flushed");',
   profile: "drive",
-  seed: 15,
+  seed: 389,
 };

@@ -20,5 +20,5 @@ export const bug: Bug = {
     },
   ],
   profile: "drive",
-  seed: 57,
+  seed: 70,
 };

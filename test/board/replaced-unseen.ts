@@ -9,5 +9,5 @@ export const bug: Bug = {
   replace:
     "if (expected !== undefined) {\n        await fs.rename(made, target);\n        return await this.#done(key);\n      }\n      if (hardLinks) {",
   profile: "drive",
-  seed: 8,
+  seed: 70,
 };

@@ -184,7 +184,7 @@ export function driveBeside(world: World): Beside {
     // A name that programs give to what they are still writing waits for its last one.
     // While it is empty, a folder that a person made there is nobody's.
     for (const path of new Set([...shown.keys(), ...here.keys()]))
-      if (here.get(path) === "dir" && excluded.has(fold(path))) continue;
+      if (here.get(path) === "dir" && isIn(excluded, path)) continue;
       else if (shown.get(path) !== here.get(path) && !path.toLowerCase().endsWith(".tmp"))
         return `${node.name} (${machine.image.volume.name}): ${path} is ${here.get(path) ?? "nothing"} on the disk and ${shown.get(path) ?? "nothing"} in the vault`;
     return undefined;
@@ -275,6 +275,12 @@ export function driveBeside(world: World): Beside {
 }
 
 /** What is to be shown, and which paths are not. */
+/** Whether a path is one of these, or lies below one. */
+function isIn(folded: ReadonlySet<string>, path: string): boolean {
+  const names = path.split("/");
+  return names.some((_, i) => folded.has(fold(names.slice(0, i + 1).join("/"))));
+}
+
 function viewOf(
   files: Files,
   tx: Tx,

@@ -8,6 +8,14 @@ export const bug: Bug = {
   find: "    if (samePrint(before, entry.print) && samePrint(after, entry.print) && length === after.size) return got;",
   replace:
     "    if (before.ino === entry.print.ino && length <= Number.MAX_SAFE_INTEGER && after.size >= 0) return got;",
+  // Its stamp would show it two seconds later.
+  also: [
+    {
+      file: "packages/node/src/folder/up.ts",
+      find: "book.put(tx, work.rows, said.time);",
+      replace: "book.put(tx, work.rows, said.time + 60_000);",
+    },
+  ],
   profile: "drive",
   seed: 208,
 };

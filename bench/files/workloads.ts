@@ -113,7 +113,7 @@ async function rename(scene: Scene): Promise<readonly Line[]> {
   ];
 }
 
-async function large({ pair, scale }: Scene): Promise<readonly Line[]> {
+async function large({ pair, scale, many: others }: Scene): Promise<readonly Line[]> {
   const size = Math.round(1024 * MIB * scale);
   const [from, to] = [join(pair.left, "large.bin"), join(pair.right, "large.bin")];
   makeFile(`${pair.left}-beside`, size);
@@ -123,7 +123,8 @@ async function large({ pair, scale }: Scene): Promise<readonly Line[]> {
     () => isThere(to),
   );
   await compare(pair.left, pair.right);
-  await removed(pair, "large.bin");
+  // A deletion of all there is waits for a person's word.
+  if (others !== undefined) await removed(pair, "large.bin");
   return [
     { ...result, what: `one file of ${mib(size)}`, asked: "10 s, B reads before A ends, 300 MiB a process" },
   ];

@@ -76,6 +76,13 @@ export interface ContentReader {
   read(range: Range, take: Take): Promise<Taken>;
   /** Addresses of its pieces, in order. */
   readonly addresses: readonly Uint8Array[];
+  /** Where each piece lies in it, by its address in hexadecimal: from the beginning on, as far as that is known. */
+  places(): ReadonlyMap<string, PiecePlace>;
+}
+
+export interface PiecePlace {
+  readonly offset: number;
+  readonly length: number;
 }
 
 /** A list of pieces that is content itself is read first. */
@@ -100,6 +107,7 @@ export async function openContent(
 function inlineReader(bytes: Uint8Array): ContentReader {
   return {
     addresses: [],
+    places: () => new Map(),
     async read({ from, to }, take) {
       await take(bytes.subarray(from, to));
       return { kind: "ok" };
@@ -128,9 +136,24 @@ class PieceReader implements ContentReader {
     this.#size = size;
   }
 
-  async read({ from, to }: Range, take: Take): Promise<Taken> {
+  #known(): readonly Piece[] {
     this.#pieces ??= this.#deps.read((tx) => this.addresses.map((address) => pieceAt(tx, address)));
-    const pieces = this.#pieces;
+    return this.#pieces;
+  }
+
+  places(): ReadonlyMap<string, PiecePlace> {
+    const places = new Map<string, PiecePlace>();
+    let offset = 0;
+    for (const { address, length } of this.#known()) {
+      if (length === undefined) break;
+      places.set(toHex(address), { offset, length });
+      offset += length;
+    }
+    return places;
+  }
+
+  async read({ from, to }: Range, take: Take): Promise<Taken> {
+    const pieces = this.#known();
     const { cache } = this.#deps;
     const spans = new Spans(this.#deps);
     let at = 0;

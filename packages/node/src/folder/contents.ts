@@ -1,11 +1,24 @@
 /** Contents of files for the disk: many small files lie in one pack, so one that is asked for again is kept for the next. */
 import { toHex } from "@tidelock/core/bytes/bytes";
-import { type FetchDeps, streamContent, type Take, type Taken } from "@tidelock/core/engine/fetch-content";
+import {
+  type FetchDeps,
+  openContent,
+  type PieceCache,
+  streamContent,
+  type Take,
+  type Taken,
+} from "@tidelock/core/engine/fetch-content";
 import type { Content } from "@tidelock/core/log/content";
 import type { BlobPart, Remote } from "@tidelock/core/ports";
 import type { FolderHost } from "./host.ts";
 
 type Got = ReturnType<Remote["getBlob"]>;
+
+/** A file of this disk and what it was when it was last looked at. */
+export interface OlderFile {
+  readonly path: string;
+  readonly content: Content;
+}
 
 /** Packs are up to 8 MiB. */
 const KEPT = 4;
@@ -17,7 +30,10 @@ export class Contents {
   readonly #seen = new Set<string>();
   readonly #packs = new Map<string, Got>();
 
-  constructor({ suite, replica, remote }: FolderHost) {
+  readonly #fs: FolderHost["fs"];
+
+  constructor({ suite, replica, remote, fs }: FolderHost) {
+    this.#fs = fs;
     this.#deps = {
       suite,
       vault: replica.vault,
@@ -27,12 +43,32 @@ export class Contents {
     };
   }
 
-  /** All of it into `take`, piece by piece; it counts where the answer is `ok`. */
-  async stream(content: Content, take: Take): Promise<Taken> {
+  /**
+   * All of it into `take`, piece by piece; it counts where the answer is `ok`. Pieces that an older file of this disk
+   * has come from there: where somebody has written to it since, the whole is `damaged`, and is asked for without it.
+   */
+  async stream(content: Content, take: Take, older?: OlderFile): Promise<Taken> {
+    if (older !== undefined) {
+      const cache = await this.#piecesOf(older);
+      return streamContent({ ...this.#deps, cache }, content, take);
+    }
     const got = await streamContent(this.#deps, content, take);
     // A transfer may have damaged what is kept here: the next time it is read anew.
     if (got.kind === "damaged") this.#packs.clear();
     return got;
+  }
+
+  async #piecesOf({ path, content }: OlderFile): Promise<PieceCache> {
+    const opened = await openContent(this.#deps, content);
+    const places = opened.kind === "ok" ? opened.reader.places() : new Map();
+    return {
+      once: async (address, fetch) => {
+        const at = places.get(toHex(address));
+        if (at === undefined) return fetch();
+        const plain = await this.#fs.readFile(path, at.length, at.offset).catch(() => undefined);
+        return plain === undefined || plain.length !== at.length ? fetch() : { kind: "ok", plain };
+      },
+    };
   }
 
   /** The first time only what is wanted of it, the second time all: then others will want of it too. */

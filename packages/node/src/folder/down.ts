@@ -1,10 +1,13 @@
 /** From the vault onto the disk, some steps at a time: made, flushed, and only then noted as agreed. */
+import { equalBytes } from "@tidelock/core/bytes/bytes";
+import type { Take, Taken } from "@tidelock/core/engine/fetch-content";
 import type { DownStep, RowPatch } from "@tidelock/core/kinds/files/plan/types";
 import type { Item, ItemId, Op } from "@tidelock/core/kinds/files/types";
+import type { Content } from "@tidelock/core/log/content";
 import type { DiskFacts } from "@tidelock/core/ports-fs";
 import { errnoOf } from "../home/files.ts";
 import { type RowBook, type RowChange, racyUntil } from "./book.ts";
-import type { Contents } from "./contents.ts";
+import type { Contents, OlderFile } from "./contents.ts";
 import { type Done, type Hands, type Moved, timeOf } from "./hands.ts";
 import type { FolderHost } from "./host.ts";
 import type { Places } from "./local.ts";
@@ -36,7 +39,7 @@ const SLICE = 128;
 const SLICE_BYTES = 32 << 20;
 
 type StagedStep = Extract<DownStep, { do: "replaceFile" | "toTrash" }>;
-type Content = Extract<DownStep, { do: "createFile" | "replaceFile" }>;
+type Filling = Extract<DownStep, { do: "createFile" | "replaceFile" }>;
 
 /** How many of the steps were done. */
 export async function takeDown(deps: DownDeps, steps: readonly DownStep[]): Promise<number> {
@@ -55,7 +58,7 @@ export async function takeDown(deps: DownDeps, steps: readonly DownStep[]): Prom
   return done;
 }
 
-function contentOf(step: DownStep): Item["content"] {
+function contentOf(step: DownStep): Content | undefined {
   return step.do === "createFile" || step.do === "replaceFile" ? step.item.content : undefined;
 }
 
@@ -104,23 +107,43 @@ class Slice {
   async #make(step: DownStep): Promise<void> {
     const content = contentOf(step);
     if (content === undefined) return;
-    const { contents, hands } = this.#deps;
-    const { id, item } = step as Content;
-    const move = this.#deps.host.moving?.begin({ name: item.name, direction: "down", total: content.size });
-    const { path, filled } = await hands
-      .make(item, (put) =>
-        contents.stream(content, (bytes) => {
+    const { id } = step as Filling;
+    const older = this.#older(step as Filling);
+    let got = await this.#fill(step as Filling, content, older);
+    // What is wrong with it may be the older file's.
+    if (got === "damaged" && older !== undefined) got = await this.#fill(step as Filling, content);
+    if (got !== "ok") this.#deps.failed(id, got === "damaged" ? "blob-damaged" : got);
+  }
+
+  async #fill(step: Filling, content: Content, older?: OlderFile): Promise<Taken["kind"]> {
+    const { contents, hands, host } = this.#deps;
+    const { item } = step;
+    const move = host.moving?.begin({ name: item.name, direction: "down", total: content.size });
+    const fill = (put: Take): Promise<Taken> =>
+      contents.stream(
+        content,
+        (bytes) => {
           move?.moved(bytes.length);
           return put(bytes);
-        }),
-      )
-      .finally(() => move?.end());
-    if (filled.kind === "ok") {
-      this.#madeByStep.set(step, path);
-      return;
-    }
-    await hands.discard(path);
-    this.#deps.failed(id, filled.kind === "damaged" ? "blob-damaged" : filled.kind);
+        },
+        older,
+      );
+    const { path, filled } = await hands.make(item, fill).finally(() => move?.end());
+    if (filled.kind === "ok") this.#madeByStep.set(step, path);
+    else await hands.discard(path);
+    return filled.kind;
+  }
+
+  /** The file that gives way, where the vault remembers what it was: most of a large one is often what it will be. */
+  #older(step: Filling): OlderFile | undefined {
+    if (step.do !== "replaceFile") return undefined;
+    const { book, hands, host, places } = this.#deps;
+    const [key, hash] = [places.key(step.entry.at), book.row(step.id)?.hash];
+    if (key === undefined || hash === undefined) return undefined;
+    const versions = host.replica.read((tx) => host.files.history(tx, step.id));
+    const was = versions.find(({ content }) => equalBytes(content.hash, hash));
+    if (was === undefined || was.content.body.kind === "inline") return undefined;
+    return { path: hands.path(key), content: was.content };
   }
 
   /** Before anything moves: what is found in the stage after a crash must say what it was. */

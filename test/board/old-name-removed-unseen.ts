@@ -10,5 +10,5 @@ export const bug: Bug = {
   replace: `        await fs.link(old, target);
         await fs.unlink(old);`,
   profile: "drive",
-  seed: 389,
+  seed: 855,
 };

@@ -20,5 +20,5 @@ export const bug: Bug = {
     },
   ],
   profile: "drive",
-  seed: 70,
+  seed: 210,
 };

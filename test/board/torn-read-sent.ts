@@ -17,5 +17,5 @@ export const bug: Bug = {
     },
   ],
   profile: "drive",
-  seed: 208,
+  seed: 22,
 };
